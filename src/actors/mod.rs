@@ -1,0 +1,1 @@
+//! Shells around the engines: one folder for each supervised cell.

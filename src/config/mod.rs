@@ -1,0 +1,1 @@
+//! Settings: layered, validated whole, documented by `config/default.toml`.

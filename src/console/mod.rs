@@ -1,0 +1,1 @@
+//! The web console, server-rendered, its assets compiled in.

@@ -1,0 +1,1 @@
+//! Chat dispatch: providers as sans-I/O converters, routing, retry, breaker.

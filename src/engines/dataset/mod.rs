@@ -1,0 +1,1 @@
+//! From evidence to training data: materialize, score, export.

@@ -1,0 +1,1 @@
+//! Text to vectors: embedders, tokenizer, cache, evaluation.

@@ -1,0 +1,1 @@
+//! Collections in memory: planner, backends, filter, lexical, fusion.

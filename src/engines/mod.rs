@@ -1,0 +1,7 @@
+//! The pure core: no actix, no HTTP client, no clock, no ambient state; time and seed are arguments.
+
+pub mod chat;
+pub mod dataset;
+pub mod embedding;
+pub mod index;
+pub mod validation;

@@ -1,0 +1,1 @@
+//! Validators: what a model wrote, judged before anyone acts on it.

@@ -1,0 +1,3 @@
+//! Thin: parses the command line and hands over.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bytes on disk, synchronous: codec, disk, write-ahead log, snapshots, evidence log.

@@ -1,0 +1,1 @@
+//! What a collection is: name, dimension, metric, embedder.

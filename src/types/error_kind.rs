@@ -1,0 +1,31 @@
+//! The small closed set of failures that every layer's error maps to.
+
+use serde::{Deserialize, Serialize};
+
+/// What a caller can do about a failure. `api/error.rs` maps each to one HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The request is wrong; change it.
+    BadRequest,
+    /// The named thing does not exist.
+    NotFound,
+    /// The named thing exists already, with other properties.
+    Conflict,
+    /// The input is larger than the limit named in the message.
+    TooLarge,
+    /// Well-formed, but refused (quarantined, or against a rule).
+    Unprocessable,
+    /// Missing or wrong credentials.
+    Unauthorized,
+    /// Shed under load or over a rate limit; retry later.
+    TooManyRequests,
+    /// The part that answers is restarting, open or draining; retry later.
+    Unavailable,
+    /// The deadline passed.
+    Timeout,
+    /// An upstream answered with an error or broke off.
+    Upstream,
+    /// A fault of ours; the message names the crash or the cause.
+    Internal,
+}

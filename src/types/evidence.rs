@@ -1,0 +1,1 @@
+//! Evidence records: what happened in production, one line each.

@@ -1,0 +1,9 @@
+//! Plain data shared by every layer: no behaviour beyond construction and (de)serialisation.
+
+pub mod chat;
+pub mod collection;
+pub mod error_kind;
+pub mod evidence;
+pub mod http;
+pub mod point;
+pub mod validation;

@@ -1,0 +1,1 @@
+//! One stored point and one search hit.

@@ -1,0 +1,1 @@
+//! Verdicts and findings about what a model wrote.
