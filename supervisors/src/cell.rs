@@ -1,0 +1,836 @@
+//! A cell: a queue that outlives crashes, the workers that pull from it, and the handle that callers keep.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
+use crate::fence::{Panic, fenced};
+use crate::inbox::{Inbox, Job, Reply};
+use crate::kernel::Event;
+use crate::policy::ChildPolicy;
+use crate::quarantine::{DeadLetter, Quarantine};
+use crate::supervisor::Command;
+
+/// What a cell is asked and answers.
+pub trait Protocol: 'static {
+    /// A request.
+    type Req: Send + 'static;
+    /// Its reply.
+    type Rep: Send + 'static;
+    /// The worker's own error, after which it goes on.
+    type Err: Send + Display + 'static;
+
+    /// Names a request for quarantine. `None` (the default): never quarantined.
+    fn digest(_request: &Self::Req) -> Option<Digest> {
+        None
+    }
+}
+
+/// Handles one request at a time on a thread of its own; may block, and need not be `Send`.
+pub trait Worker: Protocol {
+    /// Handles a request. A panic costs this request alone; the worker is then rebuilt by its factory.
+    fn handle(&mut self, request: Self::Req, cx: &Cx) -> Result<Self::Rep, Self::Err>;
+}
+
+/// Handles many requests at once on an arbiter; must not block.
+pub trait AsyncWorker: Protocol {
+    /// Handles a request. A panic costs this request alone; those in flight finish on the old state.
+    fn handle(
+        self: Rc<Self>,
+        request: Self::Req,
+        cx: Cx,
+    ) -> impl Future<Output = Result<Self::Rep, Self::Err>> + 'static;
+}
+
+/// What a factory knows of the worker it builds.
+#[derive(Debug, Clone)]
+pub struct StartCx {
+    /// The cell.
+    pub cell: Arc<str>,
+    /// Which incarnation, from 1.
+    pub epoch: u64,
+}
+
+/// A worker that could not be built. Counts as a failure; it is tried again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+impl StartError {
+    /// Says why.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// One call, seen from both sides.
+pub(crate) struct Call {
+    cancelled: AtomicBool,
+    gone: Notify,
+    /// Milliseconds from `base` to the last sign of life.
+    progress_ms: AtomicU64,
+    base: Instant,
+}
+
+impl Call {
+    fn new() -> Self {
+        Self {
+            cancelled: AtomicBool::new(false),
+            gone: Notify::new(),
+            progress_ms: AtomicU64::new(0),
+            base: Instant::now(),
+        }
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.gone.notify_one();
+    }
+
+    fn beat(&self) {
+        let ms = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.progress_ms.store(ms, Ordering::Release);
+    }
+
+    fn last_beat(&self) -> Instant {
+        self.base + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
+    }
+
+    pub(crate) async fn cancelled(&self) {
+        while !self.cancelled.load(Ordering::Acquire) {
+            self.gone.notified().await;
+        }
+    }
+}
+
+/// What a worker knows of the request it handles.
+#[derive(Clone)]
+pub struct Cx {
+    cell: Arc<str>,
+    epoch: u64,
+    deadline: Deadline,
+    call: Arc<Call>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Cx {
+    /// The cell's id.
+    pub fn cell(&self) -> &str {
+        &self.cell
+    }
+
+    /// The incarnation of the worker.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// When the caller stops waiting.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Says that long work goes on: the child's `deadline_ms` counts from here.
+    pub fn progress(&self) {
+        self.call.beat();
+    }
+
+    /// Whether the caller has gone away.
+    pub fn is_cancelled(&self) -> bool {
+        self.call.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whether this worker was given up as hung: it must have no further effect.
+    pub fn is_stale(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+}
+
+/// A request that a worker holds.
+pub(crate) struct Flight<P: Protocol> {
+    reply: Reply<P>,
+    deadline: Deadline,
+    started: Instant,
+    call: Arc<Call>,
+}
+
+/// One incarnation of one worker.
+pub(crate) struct Slot<P: Protocol> {
+    pub(crate) epoch: u64,
+    /// Take no further request.
+    pub(crate) stop: AtomicBool,
+    /// Given up: whoever still runs here is a zombie.
+    pub(crate) abandoned: Arc<AtomicBool>,
+    /// Its state crashed: it only finishes what is in flight.
+    pub(crate) retired: AtomicBool,
+    flights: Mutex<HashMap<u64, Flight<P>>>,
+}
+
+impl<P: Protocol> Slot<P> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Flight<P>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to answer; `None` when it was answered already.
+    pub(crate) fn take(&self, key: u64) -> Option<Flight<P>> {
+        self.lock().remove(&key)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Admitting,
+    Open { until: Instant },
+    Parked,
+    Closed,
+}
+
+/// The kinds of node in a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeKind {
+    /// Has children.
+    Supervisor,
+    /// Workers on threads.
+    Sync,
+    /// Many requests in flight on an arbiter.
+    Async,
+}
+
+/// Where a start stands: it is done when all of its workers run.
+#[derive(Debug, Default)]
+struct Starting {
+    generation: u64,
+    pending: usize,
+}
+
+/// The part of a cell that outlives its workers.
+pub(crate) struct Core<P: Protocol> {
+    pub(crate) id: Arc<str>,
+    pub(crate) policy: ChildPolicy,
+    pub(crate) kind: NodeKind,
+    pub(crate) inbox: Inbox<P>,
+    quarantine: Quarantine,
+    gate: Mutex<Gate>,
+    /// Whether the gate admits: the hot path reads only this.
+    admitting: AtomicBool,
+    epoch: AtomicU64,
+    next_key: AtomicU64,
+    slots: Mutex<Vec<Arc<Slot<P>>>>,
+    starting: Mutex<Starting>,
+    stopping: AtomicBool,
+    zombies: AtomicUsize,
+    crash_next: AtomicBool,
+    last_crash: Mutex<Option<Arc<CrashReport>>>,
+    events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No user code runs under these locks, so a poisoned one is whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a worker does with the next job.
+pub(crate) struct Admitted<P: Protocol> {
+    pub(crate) request: P::Req,
+    pub(crate) cx: Cx,
+    pub(crate) key: u64,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) crash: bool,
+}
+
+impl<P: Protocol> Core<P> {
+    pub(crate) fn new(id: Arc<str>, policy: ChildPolicy, kind: NodeKind) -> Self {
+        Self {
+            inbox: Inbox::new(policy.inbox),
+            quarantine: Quarantine::new(policy.quarantine_after),
+            id,
+            policy,
+            kind,
+            gate: Mutex::new(Gate::Admitting),
+            admitting: AtomicBool::new(true),
+            epoch: AtomicU64::new(0),
+            next_key: AtomicU64::new(0),
+            slots: Mutex::new(Vec::new()),
+            starting: Mutex::new(Starting::default()),
+            stopping: AtomicBool::new(false),
+            zombies: AtomicUsize::new(0),
+            crash_next: AtomicBool::new(false),
+            last_crash: Mutex::new(None),
+            events: Mutex::new(None),
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        if let Some(events) = &*lock(&self.events) {
+            // A supervisor that is gone needs no news.
+            let _ = events.send(Command::Event(event));
+        }
+    }
+
+    fn set_gate(&self, gate: Gate) {
+        let mut current = lock(&self.gate);
+        *current = gate;
+        self.admitting
+            .store(gate == Gate::Admitting, Ordering::Release);
+    }
+
+    fn refusal(&self) -> Option<Fault<P::Err>> {
+        if self.admitting.load(Ordering::Acquire) {
+            return None;
+        }
+        match *lock(&self.gate) {
+            Gate::Admitting => None,
+            Gate::Open { until } => Some(Fault::Unavailable {
+                retry_after: until.saturating_duration_since(Instant::now()),
+            }),
+            Gate::Parked => Some(Fault::Unavailable {
+                retry_after: Duration::from_secs(60),
+            }),
+            Gate::Closed => Some(Fault::ShuttingDown),
+        }
+    }
+
+    fn submit(&self, request: P::Req, deadline: Deadline) -> Result<Pending<P>, Fault<P::Err>> {
+        if let Some(fault) = self.refusal() {
+            return Err(fault);
+        }
+        let digest = P::digest_fenced(&request, self.policy.quarantine_after);
+        if let Some(digest) = digest.filter(|digest| self.quarantine.refuses(*digest)) {
+            return Err(Fault::Quarantined(digest));
+        }
+        let (reply, receiver) = oneshot::channel();
+        let call = Arc::new(Call::new());
+        let crash = self.crash_next.load(Ordering::Relaxed)
+            && self.crash_next.swap(false, Ordering::AcqRel);
+        let job = Job {
+            request,
+            reply,
+            deadline,
+            digest,
+            crash,
+            call: Arc::clone(&call),
+        };
+        self.inbox.push(job).map_err(|_| Fault::Busy)?;
+        // The gate may have closed meanwhile, after its queue was emptied: nobody would answer.
+        if self.refusal().is_some() {
+            self.refuse_queue();
+        }
+        Ok(Pending {
+            receiver,
+            call,
+            done: false,
+        })
+    }
+
+    /// Answers all that is queued with the gate's refusal.
+    fn refuse_queue(&self) {
+        for job in self.inbox.drain() {
+            self.inbox.release();
+            let fault = self.refusal().unwrap_or(Fault::ShuttingDown);
+            drop_quietly(job.request);
+            let _ = job.reply.send(Err(fault));
+        }
+    }
+
+    /// Prepares a job for its worker; `None` when it is not worth running.
+    pub(crate) fn admit(&self, slot: &Slot<P>, job: Job<P>) -> Option<Admitted<P>> {
+        if job.reply.is_closed() {
+            self.inbox.release();
+            drop_quietly(job.request);
+            return None;
+        }
+        if job.deadline.is_past() {
+            self.inbox.release();
+            drop_quietly(job.request);
+            let _ = job.reply.send(Err(Fault::Expired));
+            return None;
+        }
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        job.call.beat();
+        let cx = Cx {
+            cell: Arc::clone(&self.id),
+            epoch: slot.epoch,
+            deadline: job.deadline,
+            call: Arc::clone(&job.call),
+            abandoned: Arc::clone(&slot.abandoned),
+        };
+        let flight = Flight {
+            reply: job.reply,
+            deadline: job.deadline,
+            started: Instant::now(),
+            call: job.call,
+        };
+        slot.lock().insert(key, flight);
+        Some(Admitted {
+            request: job.request,
+            cx,
+            key,
+            digest: job.digest,
+            crash: job.crash,
+        })
+    }
+
+    /// Sends the one answer of a flight.
+    pub(crate) fn answer(&self, flight: Flight<P>, answer: Result<P::Rep, Fault<P::Err>>) {
+        self.inbox.release();
+        if let Err(unwanted) = flight.reply.send(answer) {
+            drop_quietly(unwanted);
+        }
+    }
+
+    /// Writes the report of a crash.
+    pub(crate) fn report(
+        &self,
+        epoch: u64,
+        panic: Panic,
+        digest: Option<Digest>,
+    ) -> Arc<CrashReport> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let report = Arc::new(CrashReport {
+            id: format!(
+                "crash-{:x}-{}",
+                since.as_secs(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            ),
+            child: Arc::clone(&self.id),
+            epoch,
+            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            message: panic.message,
+            location: panic.location,
+            backtrace: panic.backtrace,
+            request: digest,
+        });
+        if let Some(digest) = digest {
+            self.quarantine.crashed(digest, &report);
+        }
+        *lock(&self.last_crash) = Some(Arc::clone(&report));
+        tracing::warn!(
+            cell = &*self.id,
+            crash = report.id,
+            message = report.message,
+            location = report.location,
+            "a worker crashed, its request failed"
+        );
+        report
+    }
+
+    /// Makes room for the workers that a start must build: as many as are missing.
+    pub(crate) fn prepare_start(&self, workers: usize) -> Vec<(u64, Arc<Slot<P>>)> {
+        self.stopping.store(false, Ordering::Release);
+        self.set_gate(Gate::Admitting);
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut slots = lock(&self.slots);
+        let running = slots
+            .iter()
+            .filter(|slot| !slot.retired.load(Ordering::Acquire))
+            .count();
+        let missing = workers.saturating_sub(running);
+        let mut starting = lock(&self.starting);
+        starting.generation += 1;
+        starting.pending = missing;
+        let fresh: Vec<_> = (0..missing)
+            .map(|_| {
+                let slot = Arc::new(Slot {
+                    epoch,
+                    stop: AtomicBool::new(false),
+                    abandoned: Arc::new(AtomicBool::new(false)),
+                    retired: AtomicBool::new(false),
+                    flights: Mutex::new(HashMap::new()),
+                });
+                slots.push(Arc::clone(&slot));
+                (starting.generation, slot)
+            })
+            .collect();
+        if fresh.is_empty() {
+            drop((slots, starting));
+            self.emit(Event::Started(Arc::clone(&self.id)));
+        }
+        fresh
+    }
+
+    /// One worker of a start runs.
+    pub(crate) fn worker_started(&self, generation: u64) {
+        let mut starting = lock(&self.starting);
+        if starting.generation == generation && starting.pending > 0 {
+            starting.pending -= 1;
+            if starting.pending == 0 {
+                drop(starting);
+                self.emit(Event::Started(Arc::clone(&self.id)));
+            }
+        }
+    }
+
+    /// One worker of a start could not be built. Only the first of a start counts as a failure.
+    pub(crate) fn worker_not_started(&self, generation: u64, slot: &Arc<Slot<P>>, reason: &str) {
+        tracing::warn!(cell = &*self.id, reason, "a worker could not start");
+        let first = {
+            let mut starting = lock(&self.starting);
+            let first = starting.generation == generation && starting.pending > 0;
+            starting.generation += u64::from(first);
+            first
+        };
+        self.leave(slot, first);
+    }
+
+    /// A worker has ended; `failed` tells the supervisor.
+    pub(crate) fn leave(&self, slot: &Arc<Slot<P>>, failed: bool) {
+        if slot.abandoned.load(Ordering::Acquire) {
+            self.zombies.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let empty = {
+            let mut slots = lock(&self.slots);
+            slots.retain(|known| !Arc::ptr_eq(known, slot));
+            slots.is_empty()
+        };
+        if self.stopping.load(Ordering::Acquire) {
+            if empty {
+                self.emit(Event::Stopped(Arc::clone(&self.id)));
+            }
+        } else if failed {
+            self.emit(Event::Failed {
+                child: Arc::clone(&self.id),
+                final_straw: false,
+            });
+        }
+    }
+
+    /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
+    pub(crate) fn retire(&self, slot: &Slot<P>) {
+        if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        slot.stop.store(true, Ordering::Release);
+        self.inbox.wake_all();
+        if !self.stopping.load(Ordering::Acquire) {
+            self.emit(Event::Failed {
+                child: Arc::clone(&self.id),
+                final_straw: false,
+            });
+        }
+    }
+
+    /// Gives a stuck worker up: its callers are answered, its late effects refused.
+    fn abandon_slot(&self, slot: &Arc<Slot<P>>, fault: impl Fn(&Flight<P>) -> Fault<P::Err>) {
+        slot.abandoned.store(true, Ordering::Release);
+        slot.stop.store(true, Ordering::Release);
+        self.zombies.fetch_add(1, Ordering::AcqRel);
+        lock(&self.slots).retain(|known| !Arc::ptr_eq(known, slot));
+        let flights: Vec<_> = slot.lock().drain().map(|(_, flight)| flight).collect();
+        for flight in flights {
+            let fault = fault(&flight);
+            self.answer(flight, Err(fault));
+        }
+        self.inbox.wake_all();
+    }
+
+    pub(crate) fn pulse(&self, flight_deadline: Deadline, call_last: Instant) -> Instant {
+        flight_deadline
+            .0
+            .min(call_last + Duration::from_millis(self.policy.deadline_ms))
+    }
+
+    /// When a call counts as hung, as far as is known now.
+    pub(crate) fn limit(&self, cx: &Cx) -> Instant {
+        self.pulse(cx.deadline, cx.call.last_beat())
+    }
+
+    pub(crate) async fn caller_gone(cx: &Cx) {
+        cx.call.cancelled().await;
+    }
+}
+
+/// Drops what belongs to the user; a panic in its drop goes no further.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(panic) = fenced(move || drop(value)) {
+        tracing::warn!(
+            message = panic.message,
+            location = panic.location,
+            "a drop panicked"
+        );
+    }
+}
+
+trait DigestFenced: Protocol {
+    fn digest_fenced(request: &Self::Req, quarantine_after: u32) -> Option<Digest> {
+        if quarantine_after == 0 {
+            return None;
+        }
+        fenced(|| Self::digest(request)).ok().flatten()
+    }
+}
+
+impl<P: Protocol> DigestFenced for P {}
+
+/// What the supervisor does with a cell whose types it does not know.
+pub(crate) trait CellControl: Send + Sync {
+    fn id(&self) -> &Arc<str>;
+    fn policy(&self) -> &ChildPolicy;
+    fn bind(&self, events: mpsc::UnboundedSender<Command>);
+    fn start(&self);
+    fn stop(&self, close: bool);
+    /// The shutdown budget is over.
+    fn abandon(&self);
+    fn open(&self, wait: Duration);
+    fn park(&self);
+    fn close(&self);
+    fn crash_next(&self);
+    fn check(&self, now: Instant);
+    fn view(&self) -> CellView;
+    fn dead_letters(&self) -> Vec<DeadLetter>;
+    fn release(&self, digest: &str) -> bool;
+}
+
+/// What a snapshot shows of a cell.
+pub(crate) struct CellView {
+    pub(crate) kind: NodeKind,
+    pub(crate) epoch: u64,
+    pub(crate) workers: usize,
+    pub(crate) queue: usize,
+    pub(crate) capacity: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) zombies: usize,
+    pub(crate) last_crash: Option<CrashSummary>,
+}
+
+/// A core and what builds its workers.
+pub(crate) struct Cell<P: Protocol> {
+    pub(crate) core: Arc<Core<P>>,
+    /// Builds workers for the slots given.
+    pub(crate) spawn: Spawn<P>,
+    /// How many at full strength.
+    pub(crate) workers: usize,
+}
+
+/// Starts the workers of fresh slots.
+pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, u64, Arc<Slot<P>>) + Send + Sync>;
+
+/// How long after its deadline an async call is left to its own timer before its arbiter counts as stuck.
+const ARBITER_GRACE: Duration = Duration::from_millis(250);
+
+impl<P: Protocol> CellControl for Cell<P> {
+    fn id(&self) -> &Arc<str> {
+        &self.core.id
+    }
+
+    fn policy(&self) -> &ChildPolicy {
+        &self.core.policy
+    }
+
+    fn bind(&self, events: mpsc::UnboundedSender<Command>) {
+        *lock(&self.core.events) = Some(events);
+    }
+
+    fn start(&self) {
+        for (generation, slot) in self.core.prepare_start(self.workers) {
+            (self.spawn)(&self.core, generation, slot);
+        }
+    }
+
+    fn stop(&self, close: bool) {
+        let core = &self.core;
+        core.stopping.store(true, Ordering::Release);
+        if close {
+            core.set_gate(Gate::Closed);
+        }
+        let empty = {
+            let slots = lock(&core.slots);
+            for slot in slots.iter() {
+                slot.stop.store(true, Ordering::Release);
+            }
+            slots.is_empty()
+        };
+        core.inbox.wake_all();
+        if close {
+            core.refuse_queue();
+        }
+        if empty {
+            core.emit(Event::Stopped(Arc::clone(&core.id)));
+        }
+    }
+
+    fn abandon(&self) {
+        let core = &self.core;
+        if !core.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let slots = lock(&core.slots).clone();
+        if slots.is_empty() {
+            return;
+        }
+        for slot in &slots {
+            core.abandon_slot(slot, |_| Fault::ShuttingDown);
+        }
+        core.emit(Event::Stopped(Arc::clone(&core.id)));
+    }
+
+    fn open(&self, wait: Duration) {
+        self.core.set_gate(Gate::Open {
+            until: Instant::now() + wait,
+        });
+        self.core.refuse_queue();
+    }
+
+    fn park(&self) {
+        self.core.set_gate(Gate::Parked);
+        self.core.refuse_queue();
+    }
+
+    fn close(&self) {
+        self.core.set_gate(Gate::Closed);
+        self.core.refuse_queue();
+    }
+
+    fn crash_next(&self) {
+        self.core.crash_next.store(true, Ordering::Release);
+    }
+
+    fn check(&self, now: Instant) {
+        let core = &self.core;
+        for job in core.inbox.expired(now) {
+            core.inbox.release();
+            drop_quietly(job.request);
+            let _ = job.reply.send(Err(Fault::Expired));
+        }
+        let grace = if core.kind == NodeKind::Async {
+            ARBITER_GRACE
+        } else {
+            Duration::ZERO
+        };
+        let slots = lock(&core.slots).clone();
+        for slot in &slots {
+            let hung = slot
+                .lock()
+                .values()
+                .any(|flight| core.pulse(flight.deadline, flight.call.last_beat()) + grace <= now);
+            if !hung {
+                continue;
+            }
+            tracing::warn!(
+                cell = &*core.id,
+                epoch = slot.epoch,
+                "a worker hangs, it is replaced"
+            );
+            core.abandon_slot(slot, |flight| Fault::Hung {
+                after: flight.started.elapsed(),
+            });
+            let final_straw = core.zombies.load(Ordering::Acquire) > core.policy.max_zombies;
+            if core.stopping.load(Ordering::Acquire) {
+                if lock(&core.slots).is_empty() {
+                    core.emit(Event::Stopped(Arc::clone(&core.id)));
+                }
+            } else if !slot.retired.load(Ordering::Acquire) {
+                core.emit(Event::Failed {
+                    child: Arc::clone(&core.id),
+                    final_straw,
+                });
+            }
+        }
+    }
+
+    fn view(&self) -> CellView {
+        let core = &self.core;
+        let slots = lock(&core.slots).clone();
+        CellView {
+            kind: core.kind,
+            epoch: core.epoch.load(Ordering::Acquire),
+            workers: slots
+                .iter()
+                .filter(|slot| !slot.retired.load(Ordering::Acquire))
+                .count(),
+            queue: core.inbox.queued(),
+            capacity: core.inbox.capacity(),
+            in_flight: slots.iter().map(|slot| slot.in_flight()).sum(),
+            zombies: core.zombies.load(Ordering::Acquire),
+            last_crash: lock(&core.last_crash).as_deref().map(Into::into),
+        }
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.core.quarantine.dead_letters(&self.core.id)
+    }
+
+    fn release(&self, digest: &str) -> bool {
+        self.core.quarantine.release(digest)
+    }
+}
+
+/// A handle to a cell: stable across its restarts, cheap to clone.
+pub struct CellRef<P: Protocol> {
+    pub(crate) core: Arc<Core<P>>,
+}
+
+impl<P: Protocol> Clone for CellRef<P> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+        }
+    }
+}
+
+impl<P: Protocol> CellRef<P> {
+    /// The cell's id.
+    pub fn id(&self) -> &str {
+        &self.core.id
+    }
+
+    /// Asks and waits for the one answer.
+    ///
+    /// Cancel safety: dropping the future takes the request out of the queue, or tells the worker.
+    pub async fn ask(&self, request: P::Req, deadline: Deadline) -> Result<P::Rep, Fault<P::Err>> {
+        self.try_ask(request, deadline)?.await
+    }
+
+    /// Puts the request into the queue and returns its answer to come.
+    ///
+    /// Errors: `Busy`, `Unavailable`, `Quarantined` or `ShuttingDown`, at once.
+    pub fn try_ask(
+        &self,
+        request: P::Req,
+        deadline: Deadline,
+    ) -> Result<Pending<P>, Fault<P::Err>> {
+        self.core.submit(request, deadline)
+    }
+}
+
+/// An answer to come.
+pub struct Pending<P: Protocol> {
+    receiver: oneshot::Receiver<Result<P::Rep, Fault<P::Err>>>,
+    call: Arc<Call>,
+    done: bool,
+}
+
+impl<P: Protocol> Future for Pending<P> {
+    type Output = Result<P::Rep, Fault<P::Err>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(cx));
+        self.done = true;
+        Poll::Ready(answer.unwrap_or(Err(Fault::ShuttingDown)))
+    }
+}
+
+impl<P: Protocol> Drop for Pending<P> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.call.cancel();
+        }
+    }
+}

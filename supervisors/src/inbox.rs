@@ -1,0 +1,139 @@
+//! The queue of a cell. It belongs to the cell, not to a worker, so it outlives every crash.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::cell::{Call, Protocol};
+use crate::fault::{Deadline, Digest, Fault};
+
+/// Where a request's one answer goes.
+pub(crate) type Reply<P> =
+    oneshot::Sender<Result<<P as Protocol>::Rep, Fault<<P as Protocol>::Err>>>;
+
+/// A request in the queue.
+pub(crate) struct Job<P: Protocol> {
+    pub(crate) request: P::Req,
+    pub(crate) reply: Reply<P>,
+    pub(crate) deadline: Deadline,
+    pub(crate) digest: Option<Digest>,
+    /// Panics in the worker's fence instead of running: a crash on purpose.
+    pub(crate) crash: bool,
+    pub(crate) call: Arc<Call>,
+}
+
+/// A bounded queue that threads and tasks pull from.
+pub(crate) struct Inbox<P: Protocol> {
+    queue: Mutex<VecDeque<Job<P>>>,
+    /// Queued and running. Invariant: never above `capacity`.
+    admitted: AtomicUsize,
+    capacity: usize,
+    filled: Condvar,
+    notify: Notify,
+}
+
+impl<P: Protocol> Inbox<P> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            queue: Mutex::new(VecDeque::new()),
+            admitted: AtomicUsize::new(0),
+            capacity,
+            filled: Condvar::new(),
+            notify: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Job<P>>> {
+        // No user code runs under this lock, so a poisoned one is whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a job, or gives it back when the cell has enough to do.
+    pub(crate) fn push(&self, job: Job<P>) -> Result<(), Job<P>> {
+        let admitted = self
+            .admitted
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                (count < self.capacity).then_some(count + 1)
+            });
+        if admitted.is_err() {
+            return Err(job);
+        }
+        self.lock().push_back(job);
+        self.filled.notify_one();
+        self.notify.notify_one();
+        Ok(())
+    }
+
+    /// Frees the place of an answered job.
+    pub(crate) fn release(&self) {
+        self.admitted.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Waits on a thread for a job; `None` when `stop` is set.
+    pub(crate) fn pop(&self, stop: &AtomicBool) -> Option<Job<P>> {
+        let mut queue = self.lock();
+        loop {
+            if stop.load(Ordering::Acquire) {
+                return None;
+            }
+            if let Some(job) = queue.pop_front() {
+                return Some(job);
+            }
+            queue = self
+                .filled
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits in a task for a job; `None` when `stop` is set.
+    pub(crate) async fn pop_async(&self, stop: &AtomicBool) -> Option<Job<P>> {
+        loop {
+            let notified = self.notify.notified();
+            if stop.load(Ordering::Acquire) {
+                return None;
+            }
+            let job = self.lock().pop_front();
+            match job {
+                Some(job) => return Some(job),
+                None => notified.await,
+            }
+        }
+    }
+
+    /// Wakes whoever waits, to look at its stop flag.
+    pub(crate) fn wake_all(&self) {
+        // Taken so that a thread between its check and its wait cannot miss this.
+        drop(self.lock());
+        self.filled.notify_all();
+        self.notify.notify_waiters();
+        self.notify.notify_one();
+    }
+
+    /// Takes out what has waited past its deadline.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<Job<P>> {
+        let mut queue = self.lock();
+        if queue.iter().all(|job| job.deadline.0 > now) {
+            return Vec::new();
+        }
+        let (expired, kept) = queue.drain(..).partition(|job| job.deadline.0 <= now);
+        *queue = kept;
+        Vec::from(expired)
+    }
+
+    /// Takes out everything.
+    pub(crate) fn drain(&self) -> Vec<Job<P>> {
+        self.lock().drain(..).collect()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests that crash their worker again and again are refused until released.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::fault::{CrashReport, CrashSummary, Digest};
+
+/// Most digests remembered for a cell; the one that crashed longest ago goes first.
+const MAX_SUSPECTS: usize = 1024;
+/// Most crashes kept for a digest.
+const MAX_REPORTS: usize = 8;
+
+/// A request that is refused.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadLetter {
+    /// The cell that it crashed.
+    pub child: String,
+    /// The request.
+    pub digest: Digest,
+    /// How often.
+    pub crashes: u32,
+    /// The newest crashes.
+    pub reports: Vec<CrashSummary>,
+}
+
+struct Suspect {
+    crashes: u32,
+    last_ms: u64,
+    reports: Vec<Arc<CrashReport>>,
+}
+
+/// The suspects of one cell.
+pub(crate) struct Quarantine {
+    after: u32,
+    suspects: Mutex<HashMap<Digest, Suspect>>,
+    /// How many are refused: the common case, none, costs one load.
+    refused: AtomicUsize,
+}
+
+impl Quarantine {
+    pub(crate) fn new(after: u32) -> Self {
+        Self {
+            after,
+            suspects: Mutex::new(HashMap::new()),
+            refused: AtomicUsize::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Suspect>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn refuses(&self, digest: Digest) -> bool {
+        self.refused.load(Ordering::Acquire) > 0
+            && self
+                .lock()
+                .get(&digest)
+                .is_some_and(|suspect| suspect.crashes >= self.after)
+    }
+
+    pub(crate) fn crashed(&self, digest: Digest, report: &Arc<CrashReport>) {
+        if self.after == 0 {
+            return;
+        }
+        let mut suspects = self.lock();
+        if suspects.len() >= MAX_SUSPECTS && !suspects.contains_key(&digest) {
+            let oldest = suspects.iter().min_by_key(|(_, suspect)| suspect.last_ms);
+            if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
+                suspects.remove(&oldest);
+            }
+        }
+        let suspect = suspects.entry(digest).or_insert_with(|| Suspect {
+            crashes: 0,
+            last_ms: 0,
+            reports: Vec::new(),
+        });
+        suspect.crashes += 1;
+        suspect.last_ms = report.at_ms;
+        if suspect.reports.len() == MAX_REPORTS {
+            suspect.reports.remove(0);
+        }
+        suspect.reports.push(Arc::clone(report));
+        self.count(&suspects);
+    }
+
+    /// Forgets a digest; `false` when it was not refused.
+    pub(crate) fn release(&self, digest: &str) -> bool {
+        let mut suspects = self.lock();
+        let found = suspects
+            .keys()
+            .find(|known| known.to_string() == digest)
+            .copied();
+        let released = found.and_then(|found| suspects.remove(&found)).is_some();
+        self.count(&suspects);
+        released
+    }
+
+    fn count(&self, suspects: &HashMap<Digest, Suspect>) {
+        let refused = suspects
+            .values()
+            .filter(|suspect| suspect.crashes >= self.after)
+            .count();
+        self.refused.store(refused, Ordering::Release);
+    }
+
+    pub(crate) fn dead_letters(&self, child: &str) -> Vec<DeadLetter> {
+        if self.refused.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let mut letters: Vec<DeadLetter> = self
+            .lock()
+            .iter()
+            .filter(|(_, suspect)| suspect.crashes >= self.after)
+            .map(|(digest, suspect)| DeadLetter {
+                child: child.to_string(),
+                digest: *digest,
+                crashes: suspect.crashes,
+                reports: suspect
+                    .reports
+                    .iter()
+                    .map(|report| (&**report).into())
+                    .collect(),
+            })
+            .collect();
+        letters.sort_by_key(|letter| letter.digest);
+        letters
+    }
+}

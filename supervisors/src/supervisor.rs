@@ -1,0 +1,456 @@
+//! The shell of a supervisor: an actix actor that feeds its kernel and carries out the effects.
+//!
+//! All supervisors of a tree share one arbiter on which nothing slow runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cell::CellControl;
+use crate::kernel::{ChildId, ChildView, Effect, Event, Kernel, KernelChild};
+use crate::policy::{ChildPolicy, Policy, Restart};
+use crate::tree::TreeError;
+use crate::watchdog::Watchdog;
+
+/// What a supervisor is told.
+pub(crate) enum Command {
+    Event(Event),
+    Add(Member, oneshot::Sender<Result<(), TreeError>>),
+    Remove(ChildId, oneshot::Sender<Result<(), TreeError>>),
+    Restart(ChildId, oneshot::Sender<Result<(), TreeError>>),
+    Shutdown { close: bool },
+}
+
+/// A child of a supervisor.
+#[derive(Clone)]
+pub(crate) enum Member {
+    Cell(Arc<dyn CellControl>),
+    Supervisor(Arc<Node>),
+}
+
+impl Member {
+    pub(crate) fn id(&self) -> &ChildId {
+        match self {
+            Self::Cell(cell) => cell.id(),
+            Self::Supervisor(node) => &node.id,
+        }
+    }
+
+    fn kernel_child(&self) -> KernelChild {
+        let (restart, significant) = match self {
+            Self::Cell(cell) => (cell.policy().restart, cell.policy().significant),
+            Self::Supervisor(_) => (Restart::Permanent, false),
+        };
+        KernelChild {
+            id: Arc::clone(self.id()),
+            restart,
+            significant,
+        }
+    }
+
+    fn shutdown(&self) -> Option<Duration> {
+        match self {
+            Self::Cell(cell) => Some(Duration::from_millis(cell.policy().shutdown_ms)),
+            // Its own children have budgets.
+            Self::Supervisor(_) => None,
+        }
+    }
+}
+
+/// The part of a supervisor that snapshots read; it outlives the actor.
+pub(crate) struct Node {
+    pub(crate) id: ChildId,
+    pub(crate) policy: Policy,
+    members: Mutex<Vec<Member>>,
+    views: Mutex<HashMap<ChildId, ChildView>>,
+    window: Mutex<usize>,
+    commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    pub(crate) fn new(id: ChildId, policy: Policy, members: Vec<Member>) -> Self {
+        Self {
+            id,
+            policy,
+            members: Mutex::new(members),
+            views: Mutex::new(HashMap::new()),
+            window: Mutex::new(0),
+            commands: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn members(&self) -> Vec<Member> {
+        lock(&self.members).clone()
+    }
+
+    pub(crate) fn view(&self, id: &str) -> Option<ChildView> {
+        lock(&self.views).get(id).copied()
+    }
+
+    pub(crate) fn restarts_in_window(&self) -> usize {
+        *lock(&self.window)
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), TreeError> {
+        let sent = lock(&self.commands)
+            .as_ref()
+            .is_some_and(|to| to.send(command).is_ok());
+        sent.then_some(()).ok_or(TreeError::Stopped)
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        lock(&self.commands)
+            .as_ref()
+            .is_some_and(|commands| !commands.is_closed())
+    }
+}
+
+/// Who hears of a supervisor's start and end.
+pub(crate) enum Parent {
+    /// The supervisor above.
+    Supervisor(mpsc::UnboundedSender<Command>),
+    /// The tree's handle: `true` when the root booted, then `Some(failed)` when it is done.
+    Root(tokio::sync::watch::Sender<RootState>),
+}
+
+/// Where the root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RootState {
+    Starting,
+    Running,
+    Done { failed: bool },
+}
+
+/// What all supervisors of a tree share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) watchdog: Arc<Watchdog>,
+    pub(crate) started: Instant,
+    pub(crate) seed: u64,
+}
+
+/// The actor.
+pub(crate) struct Supervisor {
+    node: Arc<Node>,
+    kernel: Kernel,
+    parent: Parent,
+    shared: Shared,
+    commands: mpsc::UnboundedSender<Command>,
+    inbox: Option<mpsc::UnboundedReceiver<Command>>,
+    removals: HashMap<ChildId, oneshot::Sender<Result<(), TreeError>>>,
+    additions: HashMap<ChildId, oneshot::Sender<Result<(), TreeError>>>,
+}
+
+impl Supervisor {
+    /// Starts the actor on the current arbiter.
+    pub(crate) fn launch(node: Arc<Node>, parent: Parent, shared: Shared) {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        *lock(&node.commands) = Some(commands.clone());
+        let members = node.members();
+        for member in &members {
+            if let Member::Cell(cell) = member {
+                cell.bind(commands.clone());
+                shared.watchdog.watch(cell);
+            }
+        }
+        let children = members.iter().map(Member::kernel_child).collect();
+        // Each supervisor draws its own sequence.
+        let salt = node.id.bytes().fold(0_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        let kernel = Kernel::new(node.policy.clone(), children, shared.seed ^ salt);
+        Self {
+            node,
+            kernel,
+            parent,
+            shared,
+            commands,
+            inbox: Some(inbox),
+            removals: HashMap::new(),
+            additions: HashMap::new(),
+        }
+        .start();
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.shared.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn member(&self, id: &str) -> Option<Member> {
+        lock(&self.node.members)
+            .iter()
+            .find(|member| &**member.id() == id)
+            .cloned()
+    }
+
+    fn feed(&mut self, event: Event, context: &mut Context<Self>) {
+        let started = match &event {
+            Event::Started(id) => Some(Arc::clone(id)),
+            _ => None,
+        };
+        let failed = match &event {
+            Event::Failed { child, .. } => Some(Arc::clone(child)),
+            _ => None,
+        };
+        let effects = self.kernel.step(self.now(), event);
+        self.publish();
+        if let Some(waiting) = started.and_then(|id| self.additions.remove(&id)) {
+            let _ = waiting.send(Ok(()));
+        }
+        if let Some((id, waiting)) =
+            failed.and_then(|id| self.additions.remove(&id).map(|waiting| (id, waiting)))
+        {
+            let _ = waiting.send(Err(TreeError::NotStarted { id: id.to_string() }));
+        }
+        for effect in effects {
+            self.carry_out(effect, context);
+        }
+    }
+
+    /// Shows the kernel's state to snapshots.
+    fn publish(&self) {
+        let mut views = lock(&self.node.views);
+        views.clear();
+        for member in lock(&self.node.members).iter() {
+            if let Some(view) = self.kernel.view(member.id()) {
+                views.insert(Arc::clone(member.id()), view);
+            }
+        }
+        *lock(&self.node.window) = self.kernel.restarts_in_window(self.now());
+    }
+
+    fn carry_out(&mut self, effect: Effect, context: &mut Context<Self>) {
+        match effect {
+            Effect::Start(id) => match self.member(&id) {
+                Some(Member::Cell(cell)) => cell.start(),
+                Some(Member::Supervisor(node)) => {
+                    let parent = Parent::Supervisor(self.commands.clone());
+                    Self::launch(node, parent, self.shared.clone());
+                }
+                None => {}
+            },
+            Effect::Stop { child, close } => self.stop_child(&child, close, context),
+            Effect::Timer(id, at) => {
+                let wait = Duration::from_millis(at.saturating_sub(self.now()));
+                context.run_later(wait, move |actor, context| {
+                    actor.feed(Event::Due(id), context);
+                });
+            }
+            Effect::Open(id, until) => {
+                tracing::warn!(cell = &*id, "failed too often, it rests");
+                if let Some(Member::Cell(cell)) = self.member(&id) {
+                    cell.open(Duration::from_millis(until.saturating_sub(self.now())));
+                }
+            }
+            Effect::Park(id) => {
+                tracing::error!(cell = &*id, "failed too often, it stays stopped");
+                if let Some(Member::Cell(cell)) = self.member(&id) {
+                    cell.park();
+                }
+            }
+            Effect::Booted => match &self.parent {
+                Parent::Root(state) => {
+                    state.send_replace(RootState::Running);
+                }
+                Parent::Supervisor(parent) => {
+                    let _ = parent.send(Command::Event(Event::Started(Arc::clone(&self.node.id))));
+                }
+            },
+            Effect::Removed(id) => {
+                if let Some(Member::Cell(cell)) = self.member(&id) {
+                    cell.close();
+                }
+                lock(&self.node.members).retain(|member| *member.id() != id);
+                if let Some(waiting) = self.removals.remove(&id) {
+                    let _ = waiting.send(Ok(()));
+                }
+            }
+            Effect::Done { failed } => self.done(failed, context),
+        }
+    }
+
+    fn stop_child(&mut self, id: &ChildId, close: bool, context: &mut Context<Self>) {
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        match &member {
+            Member::Cell(cell) => cell.stop(close),
+            Member::Supervisor(node) => {
+                if node.send(Command::Shutdown { close }).is_err() {
+                    let _ = self
+                        .commands
+                        .send(Command::Event(Event::Stopped(Arc::clone(id))));
+                }
+            }
+        }
+        if let (Some(budget), Member::Cell(cell)) = (member.shutdown(), member) {
+            context.run_later(budget, move |_, _| cell.abandon());
+        }
+    }
+
+    fn done(&mut self, failed: bool, context: &mut Context<Self>) {
+        match &self.parent {
+            Parent::Root(state) => {
+                if failed {
+                    tracing::error!(supervisor = &*self.node.id, "restarts exhausted, giving up");
+                }
+                state.send_replace(RootState::Done { failed });
+            }
+            Parent::Supervisor(parent) => {
+                let id = Arc::clone(&self.node.id);
+                let event = if failed {
+                    tracing::error!(supervisor = &*id, "restarts exhausted, escalating");
+                    Event::Failed {
+                        child: id,
+                        final_straw: false,
+                    }
+                } else {
+                    Event::Ended(id)
+                };
+                let _ = parent.send(Command::Event(event));
+            }
+        }
+        *lock(&self.node.commands) = None;
+        context.stop();
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(mut inbox) = self.inbox.take() {
+            context.add_stream(futures_util::stream::poll_fn(move |cx| inbox.poll_recv(cx)));
+        }
+        self.feed(Event::Boot, context);
+    }
+}
+
+impl StreamHandler<Command> for Supervisor {
+    fn handle(&mut self, command: Command, context: &mut Self::Context) {
+        match command {
+            Command::Event(event) => self.feed(event, context),
+            Command::Add(member, reply) => {
+                let id = Arc::clone(member.id());
+                if self.member(&id).is_some() {
+                    let _ = reply.send(Err(TreeError::Exists { id: id.to_string() }));
+                    return;
+                }
+                if let Member::Cell(cell) = &member {
+                    cell.bind(self.commands.clone());
+                    self.shared.watchdog.watch(cell);
+                }
+                let child = member.kernel_child();
+                lock(&self.node.members).push(member);
+                self.additions.insert(id, reply);
+                self.feed(Event::Add(child), context);
+            }
+            Command::Remove(id, reply) => {
+                if self.member(&id).is_none() {
+                    let _ = reply.send(Err(TreeError::Unknown { id: id.to_string() }));
+                    return;
+                }
+                self.removals.insert(Arc::clone(&id), reply);
+                self.feed(Event::Remove(id), context);
+            }
+            Command::Restart(id, reply) => {
+                let known = self.member(&id).is_some();
+                self.feed(Event::Restart(Arc::clone(&id)), context);
+                let _ = reply.send(if known {
+                    Ok(())
+                } else {
+                    Err(TreeError::Unknown { id: id.to_string() })
+                });
+            }
+            Command::Shutdown { close } => self.feed(Event::Shutdown { close }, context),
+        }
+    }
+
+    // The stream ends only when the last sender is gone; the actor holds one.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+/// A child to be: a cell or a supervisor with children of its own.
+pub struct ChildSpec {
+    pub(crate) member: Member,
+}
+
+impl ChildSpec {
+    /// A cell whose workers have a thread each (`policy.workers` of them), built by `factory`.
+    pub fn sync<W: crate::Worker>(
+        id: impl Into<Arc<str>>,
+        policy: ChildPolicy,
+        factory: impl Fn(&crate::StartCx) -> Result<W, crate::StartError> + Send + Sync + 'static,
+    ) -> (Self, crate::CellRef<W>) {
+        let (cell, handle) = crate::workers::sync_cell(id.into(), policy, factory);
+        (
+            Self {
+                member: Member::Cell(Arc::new(cell)),
+            },
+            handle,
+        )
+    }
+
+    /// A cell with many requests in flight on an arbiter of its own.
+    pub fn asynchronous<W: crate::AsyncWorker>(
+        id: impl Into<Arc<str>>,
+        policy: ChildPolicy,
+        factory: impl Fn(&crate::StartCx) -> Result<W, crate::StartError> + Send + Sync + 'static,
+    ) -> (Self, crate::CellRef<W>) {
+        let (cell, handle) = crate::workers::async_cell(id.into(), policy, factory);
+        (
+            Self {
+                member: Member::Cell(Arc::new(cell)),
+            },
+            handle,
+        )
+    }
+
+    /// A supervisor below this one.
+    pub fn supervisor(spec: SupervisorSpec) -> Self {
+        Self {
+            member: Member::Supervisor(Arc::new(spec.into_node())),
+        }
+    }
+}
+
+/// A supervisor to be, with its static children in the order of their start.
+pub struct SupervisorSpec {
+    id: ChildId,
+    policy: Policy,
+    children: Vec<ChildSpec>,
+}
+
+impl SupervisorSpec {
+    /// A supervisor without children.
+    pub fn new(id: impl Into<Arc<str>>, policy: Policy) -> Self {
+        Self {
+            id: id.into(),
+            policy,
+            children: Vec::new(),
+        }
+    }
+
+    /// Adds a child after the others.
+    #[must_use]
+    pub fn child(mut self, child: ChildSpec) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    pub(crate) fn into_node(self) -> Node {
+        let members = self
+            .children
+            .into_iter()
+            .map(|child| child.member)
+            .collect();
+        Node::new(self.id, self.policy, members)
+    }
+}

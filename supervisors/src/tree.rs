@@ -1,0 +1,398 @@
+//! The whole tree: started, read, acted upon, drained.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Arbiter;
+use serde::Serialize;
+use tokio::sync::{oneshot, watch};
+
+use crate::cell::{CellControl, NodeKind};
+use crate::fault::CrashSummary;
+use crate::kernel::{ChildView, Phase};
+use crate::quarantine::DeadLetter;
+use crate::supervisor::{
+    ChildSpec, Command, Member, Node, Parent, RootState, Shared, Supervisor, SupervisorSpec,
+};
+use crate::watchdog::Watchdog;
+
+/// Why the tree did not do what it was told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// There is no such node.
+    #[error("no cell or supervisor named {id}; GET the tree for their names")]
+    Unknown {
+        /// The name asked for.
+        id: String,
+    },
+    /// The supervisor has a child of this name.
+    #[error("a child named {id} exists")]
+    Exists {
+        /// The name.
+        id: String,
+    },
+    /// Its factory failed; its supervisor goes on trying.
+    #[error("{id} did not start")]
+    NotStarted {
+        /// The name.
+        id: String,
+    },
+    /// The node is a supervisor; this works on cells.
+    #[error("{id} is a supervisor, not a cell")]
+    NotACell {
+        /// The name.
+        id: String,
+    },
+    /// The supervisor is not running.
+    #[error("the supervisor is not running")]
+    Stopped,
+    /// The operating system gave no thread.
+    #[error("no thread: {0}")]
+    NoThread(String),
+}
+
+/// A running tree of supervisors.
+pub struct Tree {
+    root: Arc<Node>,
+    state: watch::Receiver<RootState>,
+    arbiter: Arbiter,
+    // Held so that it runs as long as the tree.
+    _watchdog: Arc<Watchdog>,
+}
+
+/// A handle to one supervisor, to add and remove children.
+#[derive(Clone)]
+pub struct SupervisorRef {
+    node: Arc<Node>,
+}
+
+impl SupervisorRef {
+    /// Adds a child and waits until it runs.
+    ///
+    /// Errors: `Exists`; `NotStarted` when its factory failed, after which the supervisor goes on trying.
+    pub async fn start_child(&self, child: ChildSpec) -> Result<(), TreeError> {
+        let (reply, answer) = oneshot::channel();
+        self.node.send(Command::Add(child.member, reply))?;
+        answer.await.unwrap_or(Err(TreeError::Stopped))
+    }
+
+    /// Stops a child, answers what it has queued, and forgets it.
+    ///
+    /// Errors: `Unknown`.
+    pub async fn stop_child(&self, id: &str) -> Result<(), TreeError> {
+        let (reply, answer) = oneshot::channel();
+        self.node.send(Command::Remove(id.into(), reply))?;
+        answer.await.unwrap_or(Err(TreeError::Stopped))
+    }
+}
+
+/// What a drain left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Whether everything stopped within the budget.
+    pub complete: bool,
+}
+
+/// Whether the process lives and serves.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// The supervisors run.
+    pub live: bool,
+    /// Every critical cell is ready.
+    pub ready: bool,
+    /// Cells that are not ready.
+    pub degraded: Vec<String>,
+}
+
+/// One node as a snapshot shows it, with those below.
+#[derive(Debug, Clone, Serialize)]
+pub struct TreeSnapshot {
+    /// Its name.
+    pub id: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Where it is.
+    pub state: Phase,
+    /// Restarts since its supervisor started.
+    pub restarts: u64,
+    /// Incarnation of a cell; for a supervisor the restarts within its window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// For a supervisor: restarts that count against its intensity now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_in_window: Option<usize>,
+    /// Running workers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+    /// Requests waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<usize>,
+    /// Most requests waiting and running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<usize>,
+    /// Requests running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<usize>,
+    /// Stuck workers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zombies: Option<usize>,
+    /// Readiness needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical: Option<bool>,
+    /// The newest crash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_crash: Option<CrashSummary>,
+    /// In the order of their start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<TreeSnapshot>,
+}
+
+impl Tree {
+    /// Starts a tree inside an actix `System` and waits until its static children run, or rest after failing.
+    ///
+    /// `seed` feeds the jitter of restarts. Errors: `Stopped` when the root gave up while starting.
+    pub async fn start(spec: SupervisorSpec, seed: u64) -> Result<Self, TreeError> {
+        let watchdog =
+            Arc::new(Watchdog::start().map_err(|error| TreeError::NoThread(error.to_string()))?);
+        let root = Arc::new(spec.into_node());
+        let (sender, mut state) = watch::channel(RootState::Starting);
+        let shared = Shared {
+            watchdog: Arc::clone(&watchdog),
+            started: Instant::now(),
+            seed,
+        };
+        let arbiter = Arbiter::new();
+        let node = Arc::clone(&root);
+        arbiter.spawn_fn(move || Supervisor::launch(node, Parent::Root(sender), shared));
+        let outcome = state.wait_for(|state| *state != RootState::Starting).await;
+        match outcome.map(|state| *state) {
+            Ok(RootState::Running) => {}
+            _ => return Err(TreeError::Stopped),
+        }
+        Ok(Self {
+            root,
+            state,
+            arbiter,
+            _watchdog: watchdog,
+        })
+    }
+
+    /// Finds a supervisor by its id.
+    pub fn supervisor(&self, id: &str) -> Option<SupervisorRef> {
+        fn find(node: &Arc<Node>, id: &str) -> Option<Arc<Node>> {
+            if &*node.id == id {
+                return Some(Arc::clone(node));
+            }
+            node.members().iter().find_map(|member| match member {
+                Member::Supervisor(node) => find(node, id),
+                Member::Cell(_) => None,
+            })
+        }
+        find(&self.root, id).map(|node| SupervisorRef { node })
+    }
+
+    /// Finds the supervisor of a child by the child's id or its path below the root, such as `engines/embedding`.
+    fn locate(&self, id: &str) -> Result<(Arc<Node>, Member), TreeError> {
+        fn walk(node: &Arc<Node>, path: &str, id: &str) -> Option<(Arc<Node>, Member)> {
+            node.members().into_iter().find_map(|member| {
+                let below = if path.is_empty() {
+                    member.id().to_string()
+                } else {
+                    format!("{path}/{}", member.id())
+                };
+                if &**member.id() == id || below == id {
+                    return Some((Arc::clone(node), member));
+                }
+                match &member {
+                    Member::Supervisor(child) => walk(child, &below, id),
+                    Member::Cell(_) => None,
+                }
+            })
+        }
+        let unknown = || TreeError::Unknown {
+            id: id.chars().take(100).collect(),
+        };
+        let rooted = format!("{}/", self.root.id);
+        walk(&self.root, "", id.strip_prefix(&rooted).unwrap_or(id)).ok_or_else(unknown)
+    }
+
+    /// Restarts a node with fresh state; queues are kept, and it does not count against the intensity.
+    ///
+    /// Errors: `Unknown`, `Stopped`.
+    pub async fn restart(&self, id: &str) -> Result<(), TreeError> {
+        let (node, member) = self.locate(id)?;
+        let (reply, answer) = oneshot::channel();
+        node.send(Command::Restart(Arc::clone(member.id()), reply))?;
+        answer.await.unwrap_or(Err(TreeError::Stopped))
+    }
+
+    /// Makes the next request to a cell panic inside its fence, as a bug of the worker would.
+    ///
+    /// Errors: `Unknown`, `NotACell`.
+    pub fn crash_next(&self, id: &str) -> Result<(), TreeError> {
+        match self.locate(id)?.1 {
+            Member::Cell(cell) => {
+                cell.crash_next();
+                Ok(())
+            }
+            Member::Supervisor(node) => Err(TreeError::NotACell {
+                id: node.id.to_string(),
+            }),
+        }
+    }
+
+    /// Reads the whole tree. Never waits for a worker.
+    pub fn snapshot(&self) -> TreeSnapshot {
+        let state = match *self.state.borrow() {
+            RootState::Starting => Phase::Starting,
+            RootState::Running => Phase::Ready,
+            RootState::Done { .. } => Phase::Stopped,
+        };
+        supervisor_snapshot(
+            &self.root,
+            ChildView {
+                phase: state,
+                restarts: 0,
+            },
+        )
+    }
+
+    /// Reads liveness and readiness off the tree.
+    pub fn health(&self) -> Health {
+        fn visit(node: &TreeSnapshot, ready: &mut bool, degraded: &mut Vec<String>) {
+            // A pool that lost one of its workers still serves.
+            let serves = node.state == Phase::Ready
+                || (node.state == Phase::Backoff && node.workers.is_some_and(|count| count > 0));
+            if !serves {
+                degraded.push(node.id.clone());
+                *ready &= node.critical == Some(false);
+            }
+            node.children
+                .iter()
+                .for_each(|child| visit(child, ready, degraded));
+        }
+        let live = *self.state.borrow() == RootState::Running && self.root.is_running();
+        let (mut ready, mut degraded) = (live, Vec::new());
+        visit(&self.snapshot(), &mut ready, &mut degraded);
+        Health {
+            live,
+            ready,
+            degraded,
+        }
+    }
+
+    /// Lists the requests that are refused because they crashed their worker too often.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.cells()
+            .iter()
+            .flat_map(|cell| cell.dead_letters())
+            .collect()
+    }
+
+    /// Lets a refused request through again; `false` when there is none of this digest.
+    pub fn release(&self, digest: &str) -> bool {
+        self.cells()
+            .iter()
+            .fold(false, |found, cell| cell.release(digest) || found)
+    }
+
+    fn cells(&self) -> Vec<Arc<dyn CellControl>> {
+        fn collect(node: &Node, cells: &mut Vec<Arc<dyn CellControl>>) {
+            for member in node.members() {
+                match member {
+                    Member::Cell(cell) => cells.push(cell),
+                    Member::Supervisor(node) => collect(&node, cells),
+                }
+            }
+        }
+        let mut cells = Vec::new();
+        collect(&self.root, &mut cells);
+        cells
+    }
+
+    /// Stops everything in reverse order of start. What has not ended within `budget` gets `ShuttingDown`.
+    pub async fn drain(&self, budget: Duration) -> DrainReport {
+        let _ = self.root.send(Command::Shutdown { close: true });
+        let mut state = self.state.clone();
+        let done = state.wait_for(|state| matches!(state, RootState::Done { .. }));
+        let complete = tokio::time::timeout(budget, done).await.is_ok();
+        for cell in self.cells() {
+            cell.close();
+            cell.abandon();
+        }
+        DrainReport { complete }
+    }
+
+    /// Resolves when the root has given up: the process should end, for its service manager to start it anew.
+    pub async fn wait_exhausted(&self) {
+        let mut state = self.state.clone();
+        let gone = state
+            .wait_for(|state| *state == RootState::Done { failed: true })
+            .await
+            .is_err();
+        if gone {
+            // The root's sender is gone without giving up: a normal end, for which nobody waits here.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.arbiter.stop();
+    }
+}
+
+fn supervisor_snapshot(node: &Node, view: ChildView) -> TreeSnapshot {
+    let children = node
+        .members()
+        .iter()
+        .map(|member| {
+            let view = node.view(member.id()).unwrap_or(ChildView {
+                phase: Phase::Waiting,
+                restarts: 0,
+            });
+            match member {
+                Member::Supervisor(node) => supervisor_snapshot(node, view),
+                Member::Cell(cell) => cell_snapshot(cell.as_ref(), view),
+            }
+        })
+        .collect();
+    TreeSnapshot {
+        id: node.id.to_string(),
+        kind: NodeKind::Supervisor,
+        state: view.phase,
+        restarts: view.restarts,
+        epoch: None,
+        restarts_in_window: Some(node.restarts_in_window()),
+        workers: None,
+        queue: None,
+        capacity: None,
+        in_flight: None,
+        zombies: None,
+        critical: None,
+        last_crash: None,
+        children,
+    }
+}
+
+fn cell_snapshot(cell: &dyn CellControl, view: ChildView) -> TreeSnapshot {
+    let seen = cell.view();
+    TreeSnapshot {
+        id: cell.id().to_string(),
+        kind: seen.kind,
+        state: view.phase,
+        restarts: view.restarts,
+        epoch: Some(seen.epoch),
+        restarts_in_window: None,
+        workers: Some(seen.workers),
+        queue: Some(seen.queue),
+        capacity: Some(seen.capacity),
+        in_flight: Some(seen.in_flight),
+        zombies: Some(seen.zombies),
+        critical: Some(cell.policy().critical),
+        last_crash: seen.last_crash,
+        children: Vec::new(),
+    }
+}
