@@ -1,1 +1,4 @@
-//! Bytes on disk, synchronous: codec, disk, write-ahead log, snapshots, evidence log.
+//! Bytes on disk: synchronous, checked, durable when a call says so.
+
+pub mod data_lock;
+pub mod eval_set;

@@ -1,1 +1,198 @@
 //! Evidence records: what happened in production, one line each.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::validation::{Finding, Verdict};
+
+/// Version of the record shapes below; a change of shape raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a record tells of; the shape of its `body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// [`ChatEvidence`].
+    Chat,
+    /// [`SearchEvidence`].
+    Search,
+    /// [`ValidationEvidence`].
+    Validation,
+    /// [`FeedbackEvidence`].
+    Feedback,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceRecord {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// Unix time, milliseconds.
+    pub ts: u64,
+    /// [`SCHEMA_VERSION`] at the time of writing.
+    pub schema: u32,
+    /// The shape of `body`.
+    pub kind: Kind,
+    /// What it is about: a request's or completion's id.
+    pub id: String,
+    /// By `kind`.
+    pub body: Value,
+    /// `hash` of the record before; 64 zeros for the first.
+    pub prev: String,
+    /// Hex of blake3(`prev`'s bytes ‖ canonical JSON of all fields but `hash`).
+    pub hash: String,
+}
+
+/// A person's judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rating {
+    /// Right as it was.
+    Accepted,
+    /// Partly right.
+    PartiallyAccepted,
+    /// Wrong.
+    Rejected,
+}
+
+/// What a person thought of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeedbackEvidence {
+    /// Id of the answer it is about.
+    pub target: String,
+    /// The judgement.
+    pub rating: Rating,
+    /// A finer judgement, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The answer as it should have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_answer: Option<String>,
+    /// Who said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// A hit of a search, without its content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HitEvidence {
+    /// The point.
+    pub id: String,
+    /// Its score.
+    pub score: f32,
+}
+
+/// One search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchEvidence {
+    /// The request.
+    pub request_id: String,
+    /// Where it searched.
+    pub collection: String,
+    /// The text; empty for a search by vector.
+    pub query: String,
+    /// `dense`, `lexical` or `hybrid`.
+    pub mode: String,
+    /// Hits asked for.
+    pub k: usize,
+    /// Hits found, best first.
+    pub hits: Vec<HitEvidence>,
+    /// Time from request to answer, milliseconds.
+    pub latency_ms: u64,
+}
+
+/// One validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidationEvidence {
+    /// The request.
+    pub request_id: String,
+    /// Which validator.
+    pub kind: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its findings.
+    pub findings: Vec<Finding>,
+    /// Hex sha256 of the payload's JSON: the payload itself may hold personal data.
+    pub payload_sha256: String,
+    /// Id of the answer that the payload came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// A passage that a chat answer was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PassageEvidence {
+    /// The collection it came from.
+    pub collection: String,
+    /// The point.
+    pub id: String,
+    /// Its score in the retrieval.
+    pub score: f32,
+    /// Its text as it was packed into the context.
+    pub text: String,
+    /// Whether the answer cites it.
+    pub cited: bool,
+}
+
+/// One try at one provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptEvidence {
+    /// `provider/model`.
+    pub candidate: String,
+    /// `ok`, or what went wrong.
+    pub outcome: String,
+    /// Time it took, milliseconds.
+    pub latency_ms: u64,
+}
+
+/// Tokens of a chat answer, as the provider counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    /// Read.
+    pub prompt_tokens: u64,
+    /// Written.
+    pub completion_tokens: u64,
+}
+
+/// One chat completion, also a failed one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatEvidence {
+    /// The request.
+    pub request_id: String,
+    /// The model asked for.
+    pub model: String,
+    /// `provider/model` that answered; `None` when none did.
+    pub answered_by: Option<String>,
+    /// The client's messages in OpenAI's shape, without the retrieved context.
+    pub messages: Vec<Value>,
+    /// The answer's text; empty when it failed or only called tools.
+    pub answer: String,
+    /// The tools offered, in OpenAI's shape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Value>,
+    /// The tool calls of the answer, in OpenAI's shape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Value>,
+    /// Why it ended, in OpenAI's words; `None` when it failed.
+    pub finish_reason: Option<String>,
+    /// What was retrieved for it.
+    #[serde(default)]
+    pub passages: Vec<PassageEvidence>,
+    /// Tokens, when the provider tells.
+    pub usage: Option<TokenUsage>,
+    /// Everything that was tried, in order.
+    pub attempts: Vec<AttemptEvidence>,
+    /// Whether it was streamed.
+    pub stream: bool,
+    /// What went wrong, when it failed or broke off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The client's `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Time from request to the last byte, milliseconds.
+    pub latency_ms: u64,
+}

@@ -1,1 +1,75 @@
-//! Text to vectors: embedders, tokenizer, cache, evaluation.
+//! Text to vectors: embedders, tokenizer, cache, evaluation. No network and no clock here; the cell
+//! that runs an [`Embedder`] on its own threads is in `actors/embedding`.
+//!
+//! ```
+//! use boathouse::engines::embedding::{EmbeddingConfig, Embedders};
+//!
+//! let embedders = Embedders::new(&EmbeddingConfig::default())?;
+//! let embedder = embedders.resolve("static-minilm")?;
+//! let embedded = embedder.embed(&["a boat on the river"])?;
+//! assert_eq!(embedded.vectors[0].len(), embedder.info().dim);
+//! # Ok::<(), boathouse::engines::embedding::EmbedError>(())
+//! ```
+
+mod cache;
+mod config;
+mod embedders;
+mod encoding;
+mod error;
+pub mod evaluation;
+mod registry;
+mod vector;
+mod wordpiece;
+
+use serde::Serialize;
+
+pub use cache::{CacheStats, CachedVector, EmbeddingCache};
+pub use config::EmbeddingConfig;
+pub use encoding::{base64_f32, truncate_dims};
+pub use error::EmbedError;
+pub use registry::Embedders;
+
+/// Turns texts into vectors whose inner product tells how alike their meanings are.
+pub trait Embedder: Send + Sync {
+    /// Describes the model.
+    fn info(&self) -> &ModelInfo;
+
+    /// Embeds `texts`, in order.
+    ///
+    /// Shapes: one vector of `info().dim` numbers and one token count for each text. Units: vectors
+    /// are L2-normalised. Errors: [`EmbedError::EmptyText`] names the place in `texts` that holds
+    /// nothing the model knows.
+    fn embed(&self, texts: &[&str]) -> Result<Embedded, EmbedError>;
+
+    /// Turns token ids back into a text that embeds alike. Ids without meaning (padding, markers)
+    /// are left out.
+    ///
+    /// Errors: [`EmbedError::UnknownToken`].
+    fn decode(&self, ids: &[u32]) -> Result<String, EmbedError>;
+}
+
+/// What [`Embedder::embed`] gives for its texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// One for each text, L2-normalised.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens read of each text.
+    pub tokens: Vec<u32>,
+}
+
+/// What a client may know of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelInfo {
+    /// The name, or alias, that requests ask for.
+    pub name: String,
+    /// Unix time of the model's making, seconds; 0 where it is not recorded.
+    pub created: u64,
+    /// Who made the model.
+    pub owned_by: String,
+    /// Length of its vectors.
+    pub dim: usize,
+    /// Tokens of a text that are read; what follows is left out.
+    pub max_tokens: usize,
+    /// Changes whenever the same text would give another vector.
+    pub fingerprint: String,
+}

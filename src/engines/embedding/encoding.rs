@@ -1,0 +1,75 @@
+//! How a vector is cut and written for an answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::EmbedError;
+use super::vector::normalize;
+
+/// Writes `vector` as OpenAI's `encoding_format: base64`: little-endian 32-bit floats, standard
+/// alphabet, padded.
+pub fn base64_f32(vector: &[f32]) -> String {
+    let mut bytes = Vec::with_capacity(size_of_val(vector));
+    for value in vector {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    STANDARD.encode(bytes)
+}
+
+/// Returns the first `dims` dimensions of `vector`, scaled back to length 1.
+///
+/// Errors: [`EmbedError::WrongDimensions`] for none or more than there are;
+/// [`EmbedError::ZeroPrefix`].
+pub fn truncate_dims(vector: &[f32], dims: usize) -> Result<Vec<f32>, EmbedError> {
+    let prefix = match vector.get(..dims) {
+        Some(prefix) if dims > 0 => prefix,
+        _ => {
+            return Err(EmbedError::WrongDimensions {
+                got: dims,
+                max: vector.len(),
+            });
+        }
+    };
+    let mut prefix = prefix.to_vec();
+    // The whole vector is normalised already: scaling it again would only add rounding.
+    if dims < vector.len() && !normalize(&mut prefix) {
+        return Err(EmbedError::ZeroPrefix { dims });
+    }
+    Ok(prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::error_kind::ErrorKind;
+
+    #[test]
+    fn base64_is_little_endian_and_padded() {
+        for (vector, expected) in [
+            (&[][..], ""),
+            (&[1.0][..], "AACAPw=="),
+            (&[1.0, -2.5][..], "AACAPwAAIMA="),
+        ] {
+            assert_eq!(base64_f32(vector), expected);
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_renormalised() {
+        let vector = [0.6, 0.0, 0.8];
+        assert_eq!(truncate_dims(&vector, 3), Ok(vec![0.6, 0.0, 0.8]));
+        assert_eq!(truncate_dims(&vector, 2), Ok(vec![1.0, 0.0]));
+        assert_eq!(truncate_dims(&vector, 1), Ok(vec![1.0]));
+    }
+
+    #[test]
+    fn lengths_that_the_vector_lacks_are_refused() {
+        for got in [0, 4, usize::MAX] {
+            let error = truncate_dims(&[0.6, 0.0, 0.8], got).unwrap_err();
+            assert_eq!(error, EmbedError::WrongDimensions { got, max: 3 });
+            assert_eq!(error.kind(), ErrorKind::BadRequest);
+        }
+        let error = truncate_dims(&[0.0, 1.0], 1).unwrap_err();
+        assert_eq!(error, EmbedError::ZeroPrefix { dims: 1 });
+    }
+}

@@ -1,0 +1,200 @@
+//! The models by name, and the limits of a request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::config::EmbeddingConfig;
+use super::error::EmbedError;
+use super::{Embedder, ModelInfo, embedders};
+
+/// Characters of an unknown name that an error repeats.
+const NAME_SHOWN: usize = 64;
+
+/// The embedding models that this process serves.
+pub struct Embedders {
+    // Invariant: `default` is a key of `names`, and every value is an index into `models`.
+    default: String,
+    names: BTreeMap<String, usize>,
+    models: Vec<Arc<dyn Embedder>>,
+    max_texts: usize,
+    max_text_bytes: usize,
+}
+
+impl Embedders {
+    /// Loads every model of the table, once for each process.
+    ///
+    /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`].
+    pub fn new(config: &EmbeddingConfig) -> Result<Self, EmbedError> {
+        config.validate().map_err(EmbedError::Config)?;
+        let mut names = BTreeMap::new();
+        let mut models = Vec::with_capacity(embedders::TABLE.len());
+        for (name, load) in embedders::TABLE {
+            names.insert((*name).to_owned(), models.len());
+            models.push(load()?);
+        }
+        for (alias, model) in &config.aliases {
+            if let Some(&model) = names.get(model) {
+                names.insert(alias.clone(), model);
+            }
+        }
+        Ok(Self {
+            default: config.default.clone(),
+            names,
+            models,
+            max_texts: config.max_texts,
+            max_text_bytes: config.max_text_bytes,
+        })
+    }
+
+    /// Finds a model by name or alias; an empty name is the default model.
+    ///
+    /// Errors: [`EmbedError::UnknownModel`] with the list of names.
+    pub fn resolve(&self, model: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+        let name = if model.is_empty() {
+            self.default.as_str()
+        } else {
+            model
+        };
+        let found = self
+            .names
+            .get(name)
+            .and_then(|&place| self.models.get(place));
+        found.cloned().ok_or_else(|| EmbedError::UnknownModel {
+            name: name.chars().take(NAME_SHOWN).collect(),
+            known: self
+                .names
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    }
+
+    /// Describes the models, one entry for each name and alias, in order of name.
+    pub fn list(&self) -> Vec<ModelInfo> {
+        let named = |(name, &place): (&String, &usize)| {
+            let model = self.models.get(place)?;
+            Some(ModelInfo {
+                name: name.clone(),
+                ..model.info().clone()
+            })
+        };
+        self.names.iter().filter_map(named).collect()
+    }
+
+    /// Refuses what no model should be asked for, before anything is computed.
+    ///
+    /// Errors: [`EmbedError::TooManyTexts`], [`EmbedError::TextTooLong`],
+    /// [`EmbedError::EmptyText`], with the place of the first text at fault.
+    pub fn check(&self, texts: &[String]) -> Result<(), EmbedError> {
+        if texts.len() > self.max_texts {
+            return Err(EmbedError::TooManyTexts {
+                got: texts.len(),
+                max: self.max_texts,
+            });
+        }
+        for (index, text) in texts.iter().enumerate() {
+            if text.len() > self.max_text_bytes {
+                let (got, max) = (text.len(), self.max_text_bytes);
+                return Err(EmbedError::TextTooLong { index, got, max });
+            }
+            if text.chars().all(|c| c.is_whitespace() || c.is_control()) {
+                return Err(EmbedError::EmptyText { index });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::error_kind::ErrorKind;
+
+    fn embedders() -> Embedders {
+        let alias = (
+            "text-embedding-3-small".to_owned(),
+            "static-minilm".to_owned(),
+        );
+        let config = EmbeddingConfig {
+            max_texts: 3,
+            max_text_bytes: 8,
+            aliases: BTreeMap::from([alias]),
+            ..EmbeddingConfig::default()
+        };
+        Embedders::new(&config).unwrap()
+    }
+
+    #[test]
+    fn names_aliases_and_the_default_resolve() {
+        let embedders = embedders();
+        for name in ["", "static-minilm", "text-embedding-3-small"] {
+            assert_eq!(
+                embedders.resolve(name).unwrap().info().name,
+                "static-minilm"
+            );
+        }
+        let listed = embedders.list();
+        let names: Vec<&str> = listed.iter().map(|model| model.name.as_str()).collect();
+        assert_eq!(names, ["static-minilm", "text-embedding-3-small"]);
+        assert_eq!(listed[0].fingerprint, listed[1].fingerprint);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = embedders().resolve(&"x".repeat(100_000)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let text = error.to_string();
+        assert!(
+            text.contains("known: static-minilm, text-embedding-3-small"),
+            "{text}"
+        );
+        assert!(text.len() < 200, "{text}");
+    }
+
+    #[test]
+    fn limits_name_the_text_at_fault() {
+        let check = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            embedders().check(&texts)
+        };
+        assert_eq!(check(&["boat", "12345678"]), Ok(()));
+        let cases = [
+            (
+                check(&["a"; 4]),
+                ErrorKind::TooLarge,
+                "4 in one request, at most 3",
+            ),
+            (
+                check(&["a", "123456789"]),
+                ErrorKind::TooLarge,
+                "text 1 is too long: 9 bytes",
+            ),
+            (
+                check(&["a", "b", ""]),
+                ErrorKind::BadRequest,
+                "text 2 has no words",
+            ),
+            (
+                check(&[" \n\u{7}"]),
+                ErrorKind::BadRequest,
+                "text 0 has no words",
+            ),
+        ];
+        for (result, kind, expected) in cases {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_configuration_does_not_start() {
+        let config = EmbeddingConfig {
+            max_texts: 0,
+            ..EmbeddingConfig::default()
+        };
+        let error = Embedders::new(&config).err().unwrap();
+        assert!(error.to_string().contains("max_texts"), "{error}");
+    }
+}
