@@ -1,4 +1,11 @@
 //! Bytes on disk: synchronous, checked, durable when a call says so.
 
+pub mod codec;
 pub mod data_lock;
+pub mod dataset_store;
+pub mod disk;
 pub mod eval_set;
+pub mod evidence_log;
+mod frame;
+pub mod snapshot;
+pub mod wal;

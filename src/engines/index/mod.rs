@@ -1,1 +1,33 @@
-//! Collections in memory: planner, backends, filter, lexical, fusion.
+//! Collections in memory: what they hold, how they are filtered and searched.
+//!
+//! [`Contents`] is one collection's points with everything derived from them. It knows nothing of
+//! disks, threads or clocks: whoever owns it logs an [`Op`] first, then applies it here as a
+//! [`Change`]. Dense search scans exactly or walks a frozen graph, lexical search is BM25, hybrid
+//! fuses both.
+
+mod admission;
+mod backends;
+mod bits;
+mod config;
+mod contents;
+mod distance;
+mod error;
+mod filter;
+mod fusion;
+mod lexical;
+mod op;
+mod planner;
+mod request;
+mod rows;
+mod top;
+
+pub use admission::{admit, check_spec, size_of};
+pub use backends::Graph;
+pub use bits::Bits;
+pub use config::IndexConfig;
+pub use contents::{Change, Contents};
+pub use error::IndexError;
+pub use filter::Filter;
+pub use op::Op;
+pub use request::{Mode, Plan, SearchPath, SearchRequest, SearchResult, With};
+pub use rows::Rows;

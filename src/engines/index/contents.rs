@@ -1,0 +1,286 @@
+//! All that one collection holds in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::backends::{self, Graph};
+use super::lexical::{Lexical, Words};
+use super::rows::{Doc, Rows};
+use super::{Bits, Filter, IndexConfig, IndexError, Op};
+use crate::types::collection::CollectionSpec;
+use crate::types::point::{Metric, Point};
+
+/// The points of a collection, and what is derived from them.
+#[derive(Debug)]
+pub struct Contents {
+    pub(super) spec: CollectionSpec,
+    pub(super) rows: Rows,
+    /// The live row of each id.
+    ids: BTreeMap<Arc<str>, u32>,
+    pub(super) lexical: Lexical,
+    pub(super) graph: Option<Arc<Graph>>,
+}
+
+impl Contents {
+    /// An empty collection.
+    pub fn new(spec: CollectionSpec) -> Self {
+        let rows = Rows::new(spec.dim);
+        let (ids, lexical) = (BTreeMap::new(), Lexical::default());
+        Self {
+            spec,
+            rows,
+            ids,
+            lexical,
+            graph: None,
+        }
+    }
+
+    /// Applies a change that is in the log. Returns how many points it inserted, replaced or
+    /// deleted.
+    ///
+    /// Errors: only for a change that was not [admitted](super::admit): then nothing is applied.
+    pub fn apply(&mut self, change: Change) -> Result<usize, IndexError> {
+        match change.0 {
+            Steps::Upsert(entries) => {
+                let dim = self.spec.dim;
+                if let Some(bad) = entries.iter().find(|entry| entry.vector.len() != dim) {
+                    let (place, got) = (format!("stored point {}", bad.doc.id), bad.vector.len());
+                    return Err(IndexError::WrongDimension {
+                        place,
+                        expected: dim,
+                        got,
+                    });
+                }
+                let count = entries.len();
+                for Entry { vector, doc, words } in entries {
+                    self.put(&vector, doc, words);
+                }
+                Ok(count)
+            }
+            Steps::Delete(ids) => Ok(ids.iter().filter(|id| self.delete(id)).count()),
+        }
+    }
+
+    fn put(&mut self, vector: &[f32], doc: Arc<Doc>, words: Words) {
+        self.delete(&doc.id);
+        let id = Arc::clone(&doc.id);
+        let row = self.rows.push(vector, doc);
+        self.lexical.add(row, words);
+        self.ids.insert(id, row);
+    }
+
+    fn delete(&mut self, id: &str) -> bool {
+        let Some(row) = self.ids.remove(id) else {
+            return false;
+        };
+        self.rows.bury(row);
+        self.lexical.remove(row);
+        true
+    }
+
+    /// Reads one point.
+    pub fn get(&self, id: &str) -> Option<Point> {
+        self.ids.get(id).map(|row| self.rows.point(*row))
+    }
+
+    /// Tells whether there is a point of this id.
+    pub fn contains(&self, id: &str) -> bool {
+        self.ids.contains_key(id)
+    }
+
+    /// Counts the points, or those that match.
+    pub fn count(&self, filter: Option<&Filter>) -> usize {
+        match filter {
+            None => self.rows.live(),
+            Some(filter) => self.matches(filter).count(),
+        }
+    }
+
+    /// Lists the ids of the points that match, in order.
+    pub fn ids_where(&self, filter: &Filter) -> Vec<String> {
+        let rows = self
+            .ids
+            .iter()
+            .filter(|(_, row)| self.passes(**row, filter));
+        rows.map(|(id, _)| id.to_string()).collect()
+    }
+
+    /// Reads up to `limit` points after the id `after`, in order of id, and the id to go on after.
+    pub fn scroll(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        filter: Option<&Filter>,
+    ) -> (Vec<Point>, Option<String>) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = self
+            .ids
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(_, row)| *row)
+            .filter(|row| filter.is_none_or(|filter| self.passes(*row, filter)));
+        let points: Vec<Point> = rows
+            .by_ref()
+            .take(limit)
+            .map(|row| self.rows.point(row))
+            .collect();
+        let more = rows.next().is_some();
+        let next = points.last().filter(|_| more).map(|last| last.id.clone());
+        (points, next)
+    }
+
+    /// The live rows that match.
+    pub(super) fn matches(&self, filter: &Filter) -> Bits {
+        self.rows
+            .alive()
+            .iter()
+            .filter(|row| self.passes(*row, filter))
+            .collect()
+    }
+
+    fn passes(&self, row: u32, filter: &Filter) -> bool {
+        filter.matches(&self.rows.doc(row).payload)
+    }
+
+    /// The table as it is now; cheap, and later writes do not touch it.
+    pub fn view(&self) -> Rows {
+        self.rows.clone()
+    }
+
+    /// Counts the live points.
+    pub fn live(&self) -> usize {
+        self.rows.live()
+    }
+
+    /// Counts the deleted rows that still take room.
+    pub fn tombstones(&self) -> usize {
+        self.rows.tombstones()
+    }
+
+    /// Counts the different words of the texts.
+    pub fn words(&self) -> usize {
+        self.lexical.words()
+    }
+
+    /// The graph, when there is one.
+    pub fn graph(&self) -> Option<&Arc<Graph>> {
+        self.graph.as_ref()
+    }
+
+    /// Counts the rows newer than the graph.
+    pub fn tail(&self) -> usize {
+        let covered = self.graph.as_ref().map_or(0, |graph| graph.rows());
+        (self.rows.len() - covered) as usize
+    }
+
+    /// Tells whether so many rows are deleted that [`compacted`](Self::compacted) is worth it.
+    pub fn compaction_is_due(&self, config: &IndexConfig) -> bool {
+        let (gone, all) = (self.rows.tombstones(), self.rows.len());
+        gone > 0 && gone as f64 >= config.compact_ratio * f64::from(all)
+    }
+
+    /// Tells whether the collection is large enough for a graph, and has none that is fresh enough.
+    pub fn graph_is_due(&self, config: &IndexConfig) -> bool {
+        if self.rows.live() < config.hnsw_threshold {
+            return false;
+        }
+        match &self.graph {
+            None => true,
+            Some(graph) => self.tail() as f64 >= config.rebuild_ratio * graph.points() as f64,
+        }
+    }
+
+    /// Builds the graph of `view`. Takes long; holds nothing of the collection.
+    pub fn graph_of(
+        view: &Rows,
+        metric: Metric,
+        config: &IndexConfig,
+    ) -> Result<Graph, IndexError> {
+        backends::build(view, metric, config)
+    }
+
+    /// Takes a graph into use that was built from a [view](Self::view) of these contents.
+    pub fn set_graph(&mut self, graph: Graph) {
+        self.graph = Some(Arc::new(graph));
+    }
+
+    /// Builds contents that hold only the live rows of `view`, without a graph.
+    pub fn compacted(spec: &CollectionSpec, view: &Rows) -> Self {
+        let mut fresh = Self::new(spec.clone());
+        for row in view.alive().iter() {
+            fresh.copy(view, row);
+        }
+        fresh
+    }
+
+    /// Brings contents made of `view` up to `now`: what was written since.
+    pub fn catch_up(&mut self, view: &Rows, now: &Self) {
+        for row in view
+            .alive()
+            .iter()
+            .filter(|row| !now.rows.alive().contains(*row))
+        {
+            self.delete(&view.doc(row).id);
+        }
+        for row in now.rows.alive().iter_from(view.len()) {
+            self.copy(&now.rows, row);
+        }
+    }
+
+    fn copy(&mut self, from: &Rows, row: u32) {
+        let doc = from.doc(row);
+        self.put(from.vector(row), Arc::clone(doc), doc.words());
+    }
+}
+
+/// A change ready to be applied: the slow part, counting words, is done.
+#[derive(Debug)]
+pub struct Change(Steps);
+
+#[derive(Debug)]
+enum Steps {
+    Upsert(Vec<Entry>),
+    Delete(Vec<String>),
+}
+
+/// A point on its way in.
+#[derive(Debug)]
+struct Entry {
+    vector: Vec<f32>,
+    doc: Arc<Doc>,
+    words: Words,
+}
+
+impl From<Op> for Change {
+    fn from(op: Op) -> Self {
+        Self(match op {
+            Op::Upsert(points) => Steps::Upsert(points.into_iter().map(Entry::from).collect()),
+            Op::Delete(ids) => Steps::Delete(ids),
+        })
+    }
+}
+
+impl From<Point> for Entry {
+    fn from(point: Point) -> Self {
+        let Point {
+            id,
+            vector,
+            text,
+            payload,
+        } = point;
+        let doc = Doc {
+            id: id.into(),
+            text,
+            payload,
+        };
+        let words = doc.words();
+        Self {
+            vector,
+            doc: Arc::new(doc),
+            words,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

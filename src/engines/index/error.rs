@@ -1,0 +1,88 @@
+//! What can go wrong in a collection.
+
+use crate::storage::disk::StorageError;
+use crate::types::error_kind::ErrorKind;
+
+/// A failed operation on a collection.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// A vector of another length than the collection's. Embed with the collection's model.
+    #[error("{place}: wrong dimension: expected {expected}, got {got}")]
+    WrongDimension {
+        /// `points[3]` or `query vector`.
+        place: String,
+        /// The collection's dimension.
+        expected: usize,
+        /// The vector's length.
+        got: usize,
+    },
+    /// A point that cannot be stored. Change it; nothing of its batch was stored.
+    #[error("{place}: {reason}")]
+    BadPoint {
+        /// `points[3]`.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A search that cannot be answered. Change it.
+    #[error("{0}")]
+    BadQuery(String),
+    /// A filter that cannot be read. Change it.
+    #[error("filter at {path}: {reason}")]
+    BadFilter {
+        /// Where in the filter, as a JSON Pointer; `/` for the top.
+        path: String,
+        /// What is wrong there, and what would be right.
+        reason: String,
+    },
+    /// Properties that no collection can have. Change them.
+    #[error("{0}")]
+    BadSpec(String),
+    /// Settings that make no sense. Change the configuration.
+    #[error("index settings: {0}")]
+    BadConfig(String),
+    /// More than a limit of the configuration allows. Send less, or raise the limit.
+    #[error("{what}: {got} is over the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// How large it is.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The folder is taken. Use another name.
+    #[error("collection {0} exists already")]
+    Exists(String),
+    /// Another process, or a thread that still hangs, has the collection open. Retry later.
+    #[error("collection {0} is open elsewhere; stop the other process or retry")]
+    Locked(String),
+    /// A failure left the memory behind the disk. Open it anew.
+    #[error("collection {0} failed while writing and is being reopened; retry")]
+    Poisoned(String),
+    /// The graph could not be built. Searches stay exact, only slower.
+    #[error("graph was not built: {0}")]
+    Graph(String),
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl IndexError {
+    /// Returns what the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::WrongDimension { .. }
+            | Self::BadPoint { .. }
+            | Self::BadQuery(_)
+            | Self::BadFilter { .. }
+            | Self::BadSpec(_) => ErrorKind::BadRequest,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Exists(_) => ErrorKind::Conflict,
+            Self::Locked(_) | Self::Poisoned(_) => ErrorKind::Unavailable,
+            Self::BadConfig(_) | Self::Graph(_) => ErrorKind::Internal,
+            Self::Storage(error) => error.kind(),
+        }
+    }
+}

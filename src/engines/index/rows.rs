@@ -1,0 +1,191 @@
+//! The table of points: rows in the order they came, vectors side by side, tombstones for the gone.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Bits;
+use super::lexical::Words;
+use crate::types::point::Point;
+
+/// What a row holds beside its vector.
+#[derive(Debug)]
+pub(super) struct Doc {
+    pub(super) id: Arc<str>,
+    pub(super) text: Option<String>,
+    pub(super) payload: Map<String, Value>,
+}
+
+impl Doc {
+    /// Counts the words of the text.
+    pub(super) fn words(&self) -> Words {
+        self.text.as_deref().map(Words::of).unwrap_or_default()
+    }
+}
+
+/// A run of rows. Full ones never change, so a clone of the table shares them.
+#[derive(Debug, Clone, Default)]
+struct Block {
+    vectors: Vec<f32>,
+    docs: Vec<Arc<Doc>>,
+}
+
+/// Numbered rows, which are added at the end and never change; deleting one only marks it.
+///
+/// Cheap to clone: a clone is a view of this moment that later writes do not touch.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    dim: usize,
+    /// Rows of a full block, as a power of two.
+    shift: u32,
+    blocks: Vec<Arc<Block>>,
+    len: u32,
+    alive: Bits,
+    live: usize,
+}
+
+/// Numbers of a full block: 1 MiB of vectors, large enough to scan, small enough to copy.
+const BLOCK_NUMBERS: usize = 1 << 18;
+
+impl Rows {
+    /// Makes an empty table of vectors of `dim` numbers.
+    pub fn new(dim: usize) -> Self {
+        let shift = (BLOCK_NUMBERS / dim.max(1)).clamp(16, 4_096).ilog2();
+        Self {
+            dim,
+            shift,
+            blocks: Vec::new(),
+            len: 0,
+            alive: Bits::default(),
+            live: 0,
+        }
+    }
+
+    /// Adds a row and returns its number. The vector must have `dim` numbers, which callers check.
+    pub(super) fn push(&mut self, vector: &[f32], doc: Arc<Doc>) -> u32 {
+        let row = self.len;
+        if self.blocks.len() <= (row >> self.shift) as usize {
+            self.blocks.push(Arc::default());
+        }
+        if let Some(last) = self.blocks.last_mut() {
+            let block = Arc::make_mut(last);
+            block.vectors.extend_from_slice(vector);
+            block.docs.push(doc);
+        }
+        self.len += 1;
+        self.alive.insert(row);
+        self.live += 1;
+        row
+    }
+
+    /// Marks a row as deleted.
+    pub(super) fn bury(&mut self, row: u32) {
+        if self.alive.contains(row) {
+            self.alive.remove(row);
+            self.live -= 1;
+        }
+    }
+
+    /// Counts rows, the deleted ones too.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Counts rows that are not deleted.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Counts rows that are deleted.
+    pub fn tombstones(&self) -> usize {
+        self.len as usize - self.live
+    }
+
+    /// The rows that are not deleted.
+    pub(super) fn alive(&self) -> &Bits {
+        &self.alive
+    }
+
+    #[inline]
+    pub(super) fn vector(&self, row: u32) -> &[f32] {
+        let (block, at) = self.place(row);
+        &block.vectors[at * self.dim..(at + 1) * self.dim]
+    }
+
+    pub(super) fn doc(&self, row: u32) -> &Arc<Doc> {
+        let (block, at) = self.place(row);
+        &block.docs[at]
+    }
+
+    #[inline]
+    fn place(&self, row: u32) -> (&Block, usize) {
+        let at = row & ((1 << self.shift) - 1);
+        (&self.blocks[(row >> self.shift) as usize], at as usize)
+    }
+
+    /// Copies a row out.
+    pub(super) fn point(&self, row: u32) -> Point {
+        let doc = self.doc(row);
+        Point {
+            id: doc.id.to_string(),
+            vector: self.vector(row).to_vec(),
+            text: doc.text.clone(),
+            payload: doc.payload.clone(),
+        }
+    }
+
+    /// Copies out all rows that are not deleted, in the order they came.
+    pub fn points(&self) -> impl Iterator<Item = Point> {
+        self.alive.iter().map(|row| self.point(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doc(id: &str) -> Arc<Doc> {
+        Arc::new(Doc {
+            id: id.into(),
+            text: None,
+            payload: Map::new(),
+        })
+    }
+
+    #[test]
+    fn rows_keep_their_content_across_blocks() {
+        let mut rows = Rows::new(8_192);
+        let full = 1_u32 << rows.shift;
+        for row in 0..2 * full + 1 {
+            assert_eq!(
+                rows.push(&vec![row as f32; 8_192], doc(&row.to_string())),
+                row
+            );
+        }
+        assert_eq!(rows.blocks.len(), 3);
+        for row in [0, full - 1, full, 2 * full] {
+            assert_eq!(rows.vector(row), vec![row as f32; 8_192]);
+            assert_eq!(rows.point(row).id, row.to_string());
+        }
+    }
+
+    #[test]
+    fn a_clone_is_a_view_that_later_writes_do_not_touch() {
+        let mut rows = Rows::new(1);
+        rows.push(&[1.0], doc("a"));
+        let view = rows.clone();
+        rows.push(&[2.0], doc("b"));
+        rows.bury(0);
+        rows.bury(0);
+        assert_eq!((rows.live(), rows.tombstones()), (1, 1));
+        assert_eq!((view.live(), view.tombstones()), (1, 0));
+        assert_eq!(
+            view.points().map(|point| point.id).collect::<Vec<_>>(),
+            ["a"]
+        );
+        assert_eq!(
+            rows.points().map(|point| point.id).collect::<Vec<_>>(),
+            ["b"]
+        );
+    }
+}

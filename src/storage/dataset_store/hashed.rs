@@ -1,0 +1,168 @@
+//! Files that are hashed as they pass by, for their receipts.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::DatasetStoreError;
+
+/// What a file was when it was read or written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReceipt {
+    /// Relative to its folder, with `/`.
+    pub path: String,
+    /// Its lines.
+    pub rows: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Hex.
+    pub sha256: String,
+}
+
+impl FileReceipt {
+    fn empty(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            rows: 0,
+            bytes: 0,
+            sha256: String::new(),
+        }
+    }
+}
+
+/// A file of lines that is hashed while it is written.
+#[derive(Debug)]
+pub struct HashedFile {
+    full: PathBuf,
+    file: BufWriter<File>,
+    hasher: Sha256,
+    receipt: FileReceipt,
+}
+
+impl HashedFile {
+    /// Creates the file `full`, which its receipt calls `path`.
+    pub(super) fn create(full: PathBuf, path: &str) -> Result<Self, DatasetStoreError> {
+        let file = File::create(&full).map_err(DatasetStoreError::io("create", &full))?;
+        let receipt = FileReceipt::empty(path);
+        Ok(Self {
+            full,
+            file: BufWriter::new(file),
+            hasher: Sha256::new(),
+            receipt,
+        })
+    }
+
+    /// Writes one line; `text` must not hold a newline.
+    pub fn line(&mut self, text: &str) -> Result<(), DatasetStoreError> {
+        for bytes in [text.as_bytes(), b"\n"] {
+            self.file
+                .write_all(bytes)
+                .map_err(DatasetStoreError::io("write", &self.full))?;
+            self.hasher.update(bytes);
+            self.receipt.bytes += bytes.len() as u64;
+        }
+        self.receipt.rows += 1;
+        Ok(())
+    }
+
+    /// Forces the file to the disk; returns what was written.
+    pub fn finish(mut self) -> Result<FileReceipt, DatasetStoreError> {
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all())
+            .map_err(DatasetStoreError::io("sync", &self.full))?;
+        self.receipt.sha256 = hex(&self.hasher.finalize());
+        Ok(self.receipt)
+    }
+}
+
+/// The lines of a file, hashed while they are read.
+#[derive(Debug)]
+pub struct HashedLines {
+    full: PathBuf,
+    file: BufReader<File>,
+    hasher: Sha256,
+    receipt: FileReceipt,
+}
+
+impl HashedLines {
+    /// Opens `path` in `dir`.
+    pub fn open(dir: &Path, path: &str) -> Result<Self, DatasetStoreError> {
+        let full = dir.join(path);
+        let file = File::open(&full).map_err(DatasetStoreError::io("open", &full))?;
+        let receipt = FileReceipt::empty(path);
+        Ok(Self {
+            full,
+            file: BufReader::new(file),
+            hasher: Sha256::new(),
+            receipt,
+        })
+    }
+
+    /// Reads the next line with its newline into `line`; `false` at the end.
+    pub fn next(&mut self, line: &mut Vec<u8>) -> Result<bool, DatasetStoreError> {
+        line.clear();
+        let read = self
+            .file
+            .read_until(b'\n', line)
+            .map_err(DatasetStoreError::io("read", &self.full))?;
+        self.hasher.update(&*line);
+        self.receipt.bytes += read as u64;
+        self.receipt.rows += u64::from(read > 0);
+        Ok(read > 0)
+    }
+
+    /// What was read until now.
+    pub fn finish(mut self) -> FileReceipt {
+        self.receipt.sha256 = hex(&self.hasher.finalize());
+        self.receipt
+    }
+}
+
+/// Hashes the first `bytes` bytes of a file; `tick` is called for every MiB.
+pub fn hash_file(
+    dir: &Path,
+    path: &str,
+    bytes: u64,
+    tick: &mut dyn FnMut(),
+) -> Result<FileReceipt, DatasetStoreError> {
+    let full = dir.join(path);
+    let file = File::open(&full).map_err(DatasetStoreError::io("open", &full))?;
+    let mut input = file.take(bytes);
+    let mut chunk = vec![0; 1024 * 1024];
+    let mut hasher = Sha256::new();
+    let mut receipt = FileReceipt::empty(path);
+    loop {
+        let read = input
+            .read(&mut chunk)
+            .map_err(DatasetStoreError::io("read", &full))?;
+        let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        hasher.update(part);
+        receipt.bytes += read as u64;
+        receipt.rows += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+        tick();
+    }
+    receipt.sha256 = hex(&hasher.finalize());
+    Ok(receipt)
+}
+
+/// Hex of the sha256 of a text.
+pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

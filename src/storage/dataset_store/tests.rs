@@ -1,0 +1,102 @@
+use tempfile::TempDir;
+
+use super::*;
+
+fn put(store: &DatasetStore, target: &Path, text: &str) -> FileReceipt {
+    let staging = store.stage(target).unwrap();
+    let receipt = staging.write("data/a.jsonl", text).unwrap();
+    assert_eq!(staging.commit().unwrap(), target);
+    receipt
+}
+
+#[test]
+fn a_folder_is_replaced_whole() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    let target = store.export("one").unwrap();
+    let receipt = put(&store, &target, "a\nb\n");
+    assert_eq!((receipt.rows, receipt.bytes), (2, 4));
+    assert_eq!(receipt.sha256, sha256("a\nb\n"));
+    fs::write(target.join("stray"), "").unwrap();
+    put(&store, &target, "c\n");
+    assert_eq!(entries(&target).unwrap(), ["data"]);
+    assert_eq!(entries(&root.path().join("exports")).unwrap(), ["one"]);
+    assert_eq!(store.exports().unwrap(), ["one"]);
+}
+
+#[test]
+fn readers_hash_what_the_writer_hashed() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    let written = put(&store, &store.tasks(), "a\nbc\n");
+    let mut ticks = 0;
+    let hashed = hash_file(&store.tasks(), "data/a.jsonl", 5, &mut || ticks += 1).unwrap();
+    assert_eq!((&hashed, ticks), (&written, 1));
+    let mut lines = HashedLines::open(&store.tasks(), "data/a.jsonl").unwrap();
+    let mut line = Vec::new();
+    while lines.next(&mut line).unwrap() {}
+    assert_eq!(lines.finish(), written);
+    // Only the part that was asked for.
+    let part = hash_file(&store.tasks(), "data/a.jsonl", 2, &mut || ()).unwrap();
+    assert_eq!((part.bytes, part.sha256), (2, sha256("a\n")));
+}
+
+#[test]
+fn a_crash_between_any_two_steps_leaves_a_whole_folder() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    let target = store.export("one").unwrap();
+    let text = || fs::read_to_string(target.join("data/a.jsonl")).unwrap();
+
+    // While it was built.
+    put(&store, &target, "old\n");
+    std::mem::forget(store.stage(&target).unwrap());
+    store.recover().unwrap();
+    assert_eq!(text(), "old\n");
+
+    // After the old one was moved away.
+    fs::rename(&target, sibling(&target, "old")).unwrap();
+    std::mem::forget(store.stage(&target).unwrap());
+    store.recover().unwrap();
+    assert_eq!(text(), "old\n");
+
+    // After the new one was moved in.
+    fs::rename(&target, sibling(&target, "old")).unwrap();
+    fs::create_dir_all(target.join("data")).unwrap();
+    fs::write(target.join("data/a.jsonl"), "new\n").unwrap();
+    store.recover().unwrap();
+    assert_eq!(text(), "new\n");
+    assert_eq!(entries(&root.path().join("exports")).unwrap(), ["one"]);
+}
+
+#[test]
+fn an_abandoned_staging_leaves_nothing() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    let staging = store.stage(&store.tasks()).unwrap();
+    staging.write("a", "x").unwrap();
+    drop(staging);
+    assert_eq!(entries(root.path()).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn names_that_leave_the_folder_are_refused() {
+    let store = DatasetStore::new(Path::new("datasets"));
+    for name in ["a", "A-b_9", &"x".repeat(64)] {
+        assert!(store.export(name).is_ok(), "{name}");
+    }
+    for name in [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "é",
+        ".a.new",
+        "a\0",
+        &"x".repeat(65),
+    ] {
+        let error = store.export(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadRequest, "{name}");
+    }
+}

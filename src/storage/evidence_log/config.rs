@@ -1,0 +1,72 @@
+//! Settings of the journal.
+
+use serde::{Deserialize, Serialize};
+
+use super::records::MAX_LINE_BYTES;
+
+/// When an append is acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Once the operating system has the bytes: a crash of the process loses nothing, a power cut
+    /// at most what was written since the last sync.
+    #[default]
+    Written,
+    /// Once the bytes are on the disk: a power cut loses nothing; costs an fsync for each batch.
+    Synced,
+}
+
+/// Settings of the evidence journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// When an append is acknowledged: `written` or `synced`. Default `written`.
+    pub ack: Ack,
+    /// Time between two syncs under `ack = "written"`, milliseconds, 10 to 600000. Default 1000. It
+    /// is what a power cut may lose.
+    pub sync_interval_ms: u64,
+    /// Size at which a new segment is begun, bytes, 1024 to 4 GiB. Default 64 MiB. The newest
+    /// segment is checked whole at start, about 200 MB/s.
+    pub segment_bytes: u64,
+    /// Largest record, bytes of its line, 1024 to 64 MiB. Default 8 MiB.
+    pub max_record_bytes: usize,
+}
+
+impl Default for EvidenceConfig {
+    fn default() -> Self {
+        Self {
+            ack: Ack::Written,
+            sync_interval_ms: 1_000,
+            segment_bytes: 64 * 1024 * 1024,
+            max_record_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+impl EvidenceConfig {
+    /// Checks the ranges.
+    ///
+    /// Errors: names the setting, its range and its value.
+    pub fn validate(&self) -> Result<(), String> {
+        if !(10..=600_000).contains(&self.sync_interval_ms) {
+            return Err(format!(
+                "sync_interval_ms must be 10 to 600000, got {}",
+                self.sync_interval_ms
+            ));
+        }
+        if !(1024..=4 << 30).contains(&self.segment_bytes) {
+            return Err(format!(
+                "segment_bytes must be 1024 to {}, got {}",
+                4_u64 << 30,
+                self.segment_bytes
+            ));
+        }
+        if !(1024..=MAX_LINE_BYTES).contains(&self.max_record_bytes) {
+            return Err(format!(
+                "max_record_bytes must be 1024 to {MAX_LINE_BYTES}, got {}",
+                self.max_record_bytes
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! The writer: one in the whole process, for a second one would fork the chain.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::canonical::{MAX_DEPTH, deeper_than};
+use super::config::{Ack, EvidenceConfig};
+use super::error::EvidenceLogError;
+use super::heads::{Heads, HeadsWriter};
+use super::segments::{self, Segment};
+use super::{line, tail};
+use crate::storage::disk::sync_dir;
+use crate::types::evidence::Kind;
+
+/// A record before it has its place in the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRecord {
+    /// Unix time, milliseconds.
+    pub ts_ms: u64,
+    /// The shape of `body`.
+    pub kind: Kind,
+    /// What it is about.
+    pub id: String,
+    /// By `kind`.
+    pub body: Value,
+}
+
+/// The receipt of one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Appended {
+    /// Its place.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// The end of the journal. Kept elsewhere, it proves later that nothing was cut off or rewritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Head {
+    /// The newest record; 0 when there is none.
+    pub seq: u64,
+    /// Its hash; 64 zeros when there is none.
+    pub hash: String,
+    /// Its time, Unix milliseconds.
+    pub ts: u64,
+    /// The newest record that is surely on the disk.
+    pub synced_seq: u64,
+    /// The file that is written to.
+    pub segment: String,
+    /// Its length, bytes.
+    pub segment_bytes: u64,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OpenReport {
+    /// Bytes of a torn last line that were cut off.
+    pub torn_tail: Option<u64>,
+    /// Records in the journal.
+    pub records: u64,
+    /// Files.
+    pub segments: u64,
+}
+
+/// The journal, open for appending.
+#[derive(Debug)]
+pub struct EvidenceLog {
+    dir: PathBuf,
+    config: EvidenceConfig,
+    number: u64,
+    file: File,
+    heads: HeadsWriter,
+    /// Invariant: describes what was written whole; a failed batch leaves it as it was.
+    head: Head,
+    poisoned: Option<String>,
+}
+
+impl EvidenceLog {
+    /// Opens the journal of a folder, and creates it when there is none.
+    ///
+    /// Checks the newest segment whole and its link to the one before; [`super::verify()`] checks
+    /// all.
+    /// Errors: any damage but a torn last line, which is cut off and reported.
+    pub fn open(
+        dir: &Path,
+        config: EvidenceConfig,
+    ) -> Result<(Self, OpenReport), EvidenceLogError> {
+        config.validate().map_err(EvidenceLogError::Config)?;
+        std::fs::create_dir_all(dir)
+            .map_err(|error| EvidenceLogError::io("create", dir, &error))?;
+        let mut found = segments::list(dir)?;
+        for (expected, segment) in (1..).zip(&found) {
+            if segment.number != expected {
+                let missing = segments::file_name(expected);
+                return Err(EvidenceLogError::damaged(
+                    &missing,
+                    0,
+                    0,
+                    "the file is missing",
+                ));
+            }
+        }
+        if found.is_empty() {
+            found.push(Segment {
+                number: 1,
+                name: segments::file_name(1),
+                bytes: 0,
+            });
+        }
+        let heads = Heads::read(dir)?;
+        let (head, torn) = tail::check(dir, &found, &heads)?;
+        let number = found.len() as u64;
+        let file = open_segment(dir, &head.segment)?;
+        let path = dir.join(&head.segment);
+        // Also when nothing was torn: the receipt below must not know more than the disk.
+        file.set_len(head.segment_bytes)
+            .and_then(|()| file.sync_data())
+            .map_err(|error| EvidenceLogError::io("sync", &path, &error))?;
+        let mut writer = heads.writer(dir)?;
+        if head.seq > heads.newest() {
+            writer.add(head.seq, &head.hash, head.ts)?;
+        }
+        let report = OpenReport {
+            torn_tail: (torn > 0).then_some(torn),
+            records: head.seq,
+            segments: number,
+        };
+        let log = Self {
+            dir: dir.to_owned(),
+            config,
+            number,
+            file,
+            heads: writer,
+            head: Head {
+                synced_seq: head.seq,
+                ..head
+            },
+            poisoned: None,
+        };
+        Ok((log, report))
+    }
+
+    /// Appends records in order, in one write: all of them or, after an error, none.
+    ///
+    /// Errors: [`EvidenceLogError::TooLarge`] and [`EvidenceLogError::TooDeep`] before anything was
+    /// written; after an error of the disk every later append is refused until the journal is
+    /// reopened.
+    pub fn append(&mut self, batch: Vec<NewRecord>) -> Result<Vec<Appended>, EvidenceLogError> {
+        self.refuse_if_poisoned()?;
+        let mut bytes = String::new();
+        let mut appended: Vec<Appended> = Vec::with_capacity(batch.len());
+        let mut ts = self.head.ts;
+        for (seq, record) in (self.head.seq + 1..).zip(batch) {
+            if deeper_than(&record.body, MAX_DEPTH) {
+                return Err(EvidenceLogError::TooDeep { max: MAX_DEPTH });
+            }
+            let prev = appended.last().map_or(&self.head.hash, |last| &last.hash);
+            let (line, hash) = line::encode(prev, seq, &record);
+            let max = self.config.max_record_bytes;
+            if line.len() > max {
+                return Err(EvidenceLogError::TooLarge {
+                    bytes: line.len(),
+                    max,
+                });
+            }
+            bytes.push_str(&line);
+            ts = record.ts_ms;
+            appended.push(Appended { seq, hash });
+        }
+        let Some(last) = appended.last() else {
+            return Ok(appended);
+        };
+        let total = bytes.len() as u64;
+        if self.head.segment_bytes > 0
+            && self.head.segment_bytes + total > self.config.segment_bytes
+        {
+            self.rotate().map_err(|error| self.poison(error))?;
+        }
+        if let Err(error) = self.file.write_all(bytes.as_bytes()) {
+            // Best effort: what stays is cut off when the journal is reopened.
+            let _ = self.file.set_len(self.head.segment_bytes);
+            let error = EvidenceLogError::io("write", &self.path(), &error);
+            return Err(self.poison(error));
+        }
+        self.head = Head {
+            seq: last.seq,
+            hash: last.hash.clone(),
+            ts,
+            segment_bytes: self.head.segment_bytes + total,
+            synced_seq: self.head.synced_seq,
+            segment: std::mem::take(&mut self.head.segment),
+        };
+        if self.config.ack == Ack::Synced {
+            self.sync()?;
+        }
+        Ok(appended)
+    }
+
+    /// Forces what was appended to the disk.
+    ///
+    /// Errors: the disk failed; the journal is poisoned, for a second sync would lie about the
+    /// first.
+    pub fn sync(&mut self) -> Result<(), EvidenceLogError> {
+        self.refuse_if_poisoned()?;
+        self.sync_segment().map_err(|error| self.poison(error))
+    }
+
+    /// Reads the end of the journal.
+    pub fn head(&self) -> Head {
+        self.head.clone()
+    }
+
+    /// Reads the settings.
+    pub fn config(&self) -> &EvidenceConfig {
+        &self.config
+    }
+
+    fn sync_segment(&mut self) -> Result<(), EvidenceLogError> {
+        if self.head.synced_seq < self.head.seq {
+            self.file
+                .sync_data()
+                .map_err(|error| EvidenceLogError::io("sync", &self.path(), &error))?;
+            self.head.synced_seq = self.head.seq;
+        }
+        Ok(())
+    }
+
+    /// Completes the segment and begins the next. Order: bytes, receipt, new file.
+    fn rotate(&mut self) -> Result<(), EvidenceLogError> {
+        self.sync_segment()?;
+        self.heads
+            .add(self.head.seq, &self.head.hash, self.head.ts)?;
+        let segment = segments::file_name(self.number + 1);
+        self.file = open_segment(&self.dir, &segment)?;
+        self.number += 1;
+        self.head.segment = segment;
+        self.head.segment_bytes = 0;
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(&self.head.segment)
+    }
+
+    fn refuse_if_poisoned(&self) -> Result<(), EvidenceLogError> {
+        match &self.poisoned {
+            Some(reason) => Err(EvidenceLogError::Poisoned {
+                reason: reason.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn poison(&mut self, error: EvidenceLogError) -> EvidenceLogError {
+        self.poisoned.get_or_insert_with(|| error.to_string());
+        error
+    }
+}
+
+fn open_segment(dir: &Path, name: &str) -> Result<File, EvidenceLogError> {
+    let path = dir.join(name);
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|file| sync_dir(dir).map(|()| file))
+        .map_err(|error| EvidenceLogError::io("open", &path, &error))
+}

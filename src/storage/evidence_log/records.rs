@@ -1,0 +1,113 @@
+//! Reading the journal from its start, line by line.
+
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use super::error::EvidenceLogError;
+use super::line;
+use super::segments::{LineEnd, Lines, Segment};
+use crate::types::evidence::EvidenceRecord;
+
+/// Longest line that is read; a longer one is a bad line.
+pub(super) const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+/// How much of a bad line is kept to recognise it by.
+const EXCERPT_BYTES: usize = 400;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalLine {
+    /// The file's name.
+    pub segment: String,
+    /// From 1 in its file.
+    pub line: u64,
+    /// The record, with its own hash checked, or why it is none.
+    pub record: Result<EvidenceRecord, BadLine>,
+}
+
+/// A line that is not a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// What is wrong with it.
+    pub reason: String,
+    /// How it begins.
+    pub excerpt: String,
+}
+
+/// The lines of a list of segments, in order; bad lines are items too.
+#[derive(Debug)]
+pub struct Records {
+    dir: PathBuf,
+    left: IntoIter<Segment>,
+    open: Option<(String, Lines)>,
+    buffer: Vec<u8>,
+}
+
+/// Reads the lines of `segments` as far as their recorded lengths; [`super::segments()`] lists
+/// them.
+pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
+    Records {
+        dir: dir.to_owned(),
+        left: segments.into_iter(),
+        open: None,
+        buffer: Vec::new(),
+    }
+}
+
+impl Records {
+    fn advance(&mut self) -> Result<Option<JournalLine>, EvidenceLogError> {
+        loop {
+            let Some((segment, lines)) = &mut self.open else {
+                let Some(next) = self.left.next() else {
+                    return Ok(None);
+                };
+                let lines = Lines::open(&self.dir.join(&next.name), next.bytes)?;
+                self.open = Some((next.name, lines));
+                continue;
+            };
+            let end = lines
+                .next(&mut self.buffer, MAX_LINE_BYTES)
+                .map_err(|error| {
+                    EvidenceLogError::io("read", &self.dir.join(segment.as_str()), &error)
+                })?;
+            let record = match end {
+                None => {
+                    self.open = None;
+                    continue;
+                }
+                Some(LineEnd::Newline) => line::decode(&self.buffer)
+                    .map_err(|fault| bad(&fault.to_string(), &self.buffer)),
+                Some(LineEnd::TooLong) => {
+                    Err(bad(&format!("longer than {MAX_LINE_BYTES} bytes"), &[]))
+                }
+                Some(LineEnd::Eof) => Err(bad("torn: it has no newline", &self.buffer)),
+            };
+            return Ok(Some(JournalLine {
+                segment: segment.clone(),
+                line: lines.line,
+                record,
+            }));
+        }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<JournalLine, EvidenceLogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.advance().transpose();
+        if matches!(item, Some(Err(_))) {
+            // Invariant: an error of the disk ends the iteration.
+            self.left = Vec::new().into_iter();
+            self.open = None;
+        }
+        item
+    }
+}
+
+fn bad(reason: &str, line: &[u8]) -> BadLine {
+    let kept = line.get(..EXCERPT_BYTES).unwrap_or(line);
+    BadLine {
+        reason: reason.to_owned(),
+        excerpt: String::from_utf8_lossy(kept).into_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! Walking the whole chain, and naming what is not as it was written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::GENESIS;
+use super::error::EvidenceLogError;
+use super::heads::{self, Heads};
+use super::line::{self, LineFault};
+use super::records::MAX_LINE_BYTES;
+use super::segments::{self, LineEnd, Lines, Segment};
+use crate::types::evidence::EvidenceRecord;
+
+/// Problems that are kept; the rest is only counted.
+const MAX_PROBLEMS: usize = 100;
+
+/// What is wrong with a place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The record is not the one that was written.
+    Changed,
+    /// Records are missing in the middle.
+    Removed,
+    /// The record stands in the wrong place.
+    Reordered,
+    /// Records at the end are missing.
+    Cut,
+    /// The line is not a record.
+    Unreadable,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What.
+    pub kind: ProblemKind,
+    /// In which file.
+    pub file: String,
+    /// In which line, from 1; 0 when it is about no line.
+    pub line: u64,
+    /// Which record; of several, the first.
+    pub seq: u64,
+    /// In words, with the values.
+    pub message: String,
+}
+
+/// The outcome of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Whether nothing is wrong.
+    pub intact: bool,
+    /// Lines that are records.
+    pub records: u64,
+    /// Files.
+    pub segments: u64,
+    /// The last record.
+    pub head_seq: u64,
+    /// Its hash.
+    pub head_hash: String,
+    /// Bytes of an unfinished last line: a write in progress, or one that a crash tore.
+    pub torn_bytes: u64,
+    /// The first hundred things that are wrong.
+    pub problems: Vec<Problem>,
+    /// How many things are wrong.
+    pub problem_count: u64,
+}
+
+/// Walks the whole journal of a folder.
+///
+/// Errors: the disk failed, or `heads.log` cannot be read. What is wrong with records is in the
+/// report.
+pub fn verify(dir: &Path) -> Result<VerifyReport, EvidenceLogError> {
+    let heads = Heads::read(dir)?;
+    let found = segments::list(dir)?;
+    let mut walk = Walk::new(heads);
+    for (at, segment) in found.iter().enumerate() {
+        walk.segment(dir, segment, at + 1 == found.len())?;
+    }
+    Ok(walk.finish(found.len() as u64))
+}
+
+struct Walk {
+    heads: Heads,
+    /// The number that the next record should have.
+    next: u64,
+    /// The hash that the next record should link to; `None` after a gap.
+    prev: Option<String>,
+    /// Numbers that were skipped: first → (last, file, line).
+    missing: BTreeMap<u64, (u64, String, u64)>,
+    report: VerifyReport,
+}
+
+impl Walk {
+    fn new(heads: Heads) -> Self {
+        let report = VerifyReport {
+            intact: true,
+            records: 0,
+            segments: 0,
+            head_seq: 0,
+            head_hash: GENESIS.to_owned(),
+            torn_bytes: 0,
+            problems: Vec::new(),
+            problem_count: 0,
+        };
+        Self {
+            heads,
+            next: 1,
+            prev: Some(GENESIS.to_owned()),
+            missing: BTreeMap::new(),
+            report,
+        }
+    }
+
+    fn problem(&mut self, kind: ProblemKind, place: (&str, u64), seq: u64, message: String) {
+        self.report.intact = false;
+        self.report.problem_count += 1;
+        if self.report.problems.len() < MAX_PROBLEMS {
+            let (file, line) = (place.0.to_owned(), place.1);
+            self.report.problems.push(Problem {
+                kind,
+                file,
+                line,
+                seq,
+                message,
+            });
+        }
+    }
+
+    fn segment(
+        &mut self,
+        dir: &Path,
+        segment: &Segment,
+        newest: bool,
+    ) -> Result<(), EvidenceLogError> {
+        let path = dir.join(&segment.name);
+        let mut lines = Lines::open(&path, segment.bytes)?;
+        let mut buffer = Vec::new();
+        loop {
+            let before = lines.offset;
+            let end = lines
+                .next(&mut buffer, MAX_LINE_BYTES)
+                .map_err(|error| EvidenceLogError::io("read", &path, &error))?;
+            let place = (segment.name.as_str(), lines.line);
+            match end {
+                None => return Ok(()),
+                Some(LineEnd::Eof) if newest => self.report.torn_bytes = lines.offset - before,
+                Some(LineEnd::Eof | LineEnd::TooLong) => {
+                    self.unreadable(place, "torn or too long".to_owned());
+                }
+                Some(LineEnd::Newline) => match line::decode(&buffer) {
+                    Ok(record) => self.record(place, &record, false),
+                    Err(LineFault::Changed(record)) => self.record(place, &record, true),
+                    Err(LineFault::Unreadable(reason)) => self.unreadable(place, reason),
+                },
+            }
+        }
+    }
+
+    fn unreadable(&mut self, place: (&str, u64), reason: String) {
+        self.problem(ProblemKind::Unreadable, place, self.next, reason);
+        // It stands for one record, so that the next one is not called misplaced.
+        self.next = self.next.saturating_add(1);
+        self.prev = None;
+    }
+
+    fn record(&mut self, place: (&str, u64), record: &EvidenceRecord, changed: bool) {
+        self.report.records += 1;
+        let seq = record.seq;
+        if changed {
+            let message = format!("record {seq} was changed: its hash does not match its text");
+            self.problem(ProblemKind::Changed, place, seq, message);
+        }
+        if seq < self.next {
+            self.found_late(seq);
+            let message = format!("record {seq} stands where {} belongs", self.next);
+            self.problem(ProblemKind::Reordered, place, seq, message);
+            self.prev = None;
+            return;
+        }
+        if seq > self.next {
+            self.missing
+                .insert(self.next, (seq - 1, place.0.to_owned(), place.1));
+            self.prev = None;
+        }
+        if !changed && self.prev.as_ref().is_some_and(|prev| *prev != record.prev) {
+            let message =
+                format!("record {seq} does not link to the one before: one of them was replaced");
+            self.problem(ProblemKind::Changed, place, seq, message);
+        }
+        if self
+            .heads
+            .by_seq
+            .get(&seq)
+            .is_some_and(|seen| *seen != record.hash)
+        {
+            let message = format!("record {seq} has another hash than in {}", heads::FILE_NAME);
+            self.problem(ProblemKind::Changed, place, seq, message);
+        }
+        self.next = seq.saturating_add(1);
+        // A changed record's stated hash proves nothing about the next one's link.
+        self.prev = (!changed).then(|| record.hash.clone());
+        self.report.head_seq = seq;
+        self.report.head_hash.clone_from(&record.hash);
+    }
+
+    /// Takes a number out of the missing ones.
+    fn found_late(&mut self, seq: u64) {
+        let range = self.missing.range(..=seq).next_back();
+        let Some((&first, (last, file, line))) = range else {
+            return;
+        };
+        let (last, file, line) = (*last, file.clone(), *line);
+        if seq > last {
+            return;
+        }
+        self.missing.remove(&first);
+        if first < seq {
+            self.missing.insert(first, (seq - 1, file.clone(), line));
+        }
+        if seq < last {
+            self.missing.insert(seq + 1, (last, file, line));
+        }
+    }
+
+    fn finish(mut self, segments: u64) -> VerifyReport {
+        for (first, (last, file, line)) in std::mem::take(&mut self.missing) {
+            let message = format!("records {first} to {last} are missing");
+            self.problem(ProblemKind::Removed, (&file, line), first, message);
+        }
+        let (found, seen) = (self.next - 1, self.heads.newest());
+        if seen > found {
+            let message = format!("the journal ends at record {found}; {seen} was written once");
+            self.problem(ProblemKind::Cut, (heads::FILE_NAME, 0), found + 1, message);
+        }
+        self.report.segments = segments;
+        self.report
+    }
+}
