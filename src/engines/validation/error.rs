@@ -1,0 +1,48 @@
+//! What can go wrong around a validation; what is wrong with a payload is a finding instead.
+
+use crate::types::error_kind::ErrorKind;
+
+/// A validation that could not be made, or tables that could not be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValidationError {
+    /// No validator of that kind; ask for a known one.
+    #[error("unknown validator {kind}: known are {known}")]
+    UnknownKind {
+        /// What was asked for, shortened.
+        kind: String,
+        /// What could have been asked for.
+        known: String,
+    },
+    /// The section `[validation]` makes no sense; change it.
+    #[error("validation.{0}")]
+    Config(String),
+    /// The roster's header is not usable; change the file.
+    #[error("roster: {problem}; the first line must name the columns {required}")]
+    RosterHeader {
+        /// What is wrong.
+        problem: String,
+        /// The columns without which there is no roster.
+        required: String,
+    },
+    /// One row of the roster is not usable; change that line.
+    #[error("roster line {line}: {problem}")]
+    RosterRow {
+        /// Counted from 1, the header included.
+        line: u64,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+impl ValidationError {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownKind { .. } => ErrorKind::NotFound,
+            Self::Config(_) | Self::RosterHeader { .. } | Self::RosterRow { .. } => {
+                ErrorKind::BadRequest
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Credentials in text: keys and tokens by the form that their issuers gave them.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A credential in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// What it is, such as `AWS access key`.
+    pub kind: &'static str,
+    /// Where it is, in bytes, on character boundaries.
+    pub span: Range<usize>,
+    /// How many first characters only tell the kind, and may be shown.
+    pub shown_head: usize,
+}
+
+/// What to look for. The first group, where there is one, is the secret itself.
+struct Pattern {
+    kind: &'static str,
+    pattern: &'static str,
+    shown_head: usize,
+    also: fn(&str) -> bool,
+}
+
+const PRIVATE_KEY: &str = "private key";
+
+/// Forms as the issuers document them; each is anchored by a prefix, so that false alarms are rare.
+const PATTERNS: &[Pattern] = &[
+    pattern(
+        PRIVATE_KEY,
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+        0,
+        any,
+    ),
+    pattern(
+        "AWS access key",
+        r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b",
+        4,
+        any,
+    ),
+    pattern(
+        "AWS secret key",
+        r#"(?i)\baws.{0,20}secret.{0,20}?[:= '"]([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
+        0,
+        varied,
+    ),
+    pattern("GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b", 4, any),
+    pattern(
+        "GitHub token",
+        r"\bgithub_pat_[A-Za-z0-9_]{50,255}\b",
+        11,
+        any,
+    ),
+    pattern("GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,255}", 6, any),
+    pattern("API key", r"\bsk-[A-Za-z0-9_-]{20,255}", 3, varied),
+    pattern(
+        "Stripe key",
+        r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}\b",
+        8,
+        any,
+    ),
+    pattern("Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b", 4, any),
+    pattern(
+        "Slack token",
+        r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}",
+        5,
+        varied,
+    ),
+    pattern(
+        "Slack webhook",
+        r"\bhooks\.slack\.com/services/([A-Z0-9/a-z]{20,255})",
+        0,
+        any,
+    ),
+    pattern("Hugging Face token", r"\bhf_[A-Za-z]{30,255}\b", 3, any),
+    pattern(
+        "JSON web token",
+        r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        3,
+        any,
+    ),
+    pattern(
+        "password",
+        concat!(
+            r"(?i)\b(?:password|passwd|pwd|passphrase|api[ _-]?key|client[ _-]?secret",
+            r#"|access[ _-]?token)["']?(?: is)?[ \t]*[:=][ \t]*["']?([^\s"']{4,128})"#,
+        ),
+        0,
+        any,
+    ),
+];
+
+const fn pattern(
+    kind: &'static str,
+    pattern: &'static str,
+    shown_head: usize,
+    also: fn(&str) -> bool,
+) -> Pattern {
+    Pattern {
+        kind,
+        pattern,
+        shown_head,
+        also,
+    }
+}
+
+// A test holds that every pattern compiles, so none is left out here.
+static COMPILED: LazyLock<Vec<(&Pattern, Regex)>> = LazyLock::new(|| {
+    let compiled = PATTERNS
+        .iter()
+        .map(|entry| (entry, Regex::new(entry.pattern)));
+    compiled
+        .filter_map(|(entry, regex)| Some((entry, regex.ok()?)))
+        .collect()
+});
+
+/// Finds the credentials in `text`, in order, without overlap.
+pub fn find(text: &str) -> Vec<Secret> {
+    let mut all: Vec<Secret> = Vec::new();
+    for (entry, regex) in COMPILED.iter() {
+        for captures in regex.captures_iter(text) {
+            let Some(found) = captures.get(1).or_else(|| captures.get(0)) else {
+                continue;
+            };
+            let mut span = found.range();
+            match entry.kind {
+                PRIVATE_KEY => span.end = end_of_block(text, span.end),
+                "password" => match password(text, &span) {
+                    Some(trimmed) => span = trimmed,
+                    None => continue,
+                },
+                _ => {}
+            }
+            if text.get(span.clone()).is_some_and(entry.also) {
+                all.push(Secret {
+                    kind: entry.kind,
+                    span,
+                    shown_head: entry.shown_head,
+                });
+            }
+        }
+    }
+    // Stable: of two at one place the more telling kind, earlier in the table, stays.
+    all.sort_by_key(|secret| secret.span.start);
+    let mut found: Vec<Secret> = Vec::with_capacity(all.len());
+    for secret in all {
+        if found
+            .last()
+            .is_none_or(|last| last.span.end <= secret.span.start)
+        {
+            found.push(secret);
+        }
+    }
+    found
+}
+
+fn any(_: &str) -> bool {
+    true
+}
+
+/// Random characters have digits and letters; words joined by hyphens have no digits.
+fn varied(secret: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| secret.as_bytes().iter().any(test);
+    has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+/// Where the key ends: after its end line, if that is not far, else the header alone is the secret.
+fn end_of_block(text: &str, header_end: usize) -> usize {
+    const LONGEST_KEY: usize = 16 * 1024;
+    let to = text.floor_char_boundary(header_end.saturating_add(LONGEST_KEY));
+    let block = text.get(header_end..to).unwrap_or_default();
+    let end_line = block.find("-----END ").and_then(|at| {
+        let name = at + "-----END ".len();
+        Some(name + block.get(name..)?.find("-----")? + "-----".len())
+    });
+    end_line.map_or(header_end, |end| header_end + end)
+}
+
+/// The password of `password: …`, unless prose or a mask follows.
+fn password(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
+    let found = text.get(span.clone())?;
+    let value = found.trim_end_matches(['.', ',', ';', ')', ']']);
+    let end = span.start + value.len();
+    let masked = value.starts_with(['{', '<', '[', '$', '%'])
+        || !value.contains(|c: char| !matches!(c, '*' | 'x' | 'X' | '.' | '_' | '-' | '•'));
+    // Stops at the first letter: the rest of a line may be the rest of the text.
+    let mut rest = text.get(end..)?.chars().take_while(|c| *c != '\n');
+    let last = rest.all(|c| !c.is_alphanumeric());
+    let word = value
+        .chars()
+        .all(|c| c.is_alphabetic() && !c.is_uppercase() || c == '\'');
+    let told = [
+        "required",
+        "optional",
+        "none",
+        "unchanged",
+        "redacted",
+        "hidden",
+        "reset",
+        "below",
+    ];
+    let prose = word && (!last || told.contains(&value));
+    (value.len() >= 4 && !masked && !prose).then_some(span.start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<(&'static str, &str)> {
+        find(text)
+            .into_iter()
+            .map(|secret| (secret.kind, &text[secret.span]))
+            .collect()
+    }
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(COMPILED.len(), PATTERNS.len());
+    }
+
+    // Assembled at run time: scanners of repositories look for the same forms.
+    #[test]
+    fn credentials_are_found() {
+        let letters = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF3gH5jK7m";
+        let cases = [
+            ("AWS access key", format!("AKIA{}", "ABCDEFGHIJ234567")),
+            ("AWS secret key", letters.to_owned()),
+            ("GitHub token", format!("ghp_{}", &letters[..36])),
+            ("GitHub token", format!("github_pat_{letters}_{letters}")),
+            ("GitLab token", format!("glpat-{}", &letters[..20])),
+            ("API key", format!("sk-proj-{letters}")),
+            ("API key", format!("sk-{letters}")),
+            ("Stripe key", format!("sk_live_{}", &letters[..24])),
+            ("Google API key", format!("AIza{}", &letters[..35])),
+            (
+                "Slack token",
+                format!("xoxb-123456789012-{}", &letters[..24]),
+            ),
+            (
+                "Hugging Face token",
+                format!("hf_{}", "abcdefghij".repeat(4)),
+            ),
+            (
+                "JSON web token",
+                format!("eyJ{0}.eyJ{0}.{0}", &letters[..20]),
+            ),
+            (
+                "private key",
+                "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----".into(),
+            ),
+            ("private key", "-----BEGIN PRIVATE KEY-----".to_owned()),
+            ("password", "hunter2!".to_owned()),
+            ("password", "swordfish".to_owned()),
+        ];
+        for (kind, secret) in cases {
+            let lead = match kind {
+                "AWS secret key" => "aws_secret_access_key = ",
+                "password" => "Your password is: ",
+                _ => "use ",
+            };
+            for tail in ["", ".", "\nThanks"] {
+                let text = format!("{lead}{secret}{tail}");
+                assert_eq!(kinds(&text), [(kind, secret.as_str())], "{text}");
+            }
+        }
+        assert_eq!(
+            kinds("https://hooks.slack.com/services/T0/B0/abcdefghijklmnopqrst"),
+            [("Slack webhook", "T0/B0/abcdefghijklmnopqrst")]
+        );
+    }
+
+    #[test]
+    fn prose_about_credentials_is_left_alone() {
+        let quiet = [
+            "Password: please use the portal to reset it.",
+            "Your password is required. password: ********",
+            "password = {{password}} or <password> or [PASSWORD]",
+            "password: reset",
+            "sk-learn-is-a-library-for-machine-learning",
+            "the AKIA prefix, ghp_short, xoxb-short, hf_short, AIzaShort",
+            "-----BEGIN PUBLIC KEY-----",
+            "AWS keeps secrets in Secrets Manager, see the guide",
+            "eyJhbGciOiJI.not-a-token",
+        ];
+        for text in quiet {
+            assert_eq!(kinds(text), [], "{text}");
+        }
+    }
+}

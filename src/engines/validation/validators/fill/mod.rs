@@ -1,0 +1,76 @@
+//! `fill`: proposed assignments of workers to openings, against the roster.
+//!
+//! What proposing another worker, or writing a field right, would mend is an error; a person who is
+//! not on the roster, or whom the client refuses, is critical, and so is what cannot be read.
+
+mod proposal;
+mod record;
+mod rules;
+mod schedule;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Parts;
+use crate::engines::validation::{Roster, Rule, Validator};
+use crate::types::validation::Finding;
+use proposal::{Opening, Proposal};
+use record::Records;
+
+/// Judges proposed assignments.
+struct Fill {
+    roster: Arc<Roster>,
+    max_fills: usize,
+}
+
+pub(super) fn build(parts: &Parts<'_>) -> Box<dyn Validator> {
+    let max_fills = parts.config.fill.max_fills;
+    Box::new(Fill {
+        roster: Arc::clone(&parts.roster),
+        max_fills,
+    })
+}
+
+impl Validator for Fill {
+    fn name(&self) -> &'static str {
+        "fill"
+    }
+
+    fn schema(&self) -> Value {
+        proposal::schema(self.max_fills)
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        rules::ALL
+    }
+
+    fn validate(&self, payload: &Value, context: &Value) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let opening = Opening::read(context, &mut findings);
+        let read = Proposal::read_all(payload, self.max_fills, &mut findings);
+        let Some((proposals, proposed)) = read else {
+            return findings;
+        };
+        let mut records = Records::new(&self.roster, &opening.need, &proposals);
+        findings.extend(opening.check_count(proposed, &records));
+        for proposal in &proposals {
+            records.check(proposal, &mut findings);
+        }
+        schedule::check(&proposals, &self.roster, &mut findings);
+        // Stable: the whole first, then fill by fill, each in the order of the checks.
+        findings.sort_by_key(|finding| fill_of(&finding.path));
+        findings
+    }
+}
+
+fn fill_of(path: &str) -> Option<usize> {
+    path.strip_prefix("/fills/")?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests;
