@@ -1,1 +1,38 @@
 //! From evidence to training data: materialize, score, export.
+//!
+//! Pure: journal lines come in, tasks and rows go out; files are the caller's. Nothing here reads a
+//! clock, so the same journal and [`Recipe`] give the same bytes.
+//!
+//! 1. [`Join`] reads the journal once and keeps what people and validators said of each answer.
+//! 2. [`Join::step`] makes a [`Task`] of each chat completion on a second reading, and scores it.
+//! 3. [`Export`] turns tasks into rows with an [`exporters::Exporter`], redacts them, drops
+//!    duplicates, and splits them by task.
+
+mod card;
+mod config;
+mod conversation;
+mod export;
+pub mod exporters;
+#[cfg(test)]
+mod fixture;
+mod join;
+mod recipe;
+mod redact;
+mod schemas;
+mod score;
+mod split;
+mod task;
+
+pub use card::card;
+pub use config::DatasetConfig;
+pub use export::{Export, ExportCounts, Placed};
+pub use join::{Counts, Join, Quarantined, Step};
+pub use recipe::{DEFAULT_RECIPE, Recipe, RecipeError};
+pub use redact::{RedactError, Redactions, Redactor};
+pub use schemas::SCHEMAS;
+pub use split::Side;
+pub use task::{Outcome, Task, TaskFeedback, TaskValidation};
+
+/// Version of the shapes of tasks, receipts and exports, and of the rules that make them; raising
+/// it makes an unchanged journal worth materializing again.
+pub const FORMAT_VERSION: u32 = 1;

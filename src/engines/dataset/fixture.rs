@@ -1,0 +1,88 @@
+//! Evidence for the tests of this folder.
+
+use serde_json::{Value, json};
+
+use crate::storage::evidence_log::JournalLine;
+use crate::types::evidence::{
+    ChatEvidence, EvidenceRecord, FeedbackEvidence, Kind, PassageEvidence, Rating,
+    ValidationEvidence,
+};
+use crate::types::validation::Verdict;
+
+pub(super) fn chat(question: &str, answer: &str) -> ChatEvidence {
+    ChatEvidence {
+        request_id: "req".to_owned(),
+        model: "main".to_owned(),
+        answered_by: Some("extractive".to_owned()),
+        messages: vec![json!({"role": "user", "content": question})],
+        answer: answer.to_owned(),
+        tools: Vec::new(),
+        tool_calls: Vec::new(),
+        finish_reason: Some("stop".to_owned()),
+        passages: Vec::new(),
+        usage: None,
+        attempts: Vec::new(),
+        stream: false,
+        error: None,
+        user: None,
+        latency_ms: 7,
+    }
+}
+
+pub(super) fn passage(id: &str, cited: bool) -> PassageEvidence {
+    PassageEvidence {
+        collection: "docs".to_owned(),
+        id: id.to_owned(),
+        score: 0.5,
+        text: format!("text of {id}"),
+        cited,
+    }
+}
+
+pub(super) fn feedback(target: &str, rating: Rating) -> FeedbackEvidence {
+    FeedbackEvidence {
+        target: target.to_owned(),
+        rating,
+        score: None,
+        comment: None,
+        edited_answer: None,
+        user: None,
+    }
+}
+
+pub(super) fn validation(target: &str, verdict: Verdict) -> ValidationEvidence {
+    ValidationEvidence {
+        request_id: "val".to_owned(),
+        kind: "email".to_owned(),
+        verdict,
+        findings: Vec::new(),
+        payload_sha256: "0".repeat(64),
+        target: Some(target.to_owned()),
+    }
+}
+
+/// A journal as it is read: sequence numbers in order.
+#[derive(Default)]
+pub(super) struct Journal(pub(super) Vec<JournalLine>);
+
+impl Journal {
+    pub(super) fn push(&mut self, kind: Kind, id: &str, body: &impl serde::Serialize) {
+        let seq = self.0.len() as u64 + 1;
+        let body: Value = serde_json::to_value(body).unwrap();
+        let record = EvidenceRecord {
+            seq,
+            ts: 1_000 + seq,
+            schema: 1,
+            kind,
+            id: id.to_owned(),
+            body,
+            prev: String::new(),
+            hash: format!("hash {seq}"),
+        };
+        self.0.push(JournalLine {
+            segment: "s".to_owned(),
+            line: seq,
+            record: Ok(record),
+        });
+    }
+}

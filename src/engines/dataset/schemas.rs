@@ -1,0 +1,237 @@
+//! JSON Schemas of what the journal holds, for whoever reads or writes it in another language.
+
+/// File name and text of each schema, from `config/schemas/`.
+pub static SCHEMAS: &[(&str, &str)] = &[
+    (
+        "evidence-record.v1.json",
+        include_str!("../../../config/schemas/evidence-record.v1.json"),
+    ),
+    (
+        "chat.v1.json",
+        include_str!("../../../config/schemas/chat.v1.json"),
+    ),
+    (
+        "search.v1.json",
+        include_str!("../../../config/schemas/search.v1.json"),
+    ),
+    (
+        "validation.v1.json",
+        include_str!("../../../config/schemas/validation.v1.json"),
+    ),
+    (
+        "feedback.v1.json",
+        include_str!("../../../config/schemas/feedback.v1.json"),
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Serialize;
+    use serde_json::{Value, json};
+
+    use super::super::fixture;
+    use super::*;
+    use crate::types::evidence::{
+        AttemptEvidence, EvidenceRecord, FeedbackEvidence, HitEvidence, Kind, Rating,
+        SCHEMA_VERSION, SearchEvidence, TokenUsage,
+    };
+    use crate::types::validation::{Finding, Severity, Verdict};
+
+    fn schema(name: &str) -> Value {
+        let name = format!("{name}.v{SCHEMA_VERSION}.json");
+        let text = SCHEMAS.iter().find(|schema| schema.0 == name).unwrap().1;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn names(value: &Value) -> BTreeSet<String> {
+        match value {
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().unwrap().to_owned())
+                .collect(),
+            other => other.as_object().unwrap().keys().cloned().collect(),
+        }
+    }
+
+    fn type_name(value: &Value) -> &'static str {
+        match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        }
+    }
+
+    /// Checks a value that has every member (`full`) or only those that are always written.
+    fn check(schema: &Value, value: &Value, full: bool, path: &str) {
+        let found = type_name(value);
+        let types = match &schema["type"] {
+            Value::Null => return,
+            Value::String(one) => vec![one.as_str()],
+            many => many
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect(),
+        };
+        let fits = types.contains(&found) || (found == "integer" && types.contains(&"number"));
+        assert!(fits, "{path}: {found} is not {types:?}");
+        if let Some(allowed) = schema["enum"].as_array() {
+            assert!(
+                allowed.contains(value),
+                "{path}: {value} is not in {allowed:?}"
+            );
+        }
+        match value {
+            Value::Object(members) if schema.get("properties").is_some() => {
+                assert_eq!(schema["additionalProperties"], false, "{path}");
+                let declared = &schema[if full { "properties" } else { "required" }];
+                assert_eq!(names(value), names(declared), "{path}");
+                for (name, member) in members {
+                    let path = format!("{path}/{name}");
+                    check(&schema["properties"][name], member, full, &path);
+                }
+            }
+            Value::Array(items) => {
+                for item in items {
+                    check(&schema["items"], item, full, &format!("{path}/-"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn both(name: &str, full: &impl Serialize, least: &impl Serialize) {
+        let schema = schema(name);
+        assert!(
+            schema["$id"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("{name}.v{SCHEMA_VERSION}.json"))
+        );
+        check(&schema, &serde_json::to_value(full).unwrap(), true, name);
+        check(&schema, &serde_json::to_value(least).unwrap(), false, name);
+    }
+
+    #[test]
+    fn chat_is_as_its_schema_says() {
+        let least = fixture::chat("q", "a");
+        let mut full = least.clone();
+        full.tools = vec![json!({})];
+        full.tool_calls = vec![json!({})];
+        full.passages = vec![fixture::passage("p", true)];
+        full.usage = Some(TokenUsage {
+            prompt_tokens: 1,
+            completion_tokens: 2,
+        });
+        full.attempts = vec![AttemptEvidence {
+            candidate: "a/b".to_owned(),
+            outcome: "ok".to_owned(),
+            latency_ms: 3,
+        }];
+        full.error = Some("e".to_owned());
+        full.user = Some("u".to_owned());
+        both("chat", &full, &least);
+    }
+
+    #[test]
+    fn search_is_as_its_schema_says() {
+        let search = |hits| SearchEvidence {
+            request_id: "r".to_owned(),
+            collection: "c".to_owned(),
+            query: "q".to_owned(),
+            mode: "dense".to_owned(),
+            k: 3,
+            hits,
+            latency_ms: 4,
+        };
+        let hit = HitEvidence {
+            id: "p".to_owned(),
+            score: 0.5,
+        };
+        both("search", &search(vec![hit]), &search(Vec::new()));
+    }
+
+    #[test]
+    fn validation_is_as_its_schema_says() {
+        let mut full = fixture::validation("t", Verdict::Repairable);
+        let mut least = full.clone();
+        least.target = None;
+        let severities = [Severity::Warning, Severity::Error, Severity::Critical];
+        full.findings = severities
+            .map(|severity| Finding {
+                rule: "r".to_owned(),
+                severity,
+                path: "/p".to_owned(),
+                message: "m".to_owned(),
+                suggestion: Some("s".to_owned()),
+            })
+            .into();
+        least.findings = full
+            .findings
+            .iter()
+            .map(|one| Finding {
+                suggestion: None,
+                ..one.clone()
+            })
+            .collect();
+        both("validation", &full, &least);
+        for verdict in [Verdict::Pass, Verdict::Fail] {
+            let one = fixture::validation("t", verdict);
+            both(
+                "validation",
+                &one,
+                &crate::types::evidence::ValidationEvidence {
+                    target: None,
+                    ..one.clone()
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn feedback_is_as_its_schema_says() {
+        for rating in [
+            Rating::Accepted,
+            Rating::PartiallyAccepted,
+            Rating::Rejected,
+        ] {
+            let least = fixture::feedback("t", rating);
+            let full = FeedbackEvidence {
+                score: Some(0.5),
+                comment: Some("c".to_owned()),
+                edited_answer: Some("e".to_owned()),
+                user: Some("u".to_owned()),
+                ..least.clone()
+            };
+            both("feedback", &full, &least);
+        }
+    }
+
+    #[test]
+    fn records_are_as_their_schema_says() {
+        for kind in [Kind::Chat, Kind::Search, Kind::Validation, Kind::Feedback] {
+            let record = EvidenceRecord {
+                seq: 1,
+                ts: 2,
+                schema: SCHEMA_VERSION,
+                kind,
+                id: "i".to_owned(),
+                body: json!({}),
+                prev: "0".repeat(64),
+                hash: "0".repeat(64),
+            };
+            both("evidence-record", &record, &record);
+            assert_eq!(
+                schema("evidence-record")["properties"]["schema"]["const"],
+                SCHEMA_VERSION
+            );
+        }
+    }
+}
