@@ -1,0 +1,394 @@
+//! Settings of the chat dispatch.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::providers::{self, EXTRACTIVE, Preset};
+use super::routing::Router;
+
+/// Settings of the chat dispatch: who can answer, by which names, and what happens when they fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatConfig {
+    /// The model of requests that name none, or `default`. Default `extractive`.
+    pub default: String,
+    /// Upstreams by name; `extractive` is always there.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Names that stand for candidates, asked in order until one answers.
+    pub routes: BTreeMap<String, RouteConfig>,
+    /// Names that stand for another name.
+    pub aliases: BTreeMap<String, String>,
+    /// Asking the same candidate again.
+    pub retry: RetryConfig,
+    /// Leaving a provider that fails alone for a while.
+    pub breaker: BreakerConfig,
+    /// Longest a request may take with all retries and fallbacks, milliseconds. Default 600,000.
+    pub deadline_ms: u64,
+    /// Most tokens of retrieved passages in a request, at about 4 bytes each. Default 3,000.
+    pub context_tokens: usize,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            default: EXTRACTIVE.to_owned(),
+            providers: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            retry: RetryConfig::default(),
+            breaker: BreakerConfig::default(),
+            deadline_ms: 600_000,
+            context_tokens: 3_000,
+        }
+    }
+}
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderConfig {
+    /// Its wire format: `openai` or `ollama`. May be left to the preset.
+    pub kind: Option<String>,
+    /// A known service whose `kind`, `base_url` and `api_key_env` are filled in, such as `openrouter`.
+    pub preset: Option<String>,
+    /// Where it is, such as `https://openrouter.ai/api/v1`. May be left to the preset.
+    pub base_url: Option<String>,
+    /// The environment variable that holds its key. Keys themselves do not belong into files.
+    pub api_key_env: Option<String>,
+    /// Its models that are listed and may be asked for without `provider/`; the first is its default.
+    pub models: Vec<String>,
+    /// Headers sent with every request. Not for secrets.
+    pub headers: BTreeMap<String, String>,
+    /// Fields merged into every request's body, such as `{ options = { num_ctx = 8192 } }` for Ollama.
+    pub extra_body: Map<String, Value>,
+    /// Whether usage is asked for in streams; off for servers that refuse `stream_options`. Default true.
+    pub stream_usage: bool,
+    /// Longest wait for a connection, milliseconds. Default 5,000.
+    pub connect_timeout_ms: u64,
+    /// Longest wait for the first piece of a stream, milliseconds. Default 60,000.
+    pub first_token_timeout_ms: u64,
+    /// Longest silence within a stream, milliseconds. Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// Longest answer, milliseconds. Default 300,000.
+    pub total_timeout_ms: u64,
+    /// Most requests at a time; one more goes to the next candidate or gets 429. Default 64.
+    pub max_concurrency: usize,
+}
+
+impl Default for ProviderConfig {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            preset: None,
+            base_url: None,
+            api_key_env: None,
+            models: Vec::new(),
+            headers: BTreeMap::new(),
+            extra_body: Map::new(),
+            stream_usage: true,
+            connect_timeout_ms: 5_000,
+            first_token_timeout_ms: 60_000,
+            idle_timeout_ms: 60_000,
+            total_timeout_ms: 300_000,
+            max_concurrency: 64,
+        }
+    }
+}
+
+impl ProviderConfig {
+    /// The preset's entry, when one is named and known.
+    fn known(&self) -> Option<&'static Preset> {
+        self.preset.as_deref().and_then(providers::preset)
+    }
+
+    /// The wire format, its own or the preset's.
+    pub fn wire_kind(&self) -> Option<&str> {
+        self.kind
+            .as_deref()
+            .or(self.known().map(|preset| preset.kind))
+    }
+
+    /// The address without a slash at its end, its own or the preset's.
+    pub fn url(&self) -> Option<&str> {
+        let own = self
+            .base_url
+            .as_deref()
+            .or(self.known().map(|preset| preset.base_url));
+        own.map(|url| url.trim_end_matches('/'))
+    }
+
+    /// The variable with the key, its own or the preset's.
+    pub fn key_variable(&self) -> Option<&str> {
+        self.api_key_env
+            .as_deref()
+            .or(self.known().and_then(|preset| preset.api_key_env))
+    }
+
+    fn validate(&self, name: &str) -> Result<(), String> {
+        let field = |field: &str| format!("providers.{name}.{field}");
+        let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(sane) || name == EXTRACTIVE {
+            return Err(format!(
+                "providers: {name:?} is no name for a provider: 1 to 64 of a-z A-Z 0-9 - _ . \
+                 and not {EXTRACTIVE}"
+            ));
+        }
+        if let Some(preset) = &self.preset
+            && providers::preset(preset).is_none()
+        {
+            let names: Vec<&str> = providers::presets()
+                .iter()
+                .map(|known| known.name)
+                .collect();
+            return Err(format!(
+                "{}: no preset {preset:?}; known: {}",
+                field("preset"),
+                names.join(", ")
+            ));
+        }
+        let kinds = providers::kinds();
+        if !self.wire_kind().is_some_and(|kind| kinds.contains(&kind)) {
+            return Err(format!(
+                "{}: must be one of {}",
+                field("kind"),
+                kinds.join(", ")
+            ));
+        }
+        let url = self.url().unwrap_or_default();
+        let host = url
+            .strip_prefix("http://")
+            .or(url.strip_prefix("https://"))
+            .unwrap_or_default();
+        if host.is_empty() || url.contains(char::is_whitespace) || url.contains(['?', '#', '@']) {
+            return Err(format!(
+                "{}: must be http:// or https://, a host and a path, got {url:?}",
+                field("base_url")
+            ));
+        }
+        for (header, value) in &self.headers {
+            let sane = !header.is_empty()
+                && header
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                && value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            if !sane {
+                return Err(format!("{}: {header:?} is no header", field("headers")));
+            }
+        }
+        for (which, value) in [
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("first_token_timeout_ms", self.first_token_timeout_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+            ("total_timeout_ms", self.total_timeout_ms),
+        ] {
+            if value == 0 {
+                return Err(format!("{}: must be at least 1", field(which)));
+            }
+        }
+        if !(1..=100_000).contains(&self.max_concurrency) {
+            return Err(format!("{}: must be 1 to 100000", field("max_concurrency")));
+        }
+        Ok(())
+    }
+}
+
+/// Candidates behind one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteConfig {
+    /// `provider/model` or a provider's name; asked in order until one answers.
+    pub candidates: Vec<String>,
+}
+
+/// Asking the same candidate again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// Tries for each candidate, with the first. Default 2.
+    pub max_attempts: u32,
+    /// Ceiling of the first delay, milliseconds; doubles from there. Default 200.
+    pub base_ms: u64,
+    /// Longest delay, milliseconds; an upstream that asks for more is left for the next. Default 5,000.
+    pub max_ms: u64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            max_attempts: 2,
+            base_ms: 200,
+            max_ms: 5_000,
+        }
+    }
+}
+
+/// Leaving a provider that fails alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerConfig {
+    /// Failures in a row after which it is left alone; 0 never. Default 5.
+    pub failures: u32,
+    /// For how long, milliseconds; then one request probes it. Default 10,000.
+    pub open_ms: u64,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            open_ms: 10_000,
+        }
+    }
+}
+
+impl ChatConfig {
+    /// Refuses nonsense once, so that nothing later needs to.
+    ///
+    /// Errors: the first field at fault, and what would be right.
+    pub fn validate(&self) -> Result<(), String> {
+        for (name, provider) in &self.providers {
+            provider.validate(name)?;
+        }
+        if !(1..=10).contains(&self.retry.max_attempts) {
+            let got = self.retry.max_attempts;
+            return Err(format!("retry.max_attempts: must be 1 to 10, got {got}"));
+        }
+        if self.retry.max_ms < self.retry.base_ms {
+            return Err("retry.max_ms: must not be below retry.base_ms".to_owned());
+        }
+        if self.breaker.open_ms == 0 {
+            return Err("breaker.open_ms: must be at least 1".to_owned());
+        }
+        if self.deadline_ms == 0 {
+            return Err("deadline_ms: must be at least 1".to_owned());
+        }
+        if !(100..=1_000_000).contains(&self.context_tokens) {
+            let got = self.context_tokens;
+            return Err(format!("context_tokens: must be 100 to 1000000, got {got}"));
+        }
+        let router = Router::new(self);
+        for (name, route) in &self.routes {
+            if route.candidates.is_empty() {
+                return Err(format!(
+                    "routes.{name}.candidates: must name at least one candidate"
+                ));
+            }
+            if self.aliases.contains_key(name) {
+                return Err(format!("aliases.{name}: is also the name of a route"));
+            }
+            for candidate in &route.candidates {
+                router.direct(candidate).map_err(|error| {
+                    format!("routes.{name}.candidates: {candidate:?} names no provider: {error}")
+                })?;
+            }
+        }
+        for (name, target) in &self.aliases {
+            router
+                .resolve(name)
+                .map_err(|error| format!("aliases.{name} = {target:?}: {error}"))?;
+        }
+        router
+            .resolve(&self.default)
+            .map_err(|error| format!("default: {error}"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> ChatConfig {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        let config = config(
+            r#"
+            default = "main"
+            [providers.openrouter]
+            kind = "openai"
+            base_url = "https://openrouter.ai/api/v1/"
+            api_key_env = "OPENROUTER_API_KEY"
+            [providers.ollama]
+            preset = "ollama"
+            extra_body = { options = { num_ctx = 8192 } }
+            [routes.main]
+            candidates = ["openrouter/some-model", "ollama/llama3.2", "extractive"]
+            [aliases]
+            gpt-4o = "main"
+            "#,
+        );
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(
+            config.providers["openrouter"].url(),
+            Some("https://openrouter.ai/api/v1")
+        );
+        assert_eq!(config.providers["ollama"].wire_kind(), Some("ollama"));
+        assert_eq!(ChatConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_field() {
+        for (text, expected) in [
+            ("default = \"x\"", "default: no model named x"),
+            (
+                "[providers.p]\nbase_url = \"http://h\"",
+                "providers.p.kind: must be one of",
+            ),
+            (
+                "[providers.p]\nkind = \"grpc\"\nbase_url = \"http://h\"",
+                "providers.p.kind",
+            ),
+            ("[providers.p]\nkind = \"openai\"", "providers.p.base_url"),
+            (
+                "[providers.p]\nkind = \"openai\"\nbase_url = \"ftp://h\"",
+                "providers.p.base_url",
+            ),
+            (
+                "[providers.p]\nkind = \"openai\"\nbase_url = \"http://u:k@h\"",
+                "base_url",
+            ),
+            (
+                "[providers.p]\npreset = \"nobody\"",
+                "no preset \"nobody\"; known: ",
+            ),
+            (
+                "[providers.p]\npreset = \"groq\"\nidle_timeout_ms = 0",
+                "idle_timeout_ms",
+            ),
+            (
+                "[providers.p]\npreset = \"groq\"\nmax_concurrency = 0",
+                "max_concurrency",
+            ),
+            (
+                "[providers.p]\npreset = \"groq\"\nheaders = { \"a b\" = \"\" }",
+                "headers",
+            ),
+            (
+                "[providers.\"a/b\"]\npreset = \"groq\"",
+                "no name for a provider",
+            ),
+            (
+                "[providers.extractive]\npreset = \"groq\"",
+                "no name for a provider",
+            ),
+            ("[routes.r]", "routes.r.candidates: must name"),
+            (
+                "[routes.r]\ncandidates = [\"q/m\"]",
+                "routes.r.candidates: \"q/m\"",
+            ),
+            ("[aliases]\na = \"b\"\nb = \"a\"", "aliases.a"),
+            ("retry = { max_attempts = 0 }", "retry.max_attempts"),
+            ("retry = { base_ms = 10, max_ms = 5 }", "retry.max_ms"),
+            ("breaker = { open_ms = 0 }", "breaker.open_ms"),
+        ] {
+            let error = config(text).validate().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        assert!(toml::from_str::<ChatConfig>("defualt = \"x\"").is_err());
+    }
+}

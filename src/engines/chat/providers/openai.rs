@@ -1,0 +1,309 @@
+//! OpenAI's chat completions, as its own API and the many compatible servers speak it.
+
+use serde_json::{Map, Value, json};
+
+use super::openai_stream::OpenAiStream;
+use super::upstream::{Upstream, arguments_of, call_id, text_of};
+use crate::engines::chat::error::ChatError;
+use crate::engines::chat::{Plan, Provider, StreamDecoder};
+use crate::types::chat::{
+    ChatMessage, ChatReply, ChatRequest, FinishReason, FunctionCall, Role, ToolCall,
+};
+use crate::types::evidence::TokenUsage;
+use crate::types::http::HttpReply;
+
+/// Any server with `POST {base_url}/chat/completions`.
+pub(super) struct OpenAi {
+    upstream: Upstream,
+}
+
+impl OpenAi {
+    pub(super) fn new(upstream: Upstream) -> Self {
+        Self { upstream }
+    }
+
+    fn body(&self, request: &ChatRequest) -> Value {
+        let mut body = request.extra.clone();
+        body.insert("model".to_owned(), json!(request.model));
+        body.insert(
+            "messages".to_owned(),
+            request.messages.iter().map(message).collect(),
+        );
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        };
+        set(
+            "tools",
+            (!request.tools.is_empty()).then(|| json!(request.tools)),
+        );
+        set("tool_choice", request.tool_choice.clone());
+        set("response_format", request.response_format.clone());
+        set("temperature", request.temperature.map(Value::from));
+        set("top_p", request.top_p.map(Value::from));
+        set("max_tokens", request.max_tokens.map(Value::from));
+        set(
+            "max_completion_tokens",
+            request.max_completion_tokens.map(Value::from),
+        );
+        set(
+            "stop",
+            (!request.stop.is_empty()).then(|| json!(request.stop)),
+        );
+        set("seed", request.seed.map(Value::from));
+        set(
+            "presence_penalty",
+            request.presence_penalty.map(Value::from),
+        );
+        set(
+            "frequency_penalty",
+            request.frequency_penalty.map(Value::from),
+        );
+        set("user", request.user.clone().map(Value::from));
+        set("stream", request.stream.then_some(Value::Bool(true)));
+        let asks_usage = request.stream && self.upstream.stream_usage;
+        set(
+            "stream_options",
+            asks_usage.then(|| json!({"include_usage": true})),
+        );
+        Value::Object(body)
+    }
+}
+
+impl Provider for OpenAi {
+    fn plan(&self, request: &ChatRequest) -> Result<Plan, ChatError> {
+        let accept = if request.stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        let body = self.body(request);
+        self.upstream
+            .call("/chat/completions", body, request.stream, accept)
+            .map(Plan::Call)
+    }
+
+    fn decode(&self, reply: &HttpReply) -> Result<ChatReply, ChatError> {
+        let body = self.upstream.json(reply)?;
+        let choice = body
+            .pointer("/choices/0")
+            .filter(|choice| choice.is_object());
+        let Some(choice) = choice else {
+            return Err(self.upstream.malformed("it has no choices"));
+        };
+        if let Some(error) = self.upstream.error_in(choice) {
+            return Err(error);
+        }
+        let id = body.get("id").and_then(Value::as_str).unwrap_or_default();
+        let message = &choice["message"];
+        let calls = message.get("tool_calls").and_then(Value::as_array);
+        let tool_calls: Vec<ToolCall> = calls
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, call)| tool_call(call, id, index))
+            .collect();
+        let reason = choice.get("finish_reason").and_then(Value::as_str);
+        let reply = ChatReply {
+            text: text_of(&message["content"]),
+            reasoning: reasoning(message).map(ToOwned::to_owned),
+            refusal: text(message, "refusal").map(ToOwned::to_owned),
+            finish: finish_reason(reason.unwrap_or("stop"), !tool_calls.is_empty())
+                .ok_or_else(|| self.upstream.cut())?,
+            tool_calls,
+            usage: body.get("usage").and_then(usage),
+        };
+        Ok(reply)
+    }
+
+    fn stream(&self) -> Box<dyn StreamDecoder + Send> {
+        Box::new(OpenAiStream::new(self.upstream.clone()))
+    }
+}
+
+/// Writes a message as every compatible server takes it.
+fn message(message: &ChatMessage) -> Value {
+    let mut value = json!(message);
+    if let Some(fields) = value.as_object_mut() {
+        // The older word is understood everywhere, also by OpenAI.
+        if message.role == Role::Developer {
+            fields.insert("role".to_owned(), json!("system"));
+        }
+        // What clients send back from answers but strict servers refuse.
+        let extra = |name: &String| name == "annotations" || message.extra[name].is_null();
+        for name in message.extra.keys().filter(|name| extra(name)) {
+            fields.remove(name);
+        }
+        // Kimi needs it beside tool calls; elsewhere some servers refuse it.
+        if message.tool_calls.is_empty() {
+            fields.remove("reasoning_content");
+        }
+    }
+    value
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value
+        .get(field)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+}
+
+/// The reasoning of a message or a delta, under either of its names.
+pub(super) fn reasoning(message: &Value) -> Option<&str> {
+    text(message, "reasoning_content").or(text(message, "reasoning"))
+}
+
+/// The refusal of a message or a delta.
+pub(super) fn refusal(message: &Value) -> Option<&str> {
+    text(message, "refusal")
+}
+
+/// Fields of a tool call that are not OpenAI's and must come back with it.
+pub(super) fn extra_of(call: &Value) -> Map<String, Value> {
+    let content = call
+        .get("extra_content")
+        .filter(|content| !content.is_null());
+    content
+        .map(|content| ("extra_content".to_owned(), content.clone()))
+        .into_iter()
+        .collect()
+}
+
+fn tool_call(call: &Value, reply_id: &str, index: usize) -> Option<ToolCall> {
+    let function = call.get("function")?;
+    let name = function.get("name")?.as_str()?.to_owned();
+    let arguments = arguments_of(function.get("arguments"));
+    let id = text(call, "id").map(ToOwned::to_owned);
+    Some(ToolCall {
+        id: id.unwrap_or_else(|| call_id(&[reply_id, &name, &arguments], index)),
+        kind: "function".to_owned(),
+        function: FunctionCall { name, arguments },
+        extra: extra_of(call),
+    })
+}
+
+/// Translates a finish reason; `None` when it says that the answer is not complete.
+pub(super) fn finish_reason(reason: &str, calls_tools: bool) -> Option<FinishReason> {
+    Some(match reason {
+        "error" | "abort" | "network_error" | "insufficient_system_resource" => return None,
+        "length" | "max_tokens" | "model_length" => FinishReason::Length,
+        "content_filter" | "safety" | "refusal" => FinishReason::ContentFilter,
+        _ if calls_tools => FinishReason::ToolCalls,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        _ => FinishReason::Stop,
+    })
+}
+
+/// Reads a usage object; fields that are missing count as 0.
+pub(super) fn usage(usage: &Value) -> Option<TokenUsage> {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
+    (prompt.is_some() || completion.is_some()).then(|| TokenUsage {
+        prompt_tokens: prompt.unwrap_or_default(),
+        completion_tokens: completion.unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::chat::{ProviderConfig, build};
+    use crate::types::chat::Tool;
+
+    fn sent(request: &ChatRequest, config: &str) -> Value {
+        let config: ProviderConfig = toml::from_str(&format!(
+            "kind = \"openai\"\nbase_url = \"http://h/v1\"\n{config}"
+        ))
+        .unwrap();
+        let provider = build("up", Some(&config), None).unwrap();
+        let Plan::Call(call) = provider.plan(request).unwrap() else {
+            panic!("no call")
+        };
+        assert_eq!(call.url, "http://h/v1/chat/completions");
+        serde_json::from_slice(&call.body).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_written_in_openais_shape() {
+        let messages: Vec<ChatMessage> = serde_json::from_value(json!([
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "content": [
+                {"type": "text", "text": "see"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}}
+            ]},
+            {"role": "assistant", "content": null, "refusal": null, "annotations": [],
+             "reasoning_content": "hm", "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "7"},
+            {"role": "assistant", "content": "seven", "reasoning_content": "dropped"}
+        ]))
+        .unwrap();
+        let tool: Tool = serde_json::from_value(
+            json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}),
+        )
+        .unwrap();
+        let request = ChatRequest {
+            model: "m".into(),
+            messages,
+            tools: vec![tool],
+            temperature: Some(0.7),
+            max_completion_tokens: Some(9),
+            stop: vec!["X".into()],
+            extra: serde_json::from_value(json!({"reasoning_effort": "low"})).unwrap(),
+            stream: true,
+            ..ChatRequest::default()
+        };
+        let body = sent(&request, "");
+        assert_eq!(
+            body,
+            json!({
+                "reasoning_effort": "low",
+                "model": "m",
+                "messages": [
+                    {"role": "system", "content": "be brief"},
+                    {"role": "user", "content": [
+                        {"type": "text", "text": "see"},
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}}
+                    ]},
+                    {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "7"},
+                    {"role": "assistant", "content": "seven"}
+                ],
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+                "temperature": 0.7,
+                "max_completion_tokens": 9,
+                "stop": ["X"],
+                "stream": true,
+                "stream_options": {"include_usage": true}
+            })
+        );
+        let quiet = sent(
+            &request,
+            "stream_usage = false\nextra_body = { thinking = { type = \"on\" } }",
+        );
+        assert!(quiet.get("stream_options").is_none());
+        assert!(
+            quiet.get("reasoning_effort").is_none(),
+            "never beside thinking"
+        );
+    }
+
+    #[test]
+    fn finish_reasons_are_translated() {
+        use FinishReason as F;
+        for (reason, calls, expected) in [
+            ("stop", false, Some(F::Stop)),
+            ("stop", true, Some(F::ToolCalls)),
+            ("eos", false, Some(F::Stop)),
+            ("length", true, Some(F::Length)),
+            ("content_filter", false, Some(F::ContentFilter)),
+            ("function_call", false, Some(F::ToolCalls)),
+            ("error", false, None),
+        ] {
+            assert_eq!(finish_reason(reason, calls), expected, "{reason}");
+        }
+    }
+}

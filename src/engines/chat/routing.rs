@@ -1,0 +1,237 @@
+//! From the name that a client gives to the candidates that may answer.
+
+use std::collections::BTreeMap;
+
+use super::config::ChatConfig;
+use super::error::ChatError;
+use super::providers::EXTRACTIVE;
+
+/// Longest chain of aliases.
+const MAX_ALIASES: usize = 8;
+/// Names listed in an error.
+const MAX_LISTED: usize = 30;
+
+/// A provider and one of its models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The provider.
+    pub provider: String,
+    /// The provider's name of the model.
+    pub model: String,
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.provider == self.model {
+            return formatter.write_str(&self.provider);
+        }
+        write!(formatter, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// The names that can be asked for.
+#[derive(Debug, Clone)]
+pub struct Router {
+    default: String,
+    /// Providers and the models that they list.
+    providers: BTreeMap<String, Vec<String>>,
+    routes: BTreeMap<String, Vec<String>>,
+    aliases: BTreeMap<String, String>,
+}
+
+impl Router {
+    /// Reads the names out of the settings.
+    pub fn new(config: &ChatConfig) -> Self {
+        let mut providers: BTreeMap<String, Vec<String>> = config
+            .providers
+            .iter()
+            .map(|(name, provider)| (name.clone(), provider.models.clone()))
+            .collect();
+        providers.insert(EXTRACTIVE.to_owned(), vec![EXTRACTIVE.to_owned()]);
+        Self {
+            default: config.default.clone(),
+            providers,
+            routes: config
+                .routes
+                .iter()
+                .map(|(name, route)| (name.clone(), route.candidates.clone()))
+                .collect(),
+            aliases: config.aliases.clone(),
+        }
+    }
+
+    /// Finds who may answer to `model`, in the order in which they are asked; never empty.
+    ///
+    /// An empty name and `default` stand for the default. An alias goes before a route, a route before
+    /// `provider/model`, that before a provider's name, and last comes a model that some provider lists.
+    ///
+    /// Errors: [`ChatError::UnknownModel`].
+    pub fn resolve(&self, model: &str) -> Result<Vec<Candidate>, ChatError> {
+        let mut name = model;
+        if name.is_empty() || (name == "default" && !self.names_something(name)) {
+            name = &self.default;
+        }
+        for _ in 0..MAX_ALIASES {
+            let Some(target) = self.aliases.get(name) else {
+                break;
+            };
+            name = target;
+        }
+        let found = match self.routes.get(name) {
+            Some(candidates) => candidates
+                .iter()
+                .map(|candidate| self.direct(candidate))
+                .collect::<Result<Vec<_>, _>>()?,
+            None => vec![self.direct(name)?],
+        };
+        if found.is_empty() {
+            Err(self.unknown(model))
+        } else {
+            Ok(found)
+        }
+    }
+
+    /// Finds `provider/model`, a provider's default model, or a model that a provider lists.
+    pub(super) fn direct(&self, name: &str) -> Result<Candidate, ChatError> {
+        if let Some((provider, model)) = name.split_once('/')
+            && self.providers.contains_key(provider)
+            && !model.is_empty()
+        {
+            return Ok(Candidate {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+            });
+        }
+        if let Some(models) = self.providers.get(name) {
+            let model = models.first().ok_or_else(|| self.unknown(name))?;
+            return Ok(Candidate {
+                provider: name.to_owned(),
+                model: model.clone(),
+            });
+        }
+        let lists = |models: &Vec<String>| models.iter().any(|model| model == name);
+        match self.providers.iter().find(|(_, models)| lists(models)) {
+            Some((provider, _)) => Ok(Candidate {
+                provider: provider.clone(),
+                model: name.to_owned(),
+            }),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    /// Lists the names, each with who stands behind it: routes and aliases first.
+    pub fn models(&self) -> Vec<(String, String)> {
+        let own = self.routes.keys().chain(self.aliases.keys());
+        let own = own.map(|name| (name.clone(), "boathouse".to_owned()));
+        let listed = self.providers.iter().flat_map(|(provider, models)| {
+            models.iter().map(move |model| {
+                let id = Candidate {
+                    provider: provider.clone(),
+                    model: model.clone(),
+                };
+                (id.to_string(), provider.clone())
+            })
+        });
+        own.chain(listed).collect()
+    }
+
+    fn names_something(&self, name: &str) -> bool {
+        self.aliases.contains_key(name)
+            || self.routes.contains_key(name)
+            || self.providers.contains_key(name)
+    }
+
+    fn unknown(&self, model: &str) -> ChatError {
+        let mut known: Vec<String> = self.models().into_iter().map(|(id, _)| id).collect();
+        // A provider answers to any model of its own, also when it lists none.
+        let open = self.providers.keys().filter(|name| *name != EXTRACTIVE);
+        known.extend(open.map(|name| format!("{name}/<model>")));
+        let more = known.len() > MAX_LISTED;
+        known.truncate(MAX_LISTED);
+        if more {
+            known.push("…".to_owned());
+        }
+        ChatError::UnknownModel {
+            model: model.chars().take(100).collect(),
+            known: known.join(", "),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router() -> Router {
+        let config: ChatConfig = toml::from_str(
+            r#"
+            default = "main"
+            [providers.up]
+            preset = "openrouter"
+            models = ["meta/llama", "small"]
+            [providers.bare]
+            preset = "ollama"
+            [routes.main]
+            candidates = ["up/meta/llama", "extractive"]
+            [aliases]
+            gpt = "also"
+            also = "main"
+            tiny = "up/small"
+            "#,
+        )
+        .unwrap();
+        config.validate().unwrap();
+        Router::new(&config)
+    }
+
+    #[test]
+    fn names_find_their_candidates() {
+        for (name, expected) in [
+            ("up/any/model:free", "up/any/model:free"),
+            ("up", "up/meta/llama"),
+            ("small", "up/small"),
+            ("meta/llama", "up/meta/llama"),
+            ("tiny", "up/small"),
+            ("main", "up/meta/llama extractive"),
+            ("gpt", "up/meta/llama extractive"),
+            ("", "up/meta/llama extractive"),
+            ("default", "up/meta/llama extractive"),
+            ("extractive", "extractive"),
+            ("bare/x", "bare/x"),
+        ] {
+            let found: Vec<String> = router()
+                .resolve(name)
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(found.join(" "), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_what_there_is() {
+        let long = "x".repeat(10_000);
+        for name in ["nobody/model", "nobody", "bare", "up/", &long] {
+            let error = router().resolve(name).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, ChatError::UnknownModel { .. }), "{name}");
+            assert!(
+                text.contains("main") && text.contains("bare/<model>"),
+                "{text}"
+            );
+            assert!(text.len() < 500, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_listed_name_resolves() {
+        let router = router();
+        let models = router.models();
+        assert_eq!(models[0], ("main".to_owned(), "boathouse".to_owned()));
+        assert!(models.contains(&("extractive".to_owned(), "extractive".to_owned())));
+        for (id, _) in models {
+            assert!(router.resolve(&id).is_ok(), "{id}");
+        }
+    }
+}
