@@ -1,3 +1,7 @@
-//! Thin: parses the command line and hands over.
+//! Thin: hands the command line over.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    boathouse::cli::main()
+}

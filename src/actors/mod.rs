@@ -1,1 +1,8 @@
 //! Shells around the engines: one folder for each supervised cell.
+
+pub mod chat;
+pub mod dataset;
+pub mod embedding;
+pub mod evidence;
+pub mod index;
+pub mod validation;

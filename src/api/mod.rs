@@ -1,1 +1,44 @@
 //! The HTTP edge: parse, call one service, shape the answer.
+//!
+//! Errors are the OpenAI error object under the routes that OpenAI clients call and RFC 9457 problem+json
+//! elsewhere; each carries the request's id, which is also in the header `x-request-id`.
+
+mod body;
+mod context;
+mod error;
+mod metrics;
+mod openapi;
+mod request_id;
+pub mod routes;
+mod sse;
+
+use std::sync::Arc;
+
+use actix_web::web;
+
+pub use context::EdgeLimits;
+pub use metrics::Metrics;
+pub use openapi::document;
+pub use request_id::middleware as name_request;
+
+use crate::services::Services;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct EdgeState {
+    /// The use cases' handles.
+    pub services: Arc<Services>,
+    /// Counters of this edge.
+    pub metrics: Arc<Metrics>,
+    /// Bounds of this edge.
+    pub limits: EdgeLimits,
+}
+
+/// Mounts every route on an actix-web application.
+pub fn configure(app: &mut web::ServiceConfig, state: &EdgeState) {
+    app.app_data(web::Data::from(Arc::clone(&state.services)))
+        .app_data(web::Data::from(Arc::clone(&state.metrics)))
+        .app_data(state.limits.clone())
+        .app_data(web::PayloadConfig::new(state.limits.max_body_bytes));
+    routes::mount(app);
+}

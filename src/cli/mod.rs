@@ -1,1 +1,153 @@
-//! The command line.
+//! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
+
+mod chunk;
+mod client;
+mod demo;
+mod error;
+mod eval;
+mod ingest;
+mod logging;
+mod output;
+mod serve;
+mod settings;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Overrides;
+
+const EXAMPLES: &str = "Examples:
+  boathouse                              serve on 127.0.0.1:8642, data in ./data
+  boathouse demo                         see everything work on real input, then go on serving
+  boathouse --port 0 --data /tmp/house   serve on a free port, data elsewhere
+  boathouse ingest docs --collection docs
+  boathouse eval embed config/demo/trecqa
+  boathouse config show                  the settings in force
+
+Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
+
+/// Everything around the model, in one supervised process: embeddings, vector search, chat, validation, evidence.
+#[derive(Debug, Parser)]
+#[command(name = "boathouse", version, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Flags that win over every other setting.
+#[derive(Debug, Args)]
+struct Global {
+    /// Address to listen on; loopback only (http.bind)
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    bind: Option<String>,
+    /// Port to listen on; 0 = a free one, printed (http.port)
+    #[arg(long, global = true)]
+    port: Option<u16>,
+    /// Folder for everything that is kept (storage.data_dir)
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Settings file; default ./boathouse.toml, then the user's configuration folder
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Global {
+    fn overrides(&self) -> Overrides {
+        let mut values = Vec::new();
+        if let Some(bind) = &self.bind {
+            values.push(("http.bind", bind.clone()));
+        }
+        if let Some(port) = self.port {
+            values.push(("http.port", port.to_string()));
+        }
+        if let Some(data) = &self.data {
+            values.push(("storage.data_dir", data.display().to_string()));
+        }
+        Overrides {
+            file: self.config.clone(),
+            values,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until Ctrl-C or SIGTERM, then drain (the default)
+    Serve,
+    /// Run the whole loop on real input over the HTTP API, then go on serving
+    Demo(demo::DemoArgs),
+    /// Load a folder or files into a collection of a running server
+    Ingest(ingest::IngestArgs),
+    /// Measure quality on an evaluation set
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
+    /// Show or check the settings
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+}
+
+/// Runs the process's command line.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" that go to stdout with status 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let overrides = cli.global.overrides();
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&overrides),
+        Command::Demo(args) => demo::run(&overrides, &args),
+        Command::Ingest(args) => ingest::run(&overrides, &args),
+        Command::Eval(command) => eval::run(&overrides, &command),
+        Command::Config(command) => settings::run(&overrides, &command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_stand_before_or_after_the_command() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+        for line in [
+            "boathouse --port 0 serve",
+            "boathouse serve --port 0",
+            "boathouse --port 0",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(
+                cli.global.overrides().values,
+                [("http.port", "0".to_owned())],
+                "{line}"
+            );
+        }
+        for line in [
+            "boathouse --port 65536",
+            "boathouse swim",
+            "boathouse ingest",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,1 +1,84 @@
-//! Use cases: plain async functions that sequence cells.
+//! Use cases: plain async functions that sequence cells. No HTTP here, and no state of their own.
+
+pub mod collections;
+pub mod complete;
+pub mod dataset;
+pub mod embed;
+mod error;
+pub mod evaluate;
+pub mod evidence;
+pub mod health;
+pub mod search;
+pub mod supervision;
+pub mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use supervisors::{CellRef, Deadline, Tree};
+
+use crate::actors::chat::Chat;
+use crate::actors::dataset::DatasetWorker;
+use crate::actors::embedding::EmbeddingWorker;
+use crate::actors::evidence::EvidenceWorker;
+use crate::actors::index::Collections;
+use crate::actors::validation::ValidationWorker;
+use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::validation::Validators;
+
+pub use error::ServiceError;
+
+/// The handles that the services work with. Cheap to share; stable across restarts of what is behind.
+pub struct Services {
+    /// The supervision tree.
+    pub tree: Tree,
+    /// Known embedding models.
+    pub embedders: Arc<Embedders>,
+    /// Vectors of texts seen before.
+    pub cache: Arc<EmbeddingCache>,
+    /// Known validators.
+    pub validators: Arc<Validators>,
+    /// Computes vectors.
+    pub embedding: CellRef<EmbeddingWorker>,
+    /// Judges payloads.
+    pub validation: CellRef<ValidationWorker>,
+    /// Writes the journal.
+    pub evidence: CellRef<EvidenceWorker>,
+    /// Materializes and exports.
+    pub dataset: CellRef<DatasetWorker>,
+    /// The collections and their cells.
+    pub collections: Collections,
+    /// Providers and routes.
+    pub chat: Chat,
+    /// Bounds and switches of the services.
+    pub limits: Limits,
+}
+
+/// Bounds and switches of the services, from the settings.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest a request may take, milliseconds.
+    pub deadline_ms: u64,
+    /// Longest a dataset job may take, milliseconds.
+    pub job_deadline_ms: u64,
+    /// Whether `POST /v1/supervisors/{id}/crash` is served.
+    pub allow_crash: bool,
+}
+
+impl Services {
+    fn deadline(&self) -> Deadline {
+        Deadline::after(Duration::from_millis(self.limits.deadline_ms))
+    }
+
+    fn job_deadline(&self) -> Deadline {
+        Deadline::after(Duration::from_millis(self.limits.job_deadline_ms))
+    }
+}
+
+/// Unix time in milliseconds: the services are where the clock enters.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

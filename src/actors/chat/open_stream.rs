@@ -1,0 +1,152 @@
+//! A streamed answer on its way from a provider's cell to the client.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use supervisors::{CellRef, Deadline, Fault, Pending};
+use tokio::sync::mpsc;
+
+use super::dispatch::{Chat, millis_since, outcome_of};
+use super::messages::{ProviderJob, ProviderReply};
+use super::worker::ProviderWorker;
+use crate::engines::chat::{Candidate, ChatError};
+use crate::types::chat::{ChatEvent, ChatRequest};
+use crate::types::evidence::AttemptEvidence;
+
+/// Events that may wait for a slow client before the upstream has to wait too.
+const BUFFERED_EVENTS: usize = 64;
+
+/// A stream of one candidate. Dropping it cancels the call.
+pub(super) struct OpenStream {
+    events: VecDeque<ChatEvent>,
+    receiver: mpsc::Receiver<ChatEvent>,
+    pending: Pending<ProviderWorker>,
+    drained: bool,
+    verdict: Option<Result<ProviderReply, Fault<ChatError>>>,
+    ended: bool,
+}
+
+impl OpenStream {
+    /// Starts a stream and waits for its first content: until then, another candidate can take over.
+    ///
+    /// Errors: the stream failed before any content.
+    pub(super) async fn open(
+        cell: &CellRef<ProviderWorker>,
+        request: Arc<ChatRequest>,
+        deadline: Deadline,
+    ) -> Result<Self, Fault<ChatError>> {
+        let (sender, receiver) = mpsc::channel(BUFFERED_EVENTS);
+        let job = ProviderJob {
+            request,
+            events: Some(sender),
+        };
+        let mut stream = Self {
+            events: VecDeque::new(),
+            receiver,
+            pending: cell.try_ask(job, deadline)?,
+            drained: false,
+            verdict: None,
+            ended: false,
+        };
+        while let Some(event) = stream.receive().await {
+            let event = event?;
+            let content = matches!(event, ChatEvent::Delta(_));
+            stream.events.push_back(event);
+            if content {
+                return Ok(stream);
+            }
+        }
+        Ok(stream)
+    }
+
+    async fn next(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
+        match self.events.pop_front() {
+            Some(event) => Some(Ok(event)),
+            None => self.receive().await,
+        }
+    }
+
+    /// Waits for an event; after the last, for the cell's verdict. A cell that hangs gives one without closing
+    /// the channel, a cell that crashes closes the channel first.
+    async fn receive(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Ok(event) = self.receiver.try_recv() {
+                return Some(Ok(event));
+            }
+            if let Some(verdict) = self.verdict.take() {
+                self.ended = true;
+                return verdict.err().map(Err);
+            }
+            tokio::select! {
+                biased;
+                event = self.receiver.recv(), if !self.drained => match event {
+                    Some(event) => return Some(Ok(event)),
+                    None => self.drained = true,
+                },
+                verdict = &mut self.pending => self.verdict = Some(verdict),
+            }
+        }
+    }
+}
+
+/// A streamed answer that has begun, or ended without content. Dropping it cancels the upstream's call.
+pub struct ChatStream {
+    chat: Chat,
+    candidate: Candidate,
+    attempts: Vec<AttemptEvidence>,
+    stream: OpenStream,
+    started: Instant,
+}
+
+impl ChatStream {
+    pub(super) fn new(
+        chat: Chat,
+        candidate: Candidate,
+        attempts: Vec<AttemptEvidence>,
+        stream: OpenStream,
+        started: Instant,
+    ) -> Self {
+        Self {
+            chat,
+            candidate,
+            attempts,
+            stream,
+            started,
+        }
+    }
+
+    /// Who answers.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+
+    /// What was tried; the last entry is of this stream.
+    pub fn attempts(&self) -> &[AttemptEvidence] {
+        &self.attempts
+    }
+
+    /// Waits for the next event. `None`: the answer is complete. An error ends it.
+    ///
+    /// Cancel safety: no event is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
+        let ended = self.stream.ended;
+        let next = self.stream.next().await;
+        let verdict = match &next {
+            Some(Ok(_)) => return next,
+            Some(Err(fault)) => Err(fault),
+            None => Ok(()),
+        };
+        if !ended || verdict.is_err() {
+            self.chat.report(&self.candidate.provider, verdict);
+            if let Some(last) = self.attempts.last_mut() {
+                last.outcome = outcome_of(verdict);
+                last.latency_ms = millis_since(self.started);
+            }
+        }
+        next
+    }
+}

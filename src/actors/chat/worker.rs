@@ -1,0 +1,204 @@
+//! One provider at work: many calls in flight, each cancelled when its caller goes.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use supervisors::{AsyncWorker, Cx, Digest, Protocol};
+use tokio::sync::mpsc;
+
+use super::messages::{ProviderJob, ProviderReply};
+use crate::engines::chat::{ChatError, Plan, Provider, events_of};
+use crate::transport::{HttpStream, Transport, TransportError};
+use crate::types::chat::ChatEvent;
+use crate::types::http::{HttpCall, HttpReply};
+
+/// The end of a body that says that it is done usually comes with it; longer than this it is not waited for.
+const END_OF_BODY: Duration = Duration::from_millis(20);
+/// What is left of the deadline for the answer's way back.
+const WAY_BACK: Duration = Duration::from_millis(10);
+
+/// Turns requests into calls and answers; keeps only connections.
+pub struct ProviderWorker {
+    name: Arc<str>,
+    provider: Arc<dyn Provider>,
+    transport: Transport,
+    beat: Duration,
+}
+
+impl ProviderWorker {
+    pub(super) fn new(
+        name: Arc<str>,
+        provider: Arc<dyn Provider>,
+        transport: Transport,
+        beat: Duration,
+    ) -> Self {
+        Self {
+            name,
+            provider,
+            transport,
+            beat,
+        }
+    }
+
+    async fn answer(&self, job: ProviderJob, end: Instant) -> Result<ProviderReply, ChatError> {
+        match (self.provider.plan(&job.request)?, job.events) {
+            (Plan::Ready(reply), None) => Ok(ProviderReply::Answer(Box::new(reply))),
+            (Plan::Ready(reply), Some(events)) => self.push(events_of(reply), &events).await,
+            (Plan::Call(call), None) => {
+                let reply = self
+                    .transport
+                    .call(call, end)
+                    .await
+                    .map_err(|error| self.lost(error));
+                self.provider
+                    .decode(&reply?)
+                    .map(|reply| ProviderReply::Answer(Box::new(reply)))
+            }
+            (Plan::Call(call), Some(events)) => self.relay(call, end, &events).await,
+        }
+    }
+
+    /// Decodes a streamed answer and pushes its events as they come.
+    async fn relay(
+        &self,
+        call: HttpCall,
+        end: Instant,
+        events: &mpsc::Sender<ChatEvent>,
+    ) -> Result<ProviderReply, ChatError> {
+        let mut stream = self
+            .transport
+            .stream(call, end)
+            .await
+            .map_err(|error| self.lost(error))?;
+        let head = stream.head();
+        let whole = head
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("/json"));
+        if whole || !head.is_success() {
+            return self.relay_whole(stream, events).await;
+        }
+        let mut decoder = self.provider.stream();
+        let mut found = Vec::new();
+        let mut outcome = Ok(());
+        while outcome.is_ok() && !decoder.is_done() {
+            match stream.next().await {
+                Ok(Some(bytes)) => outcome = decoder.feed(&bytes, &mut found),
+                Ok(None) => break,
+                Err(error) => outcome = Err(self.lost_midway(error)),
+            }
+            self.push(std::mem::take(&mut found), events).await?;
+        }
+        outcome?;
+        if decoder.is_done() {
+            // Read to its end, the connection can be used again.
+            let _ = tokio::time::timeout(END_OF_BODY, stream.next()).await;
+        }
+        let outcome = decoder.finish(&mut found);
+        self.push(found, events).await?;
+        outcome.map(|()| ProviderReply::Streamed)
+    }
+
+    /// An error, or the whole answer where a stream was asked for.
+    async fn relay_whole(
+        &self,
+        stream: HttpStream,
+        events: &mpsc::Sender<ChatEvent>,
+    ) -> Result<ProviderReply, ChatError> {
+        let reply = stream
+            .into_reply()
+            .await
+            .map_err(|error| self.lost(error))?;
+        match self.provider.decode(&reply) {
+            // Some servers call their streams JSON.
+            Err(ChatError::Malformed { .. }) => self.replay(&reply, events).await,
+            decoded => self.push(events_of(decoded?), events).await,
+        }
+    }
+
+    async fn replay(
+        &self,
+        reply: &HttpReply,
+        events: &mpsc::Sender<ChatEvent>,
+    ) -> Result<ProviderReply, ChatError> {
+        let (mut decoder, mut found) = (self.provider.stream(), Vec::new());
+        let fed = decoder.feed(&reply.body, &mut found);
+        let outcome = fed.and_then(|()| decoder.finish(&mut found));
+        self.push(found, events).await?;
+        outcome.map(|()| ProviderReply::Streamed)
+    }
+
+    async fn push(
+        &self,
+        found: Vec<ChatEvent>,
+        events: &mpsc::Sender<ChatEvent>,
+    ) -> Result<ProviderReply, ChatError> {
+        for event in found {
+            // Nobody reads this error: the caller is gone.
+            let sent = events.send(event).await;
+            sent.map_err(|_| ChatError::Cut {
+                provider: self.name.to_string(),
+            })?;
+        }
+        Ok(ProviderReply::Streamed)
+    }
+
+    /// What the transport's error is for a request without an answer.
+    fn lost(&self, error: TransportError) -> ChatError {
+        let provider = self.name.to_string();
+        match error {
+            TransportError::Timeout { phase, after_ms } => ChatError::Timeout {
+                provider,
+                phase,
+                after_ms,
+            },
+            TransportError::TooLarge { .. } => ChatError::Malformed {
+                provider,
+                message: error.to_string(),
+            },
+            error => ChatError::Unreachable {
+                provider,
+                message: error.to_string(),
+            },
+        }
+    }
+
+    /// The same for an answer that had begun.
+    fn lost_midway(&self, error: TransportError) -> ChatError {
+        match error {
+            TransportError::Broken(_) => ChatError::Cut {
+                provider: self.name.to_string(),
+            },
+            error => self.lost(error),
+        }
+    }
+}
+
+impl Protocol for ProviderWorker {
+    type Req = ProviderJob;
+    type Rep = ProviderReply;
+    type Err = ChatError;
+
+    fn digest(job: &ProviderJob) -> Option<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(job.request.model.as_bytes());
+        serde_json::to_writer(&mut hasher, &job.request.messages).ok()?;
+        serde_json::to_writer(&mut hasher, &job.request.tools).ok()?;
+        Some(Digest::from(hasher.finalize()))
+    }
+}
+
+impl AsyncWorker for ProviderWorker {
+    async fn handle(self: Rc<Self>, job: ProviderJob, cx: Cx) -> Result<ProviderReply, ChatError> {
+        let end = Instant::now() + cx.deadline().remaining().saturating_sub(WAY_BACK);
+        let work = self.answer(job, end);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                answer = &mut work => return answer,
+                // Waiting for a slow upstream is no hang: its own timeouts bound it.
+                () = tokio::time::sleep(self.beat) => cx.progress(),
+            }
+        }
+    }
+}

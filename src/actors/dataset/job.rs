@@ -1,0 +1,178 @@
+//! The jobs: files in, engine over them, files out.
+//!
+//! A job leaves no clock in its files: the same journal, recipe and request give the same bytes.
+
+use serde_json::{Map, Value, json};
+
+use super::DatasetPaths;
+use crate::engines::dataset::exporters;
+use crate::engines::dataset::{RecipeError, RedactError};
+use crate::storage::dataset_store::{DatasetStore, DatasetStoreError};
+use crate::storage::evidence_log::EvidenceLogError;
+use crate::types::error_kind::ErrorKind;
+
+mod export;
+mod materialize;
+#[cfg(test)]
+mod tests;
+
+/// File of the receipt in every folder.
+const RECEIPT: &str = "receipt.json";
+/// Lines between two signs of life.
+const TICK_LINES: u64 = 64;
+
+/// What the dataset cell is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DatasetJob {
+    /// Journal to scored tasks. Replies with the receipt.
+    Materialize {
+        /// Also when neither journal nor recipe changed.
+        force: bool,
+    },
+    /// Tasks to a dataset folder. Replies with the receipt.
+    Export {
+        /// Which exporter.
+        kind: String,
+        /// The folder's name.
+        name: String,
+        /// Share held out; the recipe's by default.
+        test_fraction: Option<f64>,
+    },
+    /// Replies with what was materialized and exported.
+    List,
+}
+
+/// A receipt, with the `path` of what it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetReply(pub Value);
+
+/// A failed job; what was there before it is untouched.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// No such export. Change the request.
+    #[error("unknown export kind {kind:?}: known are {known}")]
+    UnknownKind {
+        /// What was asked for.
+        kind: String,
+        /// What there is.
+        known: String,
+    },
+    /// The share is out of range. Change the request.
+    #[error("test_fraction must be 0 to 0.5, got {0}")]
+    TestFraction(f64),
+    /// There are no tasks yet. Materialize, then retry.
+    #[error("nothing is materialized yet: materialize first (POST /v1/materialize)")]
+    NotMaterialized,
+    /// The tasks were made by other rules. Materialize, then retry.
+    #[error("the tasks were made with another {0}: materialize again (POST /v1/materialize)")]
+    Stale(&'static str),
+    /// The tasks are not what was materialized. Materialize, then retry.
+    #[error("tasks.jsonl is not as it was materialized ({0}): materialize again")]
+    TasksChanged(String),
+    /// The journal cannot be read. Stop.
+    #[error(transparent)]
+    Log(#[from] EvidenceLogError),
+    /// The folder cannot be written, or the name is wrong.
+    #[error(transparent)]
+    Store(#[from] DatasetStoreError),
+    /// The recipe cannot be used. Change it.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
+    /// A fault of ours.
+    #[error("a row could not be written as JSON: {0}")]
+    Encode(String),
+}
+
+impl DatasetError {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownKind { .. } | Self::TestFraction(_) => ErrorKind::BadRequest,
+            Self::NotMaterialized | Self::Stale(_) | Self::TasksChanged(_) => ErrorKind::Conflict,
+            Self::Log(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Recipe(error) => error.kind(),
+            Self::Redact(error) => error.kind(),
+            Self::Encode(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Runs a job; `tick` is its sign of life.
+pub(super) fn run(
+    paths: &DatasetPaths,
+    job: DatasetJob,
+    tick: &mut dyn FnMut(),
+) -> Result<DatasetReply, DatasetError> {
+    let store = DatasetStore::new(&paths.datasets);
+    store.recover()?;
+    match job {
+        DatasetJob::Materialize { force } => materialize::run(paths, &store, force, tick),
+        DatasetJob::Export {
+            kind,
+            name,
+            test_fraction,
+        } => {
+            let Some(exporter) = exporters::exporter(&kind) else {
+                let kind = kind.chars().take(80).collect();
+                return Err(DatasetError::UnknownKind {
+                    kind,
+                    known: exporters::kinds(),
+                });
+            };
+            export::run(paths, &store, exporter, &name, test_fraction, tick)
+        }
+        DatasetJob::List => list(&store),
+    }
+    .map(DatasetReply)
+}
+
+/// Lists the exports by name, and what was materialized.
+fn list(store: &DatasetStore) -> Result<Value, DatasetError> {
+    let mut exports = Vec::new();
+    for name in store.exports()? {
+        let path = store.export(&name)?;
+        let mut entry = Map::new();
+        entry.insert("name".to_owned(), name.into());
+        entry.insert("path".to_owned(), path.display().to_string().into());
+        match receipt(&path) {
+            Some(receipt) => {
+                for key in ["kind", "rows", "counts", "test_fraction", "as_of_ms"] {
+                    entry.insert(key.to_owned(), receipt[key].clone());
+                }
+            }
+            None => {
+                entry.insert("error".to_owned(), "its receipt.json cannot be read".into());
+            }
+        }
+        exports.push(Value::Object(entry));
+    }
+    let path = store.tasks();
+    let tasks = receipt(&path).map(|receipt| {
+        json!({
+            "path": path.display().to_string(),
+            "as_of_ms": receipt["as_of_ms"],
+            "counts": receipt["counts"],
+            "outcomes": receipt["outcomes"],
+        })
+    });
+    Ok(json!({"exports": exports, "tasks": tasks}))
+}
+
+/// Reads the receipt of a folder; `None` when there is none that can be read.
+fn receipt(dir: &std::path::Path) -> Option<Value> {
+    let text = std::fs::read(dir.join(RECEIPT)).ok()?;
+    serde_json::from_slice(&text).ok().filter(Value::is_object)
+}
+
+fn encode(value: &impl serde::Serialize) -> Result<String, DatasetError> {
+    serde_json::to_string(value).map_err(|error| DatasetError::Encode(error.to_string()))
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

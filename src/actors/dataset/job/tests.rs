@@ -1,0 +1,356 @@
+//! Jobs on real folders: determinism, idempotence, receipts that reconcile.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::engines::dataset::DEFAULT_RECIPE;
+use crate::storage::dataset_store::sha256;
+use crate::storage::evidence_log::{EvidenceConfig, EvidenceLog, NewRecord};
+use crate::types::evidence::Kind;
+
+struct World {
+    root: TempDir,
+    paths: DatasetPaths,
+}
+
+fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
+    NewRecord {
+        ts_ms: 1_000 + n,
+        kind,
+        id: id.to_owned(),
+        body,
+    }
+}
+
+fn chat(n: u64) -> NewRecord {
+    let body = json!({
+        "request_id": format!("req-{n}"),
+        "model": "main",
+        "answered_by": "extractive",
+        "messages": [{"role": "user", "content": format!("Question {n} by me@example.com?")}],
+        "answer": format!("Answer {n} [1]"),
+        "finish_reason": "stop",
+        "passages": [{"collection": "docs", "id": "p1", "score": 0.5, "text": "t", "cited": true}],
+        "usage": null,
+        "attempts": [],
+        "stream": false,
+        "latency_ms": 5,
+    });
+    record(n, Kind::Chat, &format!("chatcmpl-{n}"), body)
+}
+
+fn feedback(n: u64, rating: &str) -> NewRecord {
+    let target = format!("chatcmpl-{n}");
+    record(
+        n,
+        Kind::Feedback,
+        &format!("f-{n}"),
+        json!({"target": target, "rating": rating}),
+    )
+}
+
+impl World {
+    fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        let paths = DatasetPaths {
+            evidence: root.path().join("evidence"),
+            datasets: root.path().join("datasets"),
+            recipe: DEFAULT_RECIPE.to_owned(),
+        };
+        Self { root, paths }
+    }
+
+    /// Answers 1 to `count`: of each four, one rejected, one without feedback, two accepted.
+    fn filled(count: u64) -> Self {
+        let world = Self::new();
+        let mut batch: Vec<_> = (1..=count).map(chat).collect();
+        for n in 1..=count {
+            match n % 4 {
+                0 => batch.push(feedback(n, "rejected")),
+                1 => {}
+                _ => batch.push(feedback(n, "accepted")),
+            }
+        }
+        world.append(batch);
+        world
+    }
+
+    fn append(&self, batch: Vec<NewRecord>) {
+        let config = EvidenceConfig {
+            segment_bytes: 4096,
+            ..EvidenceConfig::default()
+        };
+        let (mut log, _) = EvidenceLog::open(&self.paths.evidence, config).unwrap();
+        for one in batch {
+            log.append(vec![one]).unwrap();
+        }
+    }
+
+    fn run(&self, job: DatasetJob) -> Result<Value, DatasetError> {
+        run(&self.paths, job, &mut || ()).map(|reply| reply.0)
+    }
+
+    fn materialize(&self, force: bool) -> Value {
+        self.run(DatasetJob::Materialize { force }).unwrap()
+    }
+
+    fn export(&self, kind: &str, test_fraction: Option<f64>) -> Result<Value, DatasetError> {
+        let (kind, name) = (kind.to_owned(), kind.to_owned());
+        self.run(DatasetJob::Export {
+            kind,
+            name,
+            test_fraction,
+        })
+    }
+
+    fn files(&self) -> BTreeMap<String, String> {
+        fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, root, found);
+                } else {
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    found.insert(name, fs::read_to_string(&path).unwrap());
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk(&self.paths.datasets, &self.paths.datasets, &mut found);
+        found
+    }
+}
+
+fn check_outputs(receipt: &Value, folder: &str, files: &BTreeMap<String, String>) {
+    for output in receipt["outputs"].as_array().unwrap() {
+        let text = &files[&format!("{folder}/{}", output["path"].as_str().unwrap())];
+        assert_eq!(output["sha256"], sha256(text));
+        assert_eq!(output["bytes"], text.len());
+        assert_eq!(output["rows"], text.lines().count());
+    }
+}
+
+#[test]
+fn materializing_is_deterministic_and_idempotent() {
+    let world = World::filled(20);
+    let first = world.materialize(false);
+    assert_eq!(first["unchanged"], false);
+    assert_eq!(first["counts"]["tasks"], 20);
+    assert_eq!(first["counts"]["feedback"], 15);
+    assert_eq!(first["counts"]["in"], 35);
+    let outcomes =
+        json!({"accepted": 10, "needs_review": 5, "partially_accepted": 0, "rejected": 5});
+    assert_eq!(first["outcomes"], outcomes);
+    assert_eq!(first["journal"]["head"]["seq"], 35);
+    assert_eq!(first["as_of_ms"], 1_020);
+    assert!(first["journal"]["segments"].as_array().unwrap().len() > 1);
+    let files = world.files();
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "tasks/quarantine.jsonl",
+            "tasks/receipt.json",
+            "tasks/tasks.jsonl"
+        ]
+    );
+    check_outputs(&first, "tasks", &files);
+    for segment in first["journal"]["segments"].as_array().unwrap() {
+        let path = world.paths.evidence.join(segment["path"].as_str().unwrap());
+        assert_eq!(
+            segment["sha256"],
+            sha256(&fs::read_to_string(path).unwrap())
+        );
+    }
+
+    let again = world.materialize(false);
+    assert_eq!(again["unchanged"], true);
+    assert_eq!(again["outputs"], first["outputs"]);
+    assert_eq!(world.materialize(true)["unchanged"], false);
+    assert_eq!(world.files(), files);
+    assert_eq!(
+        World::filled(20).materialize(false)["outputs"],
+        first["outputs"]
+    );
+}
+
+#[test]
+fn a_change_of_anything_is_noticed() {
+    let mut world = World::filled(4);
+    world.materialize(false);
+    let tasks = world.paths.datasets.join("tasks/tasks.jsonl");
+    let whole = fs::read_to_string(&tasks).unwrap();
+    fs::write(&tasks, "").unwrap();
+    assert!(matches!(
+        world.export("sft", None),
+        Err(DatasetError::TasksChanged(_))
+    ));
+    assert_eq!(world.materialize(false)["unchanged"], false);
+    assert_eq!(fs::read_to_string(&tasks).unwrap(), whole);
+
+    world.append(vec![feedback(1, "accepted")]);
+    let grown = world.materialize(false);
+    assert_eq!(
+        (&grown["unchanged"], &grown["outcomes"]["accepted"]),
+        (&json!(false), &json!(3))
+    );
+
+    world.paths.recipe = "[score]\naccept_without_feedback = true".to_owned();
+    let error = world.export("sft", None).unwrap_err();
+    assert!(error.to_string().contains("another recipe"), "{error}");
+    assert_eq!(world.materialize(false)["unchanged"], false);
+    assert!(world.export("sft", None).is_ok());
+}
+
+#[test]
+fn bad_lines_go_to_quarantine_and_the_rest_goes_on() {
+    let world = World::filled(2);
+    let path = world.paths.evidence.join("evidence-00000001.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replacen("Answer 1", "Answer X", 1) + "no json\n",
+    )
+    .unwrap();
+    let receipt = world.materialize(false);
+    assert_eq!(receipt["counts"]["quarantined"], 2);
+    assert_eq!(receipt["counts"]["tasks"], 1);
+    let files = world.files();
+    let lines: Vec<Value> = files["tasks/quarantine.jsonl"]
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&lines[0]["line"], &lines[1]["line"]),
+        (&json!(1), &json!(4))
+    );
+    assert_eq!(lines[1]["excerpt"], "no json");
+    check_outputs(&receipt, "tasks", &files);
+}
+
+#[test]
+fn exports_are_whole_folders_that_reconcile() {
+    let world = World::filled(40);
+    world.materialize(false);
+    for kind in ["rag", "sft"] {
+        let receipt = world.export(kind, Some(0.3)).unwrap();
+        let files = world.files();
+        let folder = format!("exports/{kind}");
+        check_outputs(&receipt, &folder, &files);
+        assert_eq!(receipt["rows"], 20);
+        assert_eq!(receipt["counts"]["in"], 40);
+        assert_eq!(
+            receipt["counts"]["skipped"],
+            json!({"needs_review": 10, "rejected": 10})
+        );
+        assert_eq!(receipt["redactions"]["email"], 20);
+        assert!(receipt.get("note").is_none());
+        let train = &files[&format!("{folder}/data/train.jsonl")];
+        let test = &files[&format!("{folder}/data/test.jsonl")];
+        assert_eq!(train.lines().count() + test.lines().count(), 20);
+        assert_eq!(receipt["counts"]["test"], test.lines().count());
+        assert!(!train.contains("example.com") && train.contains("[EMAIL]"));
+        assert!(files[&format!("{folder}/README.md")].contains("split: test"));
+        let manifest: Value =
+            serde_json::from_str(&files[&format!("{folder}/manifest.json")]).unwrap();
+        assert_eq!(manifest["kind"], kind);
+
+        let again = world.export(kind, Some(0.3)).unwrap();
+        assert_eq!((again, world.files()), (receipt, files));
+        // Replaced whole: nothing of the old split stays.
+        world.export(kind, Some(0.0)).unwrap();
+        assert!(
+            !world
+                .files()
+                .contains_key(&format!("{folder}/data/test.jsonl"))
+        );
+    }
+    let listed = world.run(DatasetJob::List).unwrap();
+    assert_eq!(listed["exports"][0]["name"], "rag");
+    assert_eq!(listed["exports"][1]["rows"], 20);
+    assert_eq!(listed["tasks"]["counts"]["tasks"], 40);
+    assert!(world.root.path().join("datasets/exports/sft").is_dir());
+}
+
+#[test]
+fn wrong_requests_are_refused_and_leave_nothing() {
+    let world = World::filled(4);
+    let error = world.export("sft", None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("materialize first"), "{error}");
+    world.materialize(false);
+    let before = world.files();
+    let export = |kind: &str, name: &str, test_fraction| {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        world
+            .run(DatasetJob::Export {
+                kind,
+                name,
+                test_fraction,
+            })
+            .unwrap_err()
+    };
+    for (error, text) in [
+        (export("nothing", "a", None), "known are rag, sft"),
+        (export("sft", "../a", None), "export name must be"),
+        (export("sft", "", None), "export name must be"),
+        (
+            export("sft", "a", Some(0.6)),
+            "test_fraction must be 0 to 0.5, got 0.6",
+        ),
+        (export("sft", "a", Some(f64::NAN)), "got NaN"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::BadRequest);
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    assert_eq!(world.files(), before);
+}
+
+#[test]
+fn empty_worlds_give_empty_answers_that_say_why() {
+    let world = World::new();
+    assert_eq!(
+        world.run(DatasetJob::List).unwrap(),
+        json!({"exports": [], "tasks": null})
+    );
+    let receipt = world.materialize(false);
+    assert_eq!(
+        (&receipt["counts"]["in"], &receipt["journal"]["head"]["seq"]),
+        (&json!(0), &json!(0))
+    );
+    let exported = world.export("sft", None).unwrap();
+    assert_eq!(exported["rows"], 0);
+    assert!(
+        exported["note"]
+            .as_str()
+            .unwrap()
+            .contains("no answered chat completions")
+    );
+
+    world.append(vec![chat(1), feedback(1, "rejected"), chat(2)]);
+    world.materialize(false);
+    let exported = world.export("sft", None).unwrap();
+    let note = exported["note"].as_str().unwrap();
+    assert!(
+        note.contains("all 2 tasks were left out (1 needs_review, 1 rejected)"),
+        "{note}"
+    );
+}
+
+#[test]
+fn jobs_give_signs_of_life() {
+    let world = World::filled(4);
+    let mut ticks = 0;
+    run(
+        &world.paths,
+        DatasetJob::Materialize { force: false },
+        &mut || ticks += 1,
+    )
+    .unwrap();
+    assert!(ticks >= 3, "{ticks}");
+}

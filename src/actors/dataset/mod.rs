@@ -1,0 +1,55 @@
+//! The dataset cell: long jobs over the journal, one at a time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
+
+mod job;
+
+pub use job::{DatasetError, DatasetJob, DatasetReply};
+
+/// Runs materialization and exports; its state is on disk.
+pub struct DatasetWorker {
+    paths: Arc<DatasetPaths>,
+}
+
+/// Where the jobs read and write.
+#[derive(Debug)]
+pub struct DatasetPaths {
+    /// The journal's folder.
+    pub evidence: PathBuf,
+    /// The folder of materialized tasks and exports.
+    pub datasets: PathBuf,
+    /// The recipe's text; the compiled-in one unless config names a file.
+    pub recipe: String,
+}
+
+impl Protocol for DatasetWorker {
+    type Req = DatasetJob;
+    type Rep = DatasetReply;
+    type Err = DatasetError;
+}
+
+impl Worker for DatasetWorker {
+    fn handle(&mut self, job: DatasetJob, cx: &Cx) -> Result<DatasetReply, DatasetError> {
+        job::run(&self.paths, job, &mut || cx.progress())
+    }
+}
+
+/// Describes the cell to its supervisor.
+pub fn child_spec(
+    policy: ChildPolicy,
+    paths: Arc<DatasetPaths>,
+) -> (ChildSpec, CellRef<DatasetWorker>) {
+    // Invariant: one job at a time; two would race for the same output folder.
+    let policy = ChildPolicy {
+        workers: 1,
+        ..policy
+    };
+    ChildSpec::sync("dataset", policy, move |_| {
+        Ok(DatasetWorker {
+            paths: Arc::clone(&paths),
+        })
+    })
+}

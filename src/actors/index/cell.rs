@@ -1,0 +1,250 @@
+//! The cell of one collection, and typed calls to it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use supervisors::{
+    CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
+};
+
+use crate::actors::index::collection::{CollectionInfo, DurableCollection};
+use crate::engines::index::{Filter, IndexConfig, IndexError, SearchRequest, SearchResult};
+use crate::types::point::Point;
+
+/// What a collection is asked.
+pub enum IndexRequest {
+    /// Insert or replace points, all or none. Replies `Written`.
+    Upsert(Vec<Point>),
+    /// Delete by id. Replies `Written` with how many existed.
+    DeleteIds(Vec<String>),
+    /// Delete what matches. Replies `Written`.
+    DeleteWhere(Filter),
+    /// Nearest points. Replies `Found`.
+    Search(Box<SearchRequest>),
+    /// One point. Replies `Point`.
+    Get(String),
+    /// A page of points in order of id, after `after`. Replies `Page`.
+    Scroll {
+        /// The last id of the page before.
+        after: Option<String>,
+        /// Most points to return.
+        limit: usize,
+        /// Only what matches.
+        filter: Option<Filter>,
+    },
+    /// How many points match. Replies `Count`.
+    Count(Option<Filter>),
+    /// Sizes and state. Replies `Info`.
+    Info,
+    /// Snapshot, compact or build the graph, when due. Replies `Done`.
+    Maintain,
+}
+
+/// A collection's answers.
+#[derive(Debug)]
+pub enum IndexReply {
+    /// How many points a write touched.
+    Written(usize),
+    /// Hits, best first.
+    Found(Box<SearchResult>),
+    /// The point, if it exists.
+    Point(Option<Box<Point>>),
+    /// A page, and the id to go on after.
+    Page(Vec<Point>, Option<String>),
+    /// How many.
+    Count(usize),
+    /// Sizes and state.
+    Info(Box<CollectionInfo>),
+    /// Nothing to tell.
+    Done,
+}
+
+/// The opened collection, shared by the threads of its cell.
+///
+/// A crash while applying a write poisons it; the next start reopens from disk, which is the truth.
+struct Slot {
+    dir: PathBuf,
+    config: IndexConfig,
+    open: Mutex<Option<Arc<DurableCollection>>>,
+}
+
+impl Slot {
+    fn current(&self) -> Result<Arc<DurableCollection>, IndexError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(collection) = open.as_ref().filter(|collection| !collection.is_poisoned()) {
+            return Ok(Arc::clone(collection));
+        }
+        // The old one is dropped first: it holds the log's file.
+        *open = None;
+        let fresh = Arc::new(DurableCollection::open(&self.dir, self.config.clone())?);
+        *open = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+/// One thread of a collection's cell.
+pub struct IndexWorker {
+    slot: Arc<Slot>,
+}
+
+impl Protocol for IndexWorker {
+    type Req = IndexRequest;
+    type Rep = IndexReply;
+    type Err = IndexError;
+}
+
+impl Worker for IndexWorker {
+    fn handle(&mut self, request: IndexRequest, _cx: &Cx) -> Result<IndexReply, IndexError> {
+        let collection = self.slot.current()?;
+        Ok(match request {
+            IndexRequest::Upsert(points) => IndexReply::Written(collection.upsert(points)?),
+            IndexRequest::DeleteIds(ids) => IndexReply::Written(collection.delete_ids(&ids)?),
+            IndexRequest::DeleteWhere(filter) => {
+                IndexReply::Written(collection.delete_where(&filter)?)
+            }
+            IndexRequest::Search(request) => {
+                IndexReply::Found(Box::new(collection.search(&request)?))
+            }
+            IndexRequest::Get(id) => IndexReply::Point(collection.get(&id)?.map(Box::new)),
+            IndexRequest::Scroll {
+                after,
+                limit,
+                filter,
+            } => {
+                let (points, next) = collection.scroll(after.as_deref(), limit, filter.as_ref())?;
+                IndexReply::Page(points, next)
+            }
+            IndexRequest::Count(filter) => IndexReply::Count(collection.count(filter.as_ref())?),
+            IndexRequest::Info => IndexReply::Info(Box::new(collection.info()?)),
+            IndexRequest::Maintain => {
+                collection.maintain()?;
+                IndexReply::Done
+            }
+        })
+    }
+}
+
+/// Describes the cell of the collection in `dir`. Opening happens when the cell starts.
+pub(super) fn child_spec(
+    name: &str,
+    policy: ChildPolicy,
+    dir: PathBuf,
+    config: IndexConfig,
+) -> (ChildSpec, IndexCell) {
+    let slot = Arc::new(Slot {
+        dir,
+        config,
+        open: Mutex::new(None),
+    });
+    let (spec, cell) = ChildSpec::sync(name, policy, move |_| {
+        slot.current()
+            .map_err(|error| StartError::new(error.to_string()))?;
+        Ok(IndexWorker {
+            slot: Arc::clone(&slot),
+        })
+    });
+    (spec, IndexCell { cell })
+}
+
+/// Typed calls to one collection's cell.
+#[derive(Clone)]
+pub struct IndexCell {
+    cell: CellRef<IndexWorker>,
+}
+
+/// The answer to a call.
+type Answer<T> = Result<T, Fault<IndexError>>;
+
+impl IndexCell {
+    /// Asks, within `deadline`.
+    pub async fn ask(&self, request: IndexRequest, deadline: Deadline) -> Answer<IndexReply> {
+        self.cell.ask(request, deadline).await
+    }
+
+    /// Inserts or replaces points; durable when it returns.
+    pub async fn upsert(&self, points: Vec<Point>, deadline: Deadline) -> Answer<usize> {
+        self.written(IndexRequest::Upsert(points), deadline).await
+    }
+
+    /// Deletes by id; durable when it returns. The result counts those that existed.
+    pub async fn delete_ids(&self, ids: Vec<String>, deadline: Deadline) -> Answer<usize> {
+        self.written(IndexRequest::DeleteIds(ids), deadline).await
+    }
+
+    /// Deletes what matches; durable when it returns.
+    pub async fn delete_where(&self, filter: Filter, deadline: Deadline) -> Answer<usize> {
+        self.written(IndexRequest::DeleteWhere(filter), deadline)
+            .await
+    }
+
+    /// Searches.
+    pub async fn search(&self, request: SearchRequest, deadline: Deadline) -> Answer<SearchResult> {
+        match self
+            .ask(IndexRequest::Search(Box::new(request)), deadline)
+            .await?
+        {
+            IndexReply::Found(found) => Ok(*found),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Reads one point.
+    pub async fn get(&self, id: String, deadline: Deadline) -> Answer<Option<Point>> {
+        match self.ask(IndexRequest::Get(id), deadline).await? {
+            IndexReply::Point(point) => Ok(point.map(|point| *point)),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Reads a page in order of id.
+    pub async fn scroll(
+        &self,
+        after: Option<String>,
+        limit: usize,
+        filter: Option<Filter>,
+        deadline: Deadline,
+    ) -> Answer<(Vec<Point>, Option<String>)> {
+        match self
+            .ask(
+                IndexRequest::Scroll {
+                    after,
+                    limit,
+                    filter,
+                },
+                deadline,
+            )
+            .await?
+        {
+            IndexReply::Page(points, next) => Ok((points, next)),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Counts what matches.
+    pub async fn count(&self, filter: Option<Filter>, deadline: Deadline) -> Answer<usize> {
+        match self.ask(IndexRequest::Count(filter), deadline).await? {
+            IndexReply::Count(count) => Ok(count),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Reads sizes and state.
+    pub async fn info(&self, deadline: Deadline) -> Answer<CollectionInfo> {
+        match self.ask(IndexRequest::Info, deadline).await? {
+            IndexReply::Info(info) => Ok(*info),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn written(&self, request: IndexRequest, deadline: Deadline) -> Answer<usize> {
+        match self.ask(request, deadline).await? {
+            IndexReply::Written(count) => Ok(count),
+            _ => Err(mismatch()),
+        }
+    }
+}
+
+/// A reply of another request's kind cannot happen while `handle` pairs them as documented.
+fn mismatch() -> Fault<IndexError> {
+    Fault::ShuttingDown
+}

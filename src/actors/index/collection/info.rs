@@ -1,0 +1,107 @@
+//! What a collection tells of itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use super::{DurableCollection, Writer};
+use crate::engines::index::IndexError;
+use crate::types::collection::CollectionSpec;
+
+/// Sizes and state of a collection.
+#[derive(Debug, Clone, Serialize)]
+pub struct CollectionInfo {
+    /// Its properties.
+    #[serde(flatten)]
+    pub spec: CollectionSpec,
+    /// Points that can be found.
+    pub points: usize,
+    /// Deleted points whose room is not free yet.
+    pub tombstones: usize,
+    /// Different words of the texts, as they are indexed.
+    pub words: usize,
+    /// The graph; `None` while every search is exact.
+    pub graph: Option<GraphInfo>,
+    /// The snapshot that counts; each is one or more above the one before.
+    pub generation: u64,
+    /// The last change that is in the log.
+    pub lsn: u64,
+    /// Length of the log after the snapshot.
+    pub wal_bytes: u64,
+    /// Length of the snapshot.
+    pub snapshot_bytes: u64,
+    /// What a crash had left half-written, and was removed when the collection was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_at_open: Option<String>,
+}
+
+/// Sizes of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GraphInfo {
+    /// Points that were in it when it was built.
+    pub points: usize,
+    /// Its links.
+    pub links: usize,
+    /// Points newer than the graph; they are scanned.
+    pub tail: usize,
+}
+
+/// Numbers of the write side that are read without waiting for it: every search by text asks for
+/// the collection's properties, and must not wait for a writer's sync.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    generation: AtomicU64,
+    lsn: AtomicU64,
+    wal_bytes: AtomicU64,
+    snapshot_bytes: AtomicU64,
+}
+
+impl Gauges {
+    pub(super) fn log_is(&self, writer: &Writer) {
+        self.lsn.store(writer.wal.next_lsn() - 1, Ordering::Relaxed);
+        self.wal_bytes
+            .store(writer.older_bytes + writer.wal.bytes(), Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot_is(&self, generation: u64, bytes: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
+        self.snapshot_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn wal_bytes(&self) -> u64 {
+        self.wal_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn snapshot_bytes(&self) -> u64 {
+        self.snapshot_bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl DurableCollection {
+    /// Reads sizes and state; waits for no writer.
+    pub fn info(&self) -> Result<CollectionInfo, IndexError> {
+        let contents = self.contents()?;
+        let graph = contents.graph().map(|graph| GraphInfo {
+            points: graph.points(),
+            links: graph.links(),
+            tail: contents.tail(),
+        });
+        Ok(CollectionInfo {
+            spec: self.spec.clone(),
+            points: contents.live(),
+            tombstones: contents.tombstones(),
+            words: contents.words(),
+            graph,
+            generation: self.gauges.generation.load(Ordering::Relaxed),
+            lsn: self.gauges.lsn.load(Ordering::Relaxed),
+            wal_bytes: self.gauges.wal_bytes(),
+            snapshot_bytes: self.gauges.snapshot_bytes(),
+            cut_at_open: self.cut.as_ref().map(|cut| {
+                format!(
+                    "{} bytes at byte {} of {}: {}",
+                    cut.bytes, cut.offset, cut.file, cut.reason
+                )
+            }),
+        })
+    }
+}

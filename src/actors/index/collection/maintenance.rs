@@ -1,0 +1,164 @@
+//! What a collection does in the background: snapshots, compaction, the graph.
+//!
+//! None of it holds up a search; writes wait only for the last moment of a compaction.
+
+use std::sync::{PoisonError, TryLockError};
+
+use super::{DurableCollection, PoisonOnDrop, seed};
+use crate::engines::index::{self, Contents, IndexError, Op, Rows};
+use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
+use crate::storage::wal;
+use crate::types::point::Point;
+
+/// Bytes of points, about, in one record of a snapshot.
+const RECORD_BYTES: usize = 1 << 20;
+
+impl DurableCollection {
+    /// Snapshots, compacts and builds the graph, where due. Does nothing while another call does.
+    pub fn maintain(&self) -> Result<(), IndexError> {
+        let _only = match self.maintaining.try_lock() {
+            Ok(only) => only,
+            Err(TryLockError::Poisoned(only)) => only.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        self.check()?;
+        if self.snapshot_is_due() {
+            self.snapshot()?;
+        }
+        let (compaction, graph, view) = {
+            let contents = self.contents()?;
+            let config = &self.config;
+            (
+                contents.compaction_is_due(config),
+                contents.graph_is_due(config),
+                contents.view(),
+            )
+        };
+        match (compaction, graph) {
+            (true, _) => self.compact(&view),
+            (false, true) => {
+                let built = Contents::graph_of(&view, self.spec.metric, &self.config)?;
+                self.check()?;
+                let mut contents = self
+                    .contents
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                contents.set_graph(built);
+                Ok(())
+            }
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// A long log makes a slow start; but a snapshot writes everything, so it waits for a log that
+    /// is not short beside it.
+    fn snapshot_is_due(&self) -> bool {
+        let last = self.gauges.snapshot_bytes();
+        self.gauges.wal_bytes() >= self.config.snapshot_wal_bytes.max(last / 4)
+    }
+
+    fn snapshot(&self) -> Result<(), IndexError> {
+        let (view, manifest) = self.begin_snapshot()?;
+        self.write_snapshot(&view, &manifest)?;
+        manifest.store(&self.dir)?;
+        self.end_snapshot(&manifest)
+    }
+
+    /// Moves the log on to a new file and takes a view of everything before it.
+    pub(super) fn begin_snapshot(&self) -> Result<(Rows, Manifest), IndexError> {
+        let mut writer = self.writer()?;
+        let rotated = self.rotate(&mut writer);
+        self.gauges.log_is(&writer);
+        if let Err(error) = rotated {
+            if writer.wal.has_failed() {
+                self.poison();
+            }
+            return Err(error);
+        }
+        let (generation, lsn) = (writer.wal.number(), writer.wal.next_lsn() - 1);
+        let view = self.contents()?.view();
+        Ok((
+            view,
+            Manifest {
+                spec: self.spec.clone(),
+                generation,
+                lsn,
+            },
+        ))
+    }
+
+    pub(super) fn write_snapshot(
+        &self,
+        view: &Rows,
+        manifest: &Manifest,
+    ) -> Result<(), IndexError> {
+        let mut file =
+            SnapshotWriter::create(&self.dir, manifest.generation, seed(), manifest.lsn)?;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for point in view.points() {
+            let size = index::size_of(&point);
+            // A record holds more than one point only when all of them together are small.
+            if bytes + size > RECORD_BYTES && !batch.is_empty() {
+                write(&mut file, std::mem::take(&mut batch))?;
+                bytes = 0;
+            }
+            bytes += size;
+            batch.push(point);
+        }
+        if !batch.is_empty() {
+            write(&mut file, batch)?;
+        }
+        Ok(file.finish()?)
+    }
+
+    /// Removes what the new manifest has made obsolete.
+    pub(super) fn end_snapshot(&self, manifest: &Manifest) -> Result<(), IndexError> {
+        let mut writer = self.writer()?;
+        snapshot::sweep(&self.dir, manifest)?;
+        // The log may have moved on to yet another file meanwhile.
+        writer.older_bytes = match writer.wal.number() == manifest.generation {
+            true => 0,
+            false => wal::bytes_before(&self.dir, writer.wal.number())?,
+        };
+        self.gauges.log_is(&writer);
+        let bytes = snapshot::bytes_of(&self.dir, manifest.generation)?;
+        self.gauges.snapshot_is(manifest.generation, bytes);
+        Ok(())
+    }
+
+    /// Clears deleted rows away, and builds the graph when the rest is large enough for one.
+    fn compact(&self, view: &Rows) -> Result<(), IndexError> {
+        let mut fresh = Contents::compacted(&self.spec, view);
+        let built = match fresh.graph_is_due(&self.config) {
+            true => Contents::graph_of(&fresh.view(), self.spec.metric, &self.config).map(Some),
+            false => Ok(None),
+        };
+        let failed = match built {
+            Ok(Some(graph)) => {
+                fresh.set_graph(graph);
+                None
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        // From here on nothing is written, so what follows misses nothing.
+        let _writer = self.writer()?;
+        fresh.catch_up(view, &*self.contents()?);
+        let unless_panic = PoisonOnDrop(&self.poisoned);
+        let old = {
+            let mut contents = self
+                .contents
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *contents, fresh)
+        };
+        unless_panic.disarm();
+        drop(old);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn write(file: &mut SnapshotWriter, points: Vec<Point>) -> Result<(), IndexError> {
+    let op = Op::Upsert(points);
+    Ok(file.append(op.kind(), &op.encode()?)?)
+}

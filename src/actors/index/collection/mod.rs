@@ -1,0 +1,338 @@
+//! A collection that survives: a change is on the disk first, then in memory, then acknowledged.
+
+mod info;
+mod maintenance;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use info::Gauges;
+pub use info::{CollectionInfo, GraphInfo};
+
+use crate::engines::index::{
+    self, Change, Contents, Filter, IndexConfig, IndexError, Op, SearchRequest, SearchResult,
+};
+use crate::storage::disk::{self, StorageError};
+use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
+use crate::storage::wal::{self, Cut, Wal};
+use crate::types::collection::CollectionSpec;
+use crate::types::point::Point;
+
+/// One collection, opened: many readers at a time, one writer.
+///
+/// A write is checked whole, logged as one record, synced, applied, and only then acknowledged.
+/// Readers wait for none of it but the moment of applying. A failed sync, or a panic while
+/// applying, [poisons](Self::is_poisoned) it: what counts then is the disk, so open it anew.
+#[derive(Debug)]
+pub struct DurableCollection {
+    dir: PathBuf,
+    spec: CollectionSpec,
+    config: IndexConfig,
+    contents: RwLock<Contents>,
+    /// Invariant: held by whoever changes the log or the contents, before `contents` is locked.
+    writer: Mutex<Writer>,
+    /// Invariant: held while contents are rebuilt, so that row numbers stay what a graph says.
+    maintaining: Mutex<()>,
+    poisoned: AtomicBool,
+    gauges: Gauges,
+    cut: Option<Cut>,
+    /// Keeps other processes, and a second opening in this one, out of the folder.
+    _lock: File,
+}
+
+/// The write side.
+#[derive(Debug)]
+struct Writer {
+    wal: Wal,
+    /// Bytes of the log's files before the last one.
+    older_bytes: u64,
+}
+
+impl DurableCollection {
+    /// Creates the collection's folder and opens it. After a crash it is there whole or not at all.
+    ///
+    /// Errors: [`IndexError::Exists`] when the folder is taken; a bad `spec` or `config`.
+    pub fn create(
+        dir: &Path,
+        spec: CollectionSpec,
+        config: IndexConfig,
+    ) -> Result<Self, IndexError> {
+        index::check_spec(&spec)?;
+        config.validate().map_err(IndexError::BadConfig)?;
+        if dir.exists() {
+            return Err(IndexError::Exists(spec.name));
+        }
+        let root = dir.parent().unwrap_or(Path::new("."));
+        // A folder whose name starts with a dot is no collection yet.
+        let staging = root.join(format!(".creating-{}", spec.name));
+        if staging.exists() {
+            fs::remove_dir_all(&staging).map_err(StorageError::io("remove", &staging))?;
+        }
+        fs::create_dir_all(&staging).map_err(StorageError::io("create", &staging))?;
+        SnapshotWriter::create(&staging, 1, seed(), 0)?.finish()?;
+        Wal::create(&staging, 1, seed(), 1)?;
+        Manifest {
+            spec,
+            generation: 1,
+            lsn: 0,
+        }
+        .store(&staging)?;
+        fs::rename(&staging, dir).map_err(StorageError::io("rename", &staging))?;
+        disk::sync_dir(root).map_err(StorageError::io("sync", root))?;
+        Self::open(dir, config)
+    }
+
+    /// Opens the collection in `dir`: its snapshot, then its log.
+    ///
+    /// Errors: [`IndexError::Locked`] while it is open elsewhere; damage, with file and offset.
+    pub fn open(dir: &Path, config: IndexConfig) -> Result<Self, IndexError> {
+        config.validate().map_err(IndexError::BadConfig)?;
+        let lock = lock(dir)?;
+        let manifest = Manifest::load(dir)?;
+        index::check_spec(&manifest.spec)?;
+        let mut contents = Contents::new(manifest.spec.clone());
+        let mut apply = |record: wal::Record<'_>| {
+            contents
+                .apply(Op::decode(record.kind, record.body)?.into())
+                .map(drop)
+        };
+        snapshot::read(dir, &manifest, &mut apply)?;
+        let recovered = wal::recover(dir, manifest.generation, manifest.lsn + 1, apply)?;
+        if let Some(Cut {
+            file,
+            offset,
+            bytes,
+            reason,
+        }) = &recovered.cut
+        {
+            tracing::warn!(
+                file,
+                offset,
+                bytes,
+                reason,
+                "removed a write that a crash cut short"
+            );
+        }
+        snapshot::sweep(dir, &manifest)?;
+        let writer = Writer {
+            wal: recovered.wal,
+            older_bytes: recovered.older_bytes,
+        };
+        let gauges = Gauges::default();
+        gauges.log_is(&writer);
+        gauges.snapshot_is(
+            manifest.generation,
+            snapshot::bytes_of(dir, manifest.generation)?,
+        );
+        Ok(Self {
+            dir: dir.to_owned(),
+            spec: manifest.spec,
+            config,
+            contents: RwLock::new(contents),
+            writer: Mutex::new(writer),
+            maintaining: Mutex::new(()),
+            poisoned: AtomicBool::new(false),
+            gauges,
+            cut: recovered.cut,
+            _lock: lock,
+        })
+    }
+
+    /// Whether a failure left the memory behind the disk. Every call fails until it is opened anew.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Inserts or replaces points, all or none; durable when it returns.
+    ///
+    /// Of points with the same id the last one counts. Returns how many different ones there were.
+    pub fn upsert(&self, points: Vec<Point>) -> Result<usize, IndexError> {
+        let points = index::admit(points, &self.spec, &self.config)?;
+        if points.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<String> = points.iter().map(|point| point.id.clone()).collect();
+        let op = Op::Upsert(points);
+        // The slow parts come first, while nobody waits for them.
+        let write = Write::new(op)?;
+        let mut writer = self.writer()?;
+        let contents = self.contents()?;
+        let new = ids.iter().filter(|id| !contents.contains(id)).count();
+        let (got, limit) = (contents.live() + new, self.config.max_points);
+        drop(contents);
+        if got > limit {
+            return Err(IndexError::TooLarge {
+                what: format!("points of collection {}", self.spec.name),
+                got,
+                limit,
+            });
+        }
+        self.commit(&mut writer, write)
+    }
+
+    /// Deletes points by id; durable when it returns. Returns how many there were.
+    pub fn delete_ids(&self, ids: &[String]) -> Result<usize, IndexError> {
+        let writer = self.writer()?;
+        let contents = self.contents()?;
+        let known: BTreeSet<&String> = ids.iter().filter(|id| contents.contains(id)).collect();
+        drop(contents);
+        self.delete(writer, known.into_iter().cloned().collect())
+    }
+
+    /// Deletes the points that match; durable when it returns. Returns how many there were.
+    pub fn delete_where(&self, filter: &Filter) -> Result<usize, IndexError> {
+        let writer = self.writer()?;
+        let ids = self.contents()?.ids_where(filter);
+        self.delete(writer, ids)
+    }
+
+    fn delete(
+        &self,
+        mut writer: MutexGuard<'_, Writer>,
+        ids: Vec<String>,
+    ) -> Result<usize, IndexError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        self.commit(&mut writer, Write::new(Op::Delete(ids))?)
+    }
+
+    /// Logs and applies a change that has been checked.
+    fn commit(&self, writer: &mut Writer, write: Write) -> Result<usize, IndexError> {
+        let logged = match writer.wal.bytes() >= self.config.snapshot_wal_bytes {
+            true => self.rotate(writer),
+            false => Ok(()),
+        };
+        let logged = logged.and_then(|()| Ok(writer.wal.append(write.kind, &write.body)?));
+        self.gauges.log_is(writer);
+        if let Err(error) = logged {
+            if writer.wal.has_failed() {
+                self.poison();
+            }
+            return Err(error);
+        }
+        let unless_panic = PoisonOnDrop(&self.poisoned);
+        let applied = self
+            .contents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply(write.change);
+        // An error is as bad as a panic here: the log has what the memory does not.
+        if applied.is_ok() {
+            unless_panic.disarm();
+        }
+        applied
+    }
+
+    /// Goes on in a new file of the log.
+    fn rotate(&self, writer: &mut Writer) -> Result<(), IndexError> {
+        let full = writer.wal.bytes();
+        writer.wal.rotate(&self.dir, seed())?;
+        writer.older_bytes += full;
+        Ok(())
+    }
+
+    /// Finds the points nearest to a query.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchResult, IndexError> {
+        self.contents()?.search(request, &self.config)
+    }
+
+    /// Reads one point.
+    pub fn get(&self, id: &str) -> Result<Option<Point>, IndexError> {
+        Ok(self.contents()?.get(id))
+    }
+
+    /// Reads up to `limit` points after the id `after`, in order of id, and the id to go on after.
+    pub fn scroll(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        filter: Option<&Filter>,
+    ) -> Result<(Vec<Point>, Option<String>), IndexError> {
+        if !(1..=1_000).contains(&limit) {
+            return Err(IndexError::BadQuery(format!(
+                "limit must be 1 to 1000, got {limit}"
+            )));
+        }
+        Ok(self.contents()?.scroll(after, limit, filter))
+    }
+
+    /// Counts the points, or those that match.
+    pub fn count(&self, filter: Option<&Filter>) -> Result<usize, IndexError> {
+        Ok(self.contents()?.count(filter))
+    }
+
+    fn contents(&self) -> Result<RwLockReadGuard<'_, Contents>, IndexError> {
+        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+        self.check().map(|()| contents)
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, IndexError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check().map(|()| writer)
+    }
+
+    fn check(&self) -> Result<(), IndexError> {
+        match self.is_poisoned() {
+            true => Err(IndexError::Poisoned(self.spec.name.clone())),
+            false => Ok(()),
+        }
+    }
+
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+}
+
+/// A change in both its forms: for the log and for the memory.
+struct Write {
+    kind: u8,
+    body: Vec<u8>,
+    change: Change,
+}
+
+impl Write {
+    fn new(op: Op) -> Result<Self, StorageError> {
+        Ok(Self {
+            kind: op.kind(),
+            body: op.encode()?,
+            change: op.into(),
+        })
+    }
+}
+
+/// Poisons the collection when it is dropped before it is disarmed: during a panic.
+struct PoisonOnDrop<'a>(&'a AtomicBool);
+
+impl PoisonOnDrop<'_> {
+    fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for PoisonOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, IndexError> {
+    let path = dir.join("LOCK");
+    let file = File::create(&path).map_err(StorageError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(IndexError::Locked(disk::short(dir))),
+        Err(TryLockError::Error(error)) => Err(StorageError::io("lock", &path)(error).into()),
+    }
+}
+
+/// Differs from file to file; nothing else is asked of it.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}

@@ -1,0 +1,580 @@
+//! What was acknowledged is there after anything: that is the whole point.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::engines::index::{Mode, SearchPath, With};
+use crate::types::error_kind::ErrorKind;
+use crate::types::point::Metric;
+
+const DIM: usize = 3;
+
+fn spec() -> CollectionSpec {
+    CollectionSpec {
+        name: "docs".to_owned(),
+        dim: DIM,
+        metric: Metric::Cosine,
+        embedder: Some("static-minilm".to_owned()),
+        fingerprint: None,
+        created_ms: 1_700_000_000_000,
+    }
+}
+
+fn config() -> IndexConfig {
+    IndexConfig {
+        hnsw_threshold: 100,
+        snapshot_wal_bytes: 4_096,
+        ..IndexConfig::default()
+    }
+}
+
+/// A point whose content is told by `n` alone.
+fn point(id: &str, n: u8) -> Point {
+    let payload = json!({"n": n, "tag": if n.is_multiple_of(2) { "even" } else { "odd" }});
+    Point {
+        id: id.to_owned(),
+        // Of length 1 already, so that it is stored as it is.
+        vector: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.6, 0.8]][usize::from(n % 3)].to_vec(),
+        text: (!n.is_multiple_of(4)).then(|| format!("word{n} boats")),
+        payload: payload.as_object().unwrap().clone(),
+    }
+}
+
+fn all(collection: &DurableCollection) -> Vec<Point> {
+    collection.scroll(None, 1_000, None).unwrap().0
+}
+
+fn filter(value: serde_json::Value) -> Filter {
+    Filter::parse(&value).unwrap()
+}
+
+fn request(vector: [f32; DIM], k: usize) -> SearchRequest {
+    SearchRequest {
+        query_vector: Some(vector.to_vec()),
+        query_text: None,
+        k,
+        filter: None,
+        mode: Mode::Dense,
+        exact: false,
+        min_score: None,
+        with: With::default(),
+    }
+}
+
+struct Place {
+    root: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.root.path().join("docs")
+    }
+
+    fn create(&self) -> DurableCollection {
+        DurableCollection::create(&self.dir(), spec(), config()).unwrap()
+    }
+
+    fn open(&self) -> Result<DurableCollection, IndexError> {
+        DurableCollection::open(&self.dir(), config())
+    }
+
+    /// The only file whose name starts with `prefix`.
+    fn file(&self, prefix: &str) -> PathBuf {
+        let names = disk::names_in(&self.dir()).unwrap();
+        let mut found = names.iter().filter(|name| name.starts_with(prefix));
+        let only = self.dir().join(found.next().unwrap());
+        assert!(found.next().is_none(), "{names:?}");
+        only
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let place = Place::new();
+    let collection = place.create();
+    assert_eq!(
+        collection
+            .upsert(vec![point("a", 1), point("b", 2), point("a", 3)])
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        collection
+            .delete_ids(&["b".to_owned(), "b".to_owned(), "x".to_owned()])
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        collection
+            .upsert(vec![point("c", 4), point("d", 5)])
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        collection
+            .delete_where(&filter(json!({"tag": "even"})))
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        collection
+            .delete_where(&filter(json!({"tag": "even"})))
+            .unwrap(),
+        0
+    );
+    assert_eq!(collection.upsert(vec![]).unwrap(), 0);
+    let check = |collection: &DurableCollection| {
+        assert_eq!(all(collection), [point("a", 3), point("d", 5)]);
+        assert_eq!(collection.get("d").unwrap(), Some(point("d", 5)));
+        assert_eq!(collection.get("b").unwrap(), None);
+        assert_eq!(
+            collection
+                .count(Some(&filter(json!({"n": {"$gt": 3}}))))
+                .unwrap(),
+            1
+        );
+        let words = SearchRequest {
+            mode: Mode::Lexical,
+            query_text: Some("word5".into()),
+            ..request([0.0; DIM], 5)
+        };
+        assert_eq!(collection.search(&words).unwrap().hits[0].id, "d");
+        let info = collection.info().unwrap();
+        assert_eq!((info.points, info.lsn, info.spec), (2, 4, spec()));
+    };
+    check(&collection);
+    drop(collection);
+    check(&place.open().unwrap());
+}
+
+#[test]
+fn a_refused_batch_leaves_nothing_in_memory_or_on_the_disk() {
+    let place = Place::new();
+    let collection = place.create();
+    let bad = Point {
+        vector: vec![f32::NAN; DIM],
+        ..point("b", 1)
+    };
+    assert!(collection.upsert(vec![point("a", 1), bad]).is_err());
+    let many = IndexConfig {
+        max_points: 2,
+        max_batch_points: 3,
+        ..config()
+    };
+    drop(collection);
+    let collection = DurableCollection::open(&place.dir(), many).unwrap();
+    collection
+        .upsert(vec![point("a", 1), point("b", 1)])
+        .unwrap();
+    let error = collection
+        .upsert(vec![point("b", 2), point("c", 2)])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "points of collection docs: 3 is over the limit of 2"
+    );
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let error = collection.upsert(vec![point("a", 1); 4]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "points of one write: 4 is over the limit of 3"
+    );
+    collection.upsert(vec![point("b", 2)]).unwrap();
+    drop(collection);
+    assert_eq!(all(&place.open().unwrap()), [point("a", 1), point("b", 2)]);
+}
+
+#[test]
+fn a_batch_cut_short_at_any_byte_is_gone_whole_and_told() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert(vec![point("a", 1)]).unwrap();
+    let log = place.file("wal-");
+    let before = fs::read(&log).unwrap().len();
+    collection
+        .upsert(vec![point("a", 2), point("b", 3)])
+        .unwrap();
+    drop(collection);
+    let whole = fs::read(&log).unwrap();
+    for len in before..whole.len() {
+        fs::write(&log, &whole[..len]).unwrap();
+        let collection = place.open().unwrap();
+        assert_eq!(all(&collection), [point("a", 1)], "cut at {len}");
+        assert_eq!(
+            collection.info().unwrap().cut_at_open.is_some(),
+            len > before
+        );
+    }
+    fs::write(&log, &whole).unwrap();
+    assert_eq!(all(&place.open().unwrap()), [point("a", 2), point("b", 3)]);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_before_the_last_batch_refuses_to_open() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert(vec![point("a", 1)]).unwrap();
+    let log = place.file("wal-");
+    let end = fs::read(&log).unwrap().len();
+    collection.upsert(vec![point("b", 2)]).unwrap();
+    drop(collection);
+    for path in [log, place.file("snapshot-"), place.file("MANIFEST")] {
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len().min(end) {
+            let mut bad = whole.clone();
+            bad[at] ^= 0x10;
+            fs::write(&path, &bad).unwrap();
+            let error = place.open().unwrap_err();
+            assert!(error.to_string().contains("docs/"), "{error}");
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(all(&place.open().unwrap()), [point("a", 1), point("b", 2)]);
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_a_snapshot_loses_nothing() {
+    for step in 0..6 {
+        let place = Place::new();
+        let collection = place.create();
+        collection
+            .upsert(vec![point("a", 1), point("b", 2), point("c", 3)])
+            .unwrap();
+        collection.delete_ids(&["b".to_owned()]).unwrap();
+        let (view, manifest) = collection.begin_snapshot().unwrap();
+        // Writes go on beside it; the second of them is not in the view.
+        collection.upsert(vec![point("d", 4)]).unwrap();
+        if step >= 1 {
+            fs::write(place.dir().join("snapshot-000000000002.bin"), b"BHSE half").unwrap();
+        }
+        if step >= 2 {
+            collection.write_snapshot(&view, &manifest).unwrap();
+        }
+        if step >= 3 {
+            fs::write(place.dir().join("MANIFEST.tmp"), b"half a manifest").unwrap();
+        }
+        if step >= 4 {
+            manifest.store(&place.dir()).unwrap();
+        }
+        if step >= 5 {
+            collection.end_snapshot(&manifest).unwrap();
+        }
+        collection.upsert(vec![point("a", 5)]).unwrap();
+        drop(collection);
+
+        let expected = [point("a", 5), point("c", 3), point("d", 4)];
+        let collection = place.open().unwrap();
+        assert_eq!(all(&collection), expected, "step {step}");
+        let generation = if step >= 4 { 2 } else { 1 };
+        assert_eq!(
+            collection.info().unwrap().generation,
+            generation,
+            "step {step}"
+        );
+        let names = disk::names_in(&place.dir()).unwrap();
+        assert!(
+            !names.iter().any(|name| name.ends_with(".tmp")),
+            "{names:?}"
+        );
+
+        // And the next snapshot works, whatever the last one left.
+        let (view, manifest) = collection.begin_snapshot().unwrap();
+        collection.write_snapshot(&view, &manifest).unwrap();
+        manifest.store(&place.dir()).unwrap();
+        collection.end_snapshot(&manifest).unwrap();
+        drop(collection);
+        let collection = place.open().unwrap();
+        assert_eq!(all(&collection), expected, "step {step}");
+        place.file("wal-");
+        place.file("snapshot-");
+        assert_eq!(collection.info().unwrap().lsn, 4);
+    }
+}
+
+#[test]
+fn maintenance_shortens_the_log_and_clears_deleted_rows_away() {
+    let place = Place::new();
+    let collection = place.create();
+    for n in 0..200 {
+        collection
+            .upsert(vec![point("a", n), point(&n.to_string(), n)])
+            .unwrap();
+    }
+    let before = collection.info().unwrap();
+    assert!(
+        before.wal_bytes > 4_096 && before.tombstones == 199,
+        "{before:?}"
+    );
+    collection.maintain().unwrap();
+    let after = collection.info().unwrap();
+    assert!(after.wal_bytes < 100, "{after:?}");
+    assert!(after.snapshot_bytes > before.snapshot_bytes);
+    assert!(after.generation > before.generation);
+    assert_eq!((after.points, after.tombstones, after.lsn), (201, 0, 200));
+    // 201 points are over the threshold, so that a compaction builds the graph, too.
+    assert_eq!(
+        after.graph.map(|graph| (graph.points, graph.tail)),
+        Some((201, 0))
+    );
+    let points = all(&collection);
+    drop(collection);
+    assert_eq!(all(&place.open().unwrap()), points);
+}
+
+#[test]
+fn the_graph_is_built_when_due_and_serves_with_what_came_later() {
+    let place = Place::new();
+    let collection = place.create();
+    let spread = |at: u16| Point {
+        vector: vec![f32::from(at).cos(), f32::from(at).sin(), 0.5],
+        ..point(&format!("{at:04}"), 1)
+    };
+    collection.upsert((0..800).map(spread).collect()).unwrap();
+    collection.maintain().unwrap();
+    let info = collection.info().unwrap();
+    assert_eq!(
+        info.graph.map(|graph| (graph.points, graph.tail)),
+        Some((800, 0))
+    );
+    collection.upsert((800..850).map(spread).collect()).unwrap();
+    collection.delete_ids(&["0007".to_owned()]).unwrap();
+    collection.maintain().unwrap();
+    assert_eq!(
+        collection.info().unwrap().graph.map(|graph| graph.tail),
+        Some(50)
+    );
+    let find = |exact| {
+        let base = request([0.7, 0.7, 0.5], 10);
+        collection.search(&SearchRequest { exact, ..base }).unwrap()
+    };
+    let (walked, scanned) = (find(false), find(true));
+    assert_eq!(walked.hits, scanned.hits);
+    assert_eq!(scanned.plan.path, SearchPath::ExactScan);
+    collection
+        .upsert((850..1_000).map(spread).collect())
+        .unwrap();
+    collection.maintain().unwrap();
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!((graph.points, graph.tail), (999, 0));
+}
+
+#[test]
+fn only_one_opening_at_a_time() {
+    let place = Place::new();
+    let first = place.create();
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, IndexError::Locked(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    drop(first);
+    place.open().unwrap();
+}
+
+#[test]
+fn creating_is_whole_or_not_at_all() {
+    let place = Place::new();
+    // A crash has left half a creation.
+    let staging = place.root.path().join(".creating-docs");
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("wal-000000000009.log"), b"x").unwrap();
+    let collection = place.create();
+    assert!(!staging.exists());
+    assert_eq!(collection.count(None).unwrap(), 0);
+    let error = DurableCollection::create(&place.dir(), spec(), config()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let other = place.root.path().join("other");
+    let cases = [
+        (
+            CollectionSpec {
+                name: "../up".to_owned(),
+                ..spec()
+            },
+            config(),
+            ErrorKind::BadRequest,
+        ),
+        (
+            CollectionSpec { dim: 0, ..spec() },
+            config(),
+            ErrorKind::BadRequest,
+        ),
+        (
+            spec(),
+            IndexConfig { m: 0, ..config() },
+            ErrorKind::Internal,
+        ),
+    ];
+    for (spec, config, kind) in cases {
+        let error = DurableCollection::create(&other, spec, config).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!other.exists());
+    }
+    assert!(DurableCollection::open(&other, config()).is_err());
+}
+
+#[test]
+fn a_change_that_is_logged_but_not_applied_poisons() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert(vec![point("a", 1)]).unwrap();
+    let op = Op::Upsert(vec![Point {
+        vector: vec![],
+        ..point("b", 2)
+    }]);
+    let body = Op::Delete(vec!["a".to_owned()]).encode().unwrap();
+    {
+        let mut writer = collection.writer().unwrap();
+        let write = Write {
+            body,
+            ..Write::new(op).unwrap()
+        };
+        assert!(collection.commit(&mut writer, write).is_err());
+    }
+    assert!(collection.is_poisoned());
+    let refused = [
+        collection.upsert(vec![point("c", 3)]).unwrap_err(),
+        collection.search(&request([1.0, 0.0, 0.0], 1)).unwrap_err(),
+        collection.maintain().unwrap_err(),
+        collection.info().unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+}
+
+#[test]
+fn readers_see_batches_whole_while_writes_and_maintenance_go_on() {
+    let place = Place::new();
+    let collection = place.create();
+    let ids: Vec<String> = (0..40).map(|id| format!("{id:02}")).collect();
+    let batch = |n| ids.iter().map(|id| point(id, n)).collect::<Vec<_>>();
+    collection.upsert(batch(0)).unwrap();
+    let read_until = |done: &dyn Fn() -> bool| {
+        let mut last = 0;
+        while !done() {
+            let points = all(&collection);
+            let n = points[0].payload["n"].as_u64().unwrap();
+            assert_eq!(points.len(), 40);
+            assert!(
+                points.iter().all(|point| point.payload["n"] == n),
+                "half a batch"
+            );
+            assert!(n >= last, "back in time");
+            last = n;
+            let found = collection.search(&request([0.0, 1.0, 0.0], 40)).unwrap();
+            assert_eq!(found.hits.len(), 40);
+        }
+    };
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for n in 1..=60 {
+                collection.upsert(batch(n)).unwrap();
+                if n % 5 == 0 {
+                    collection.maintain().unwrap();
+                }
+            }
+        });
+        let other = scope.spawn(|| {
+            let left = std::cell::Cell::new(300);
+            read_until(&|| left.replace(left.get() - 1) == 0);
+        });
+        read_until(&|| writing.is_finished());
+        other.join().unwrap();
+    });
+    drop(collection);
+    assert_eq!(all(&place.open().unwrap()), batch(60));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Upsert(Vec<(u8, u8)>),
+    DeleteIds(Vec<u8>),
+    DeleteWhere(u8),
+    Maintain,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = 0_u8..30;
+    let step = prop_oneof![
+        4 => proptest::collection::vec((id.clone(), any::<u8>()), 0..12).prop_map(Step::Upsert),
+        2 => proptest::collection::vec(id, 0..6).prop_map(Step::DeleteIds),
+        1 => any::<u8>().prop_map(Step::DeleteWhere),
+        1 => Just(Step::Maintain),
+        1 => Just(Step::Reopen),
+    ];
+    proptest::collection::vec(step, 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn it_behaves_as_a_sorted_map(steps in steps()) {
+        let place = Place::new();
+        let mut collection = place.create();
+        let mut model: BTreeMap<String, Point> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Upsert(pairs) => {
+                    let points: Vec<Point> =
+                        pairs.iter().map(|(id, n)| point(&id.to_string(), *n)).collect();
+                    let distinct: BTreeSet<&str> = points.iter().map(|p| p.id.as_str()).collect();
+                    prop_assert_eq!(collection.upsert(points.clone()).unwrap(), distinct.len());
+                    model.extend(points.into_iter().map(|point| (point.id.clone(), point)));
+                }
+                Step::DeleteIds(ids) => {
+                    let ids: Vec<String> = ids.iter().map(u8::to_string).collect();
+                    let before = model.len();
+                    model.retain(|id, _| !ids.contains(id));
+                    prop_assert_eq!(collection.delete_ids(&ids).unwrap(), before - model.len());
+                }
+                Step::DeleteWhere(n) => {
+                    let before = model.len();
+                    model.retain(|_, point| point.payload["n"].as_u64() >= Some(n.into()));
+                    let below = filter(json!({"n": {"$lt": n}}));
+                    prop_assert_eq!(collection.delete_where(&below).unwrap(), before - model.len());
+                }
+                Step::Maintain => collection.maintain().unwrap(),
+                Step::Reopen => {
+                    drop(collection);
+                    collection = place.open().unwrap();
+                }
+            }
+            let odd = filter(json!({"tag": "odd"}));
+            let is_odd = |point: &&Point| point.payload["tag"] == "odd";
+            prop_assert_eq!(&all(&collection), &model.values().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(collection.count(None).unwrap(), model.len());
+            let odds = model.values().filter(is_odd).count();
+            prop_assert_eq!(collection.count(Some(&odd)).unwrap(), odds);
+            prop_assert_eq!(collection.get("7").unwrap(), model.get("7").cloned());
+            let (page, next) = collection.scroll(Some("2"), 3, Some(&odd)).unwrap();
+            let mut rest = model.range("2\0".to_owned()..).map(|(_, point)| point).filter(is_odd);
+            prop_assert_eq!(page, rest.by_ref().take(3).cloned().collect::<Vec<_>>());
+            prop_assert_eq!(next.is_some(), rest.next().is_some());
+
+            let query = [0.0, 0.6, 0.8];
+            let mut expected: Vec<(f32, &str)> = model
+                .values()
+                .map(|p| (p.vector.iter().zip(query).map(|(x, y)| x * y).sum(), p.id.as_str()))
+                .collect();
+            expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+            let found = collection
+                .search(&SearchRequest { exact: true, ..request(query, 8) })
+                .unwrap();
+            let found: Vec<&str> = found.hits.iter().map(|hit| hit.id.as_str()).collect();
+            let expected: Vec<&str> = expected.iter().take(8).map(|found| found.1).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

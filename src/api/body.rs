@@ -1,0 +1,101 @@
+//! Reading JSON bodies: bounded, UTF-8, no unknown fields, with errors that say what to change.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+
+use super::context::{Context, EdgeLimits};
+use super::error::ApiError;
+use crate::services::ServiceError;
+use crate::types::error_kind::ErrorKind;
+
+/// A parsed JSON body. Any content type will do: clients of OpenAI-shaped APIs often send none.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let context = Context::of(request);
+        let limit = request
+            .app_data::<EdgeLimits>()
+            .map_or(0, |limits| limits.max_body_bytes);
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await.map_err(|error| {
+                let status = error.as_response_error().status_code();
+                let failed = if status == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
+                    ServiceError::new(
+                        ErrorKind::TooLarge,
+                        format!("the body is larger than http.max_body_bytes, {limit}"),
+                    )
+                } else {
+                    ServiceError::bad_request(format!("the body could not be read: {error}"))
+                };
+                context.fail(failed)
+            })?;
+            parse(&bytes).map(Body).map_err(|error| context.fail(error))
+        })
+    }
+}
+
+/// Parses JSON; an empty body counts as `{}`.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        ServiceError::bad_request(format!(
+            "the body is not UTF-8: bad byte at {}",
+            error.valid_up_to()
+        ))
+        .code("invalid_utf8")
+    })?;
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|error| {
+        let message: String = error.to_string().chars().take(500).collect();
+        ServiceError::bad_request(match error.classify() {
+            serde_json::error::Category::Data => message,
+            _ => format!("the body is not JSON: {message}"),
+        })
+        .code("invalid_json")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only parsed")]
+        k: Option<usize>,
+        #[expect(dead_code, reason = "only parsed")]
+        v: Option<serde_json::Value>,
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let deep = format!("{{\"v\": {}", "[".repeat(100_000));
+        for (bytes, expected) in [
+            (&b"{\"k\": 1"[..], "not JSON"),
+            (b"{\"q\": 1}", "unknown field `q`, expected `k` or `v`"),
+            (b"{\"k\": -1}", "invalid value"),
+            (b"{\"k\": \"\xff\"}", "not UTF-8: bad byte at 7"),
+            (b"{\"k\": NaN}", "not JSON"),
+            (deep.as_bytes(), "recursion limit"),
+        ] {
+            let error = parse::<Sample>(bytes).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::BadRequest);
+            assert!(
+                error.message.contains(expected),
+                "{expected}: {}",
+                error.message
+            );
+        }
+        assert!(parse::<Sample>(b"").is_ok());
+    }
+}

@@ -1,0 +1,74 @@
+//! What a handler knows about the request it answers.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::error::{ApiError, Flavor};
+use super::request_id::RequestId;
+use crate::services::ServiceError;
+
+/// Bounds of the HTTP edge.
+#[derive(Debug, Clone)]
+pub struct EdgeLimits {
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+}
+
+/// The request's id and the form its errors take.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    /// Minted here, or the client's own when it sent a sane one.
+    pub(super) request_id: String,
+    flavor: Flavor,
+}
+
+impl Context {
+    /// Reads the context of `request`.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let request_id = request
+            .extensions()
+            .get::<RequestId>()
+            .map_or_else(RequestId::mint, Clone::clone)
+            .into_inner();
+        Self {
+            request_id,
+            flavor: Flavor::of(request.path()),
+        }
+    }
+
+    /// Gives a service's error its form.
+    pub(super) fn fail(&self, error: ServiceError) -> ApiError {
+        ApiError::new(self.flavor, self.request_id.clone(), error)
+    }
+
+    /// Answers 200 with `body`, or the error.
+    pub(super) fn json<T: Serialize>(
+        &self,
+        body: Result<T, ServiceError>,
+    ) -> Result<HttpResponse, ApiError> {
+        self.json_with(StatusCode::OK, body)
+    }
+
+    /// Answers `status` with `body`, or the error.
+    pub(super) fn json_with<T: Serialize>(
+        &self,
+        status: StatusCode,
+        body: Result<T, ServiceError>,
+    ) -> Result<HttpResponse, ApiError> {
+        body.map(|body| HttpResponse::build(status).json(body))
+            .map_err(|error| self.fail(error))
+    }
+}
+
+impl FromRequest for Context {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}

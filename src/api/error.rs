@@ -1,0 +1,198 @@
+//! The one place that chooses HTTP statuses, and the two forms of an error.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use crate::services::ServiceError;
+use crate::types::error_kind::ErrorKind;
+
+/// The form of an error's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flavor {
+    /// `{"error": {"message", "type", "param", "code"}}`.
+    OpenAi,
+    /// RFC 9457 problem+json.
+    Problem,
+}
+
+impl Flavor {
+    /// OpenAI's form under the paths that its clients call.
+    pub(super) fn of(path: &str) -> Self {
+        const OPENAI: [&str; 3] = ["/v1/chat/completions", "/v1/embeddings", "/v1/models"];
+        if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
+            Self::OpenAi
+        } else {
+            Self::Problem
+        }
+    }
+}
+
+/// A service's error on its way out.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    flavor: Flavor,
+    request_id: String,
+    // Boxed: a Result of every handler carries it.
+    error: Box<ServiceError>,
+}
+
+impl ApiError {
+    pub(super) fn new(flavor: Flavor, request_id: String, error: ServiceError) -> Self {
+        Self {
+            flavor,
+            request_id,
+            error: Box::new(error),
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+/// The status of each kind of failure.
+pub(super) fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// OpenAI's word for each kind.
+fn openai_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadRequest
+        | ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::TooLarge
+        | ErrorKind::Unprocessable => "invalid_request_error",
+        ErrorKind::Unauthorized => "authentication_error",
+        ErrorKind::TooManyRequests => "rate_limit_error",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::Upstream => "upstream_error",
+        ErrorKind::Unavailable => "service_unavailable",
+        ErrorKind::Internal => "server_error",
+    }
+}
+
+/// The OpenAI error object, also sent as an event in the middle of a stream.
+pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
+    json!({"error": {
+        "message": error.message,
+        "type": openai_type(error.kind),
+        "param": error.param,
+        "code": error.code,
+        "request_id": request_id,
+    }})
+}
+
+fn problem_body(error: &ServiceError, request_id: &str) -> Value {
+    let status = status(error.kind);
+    let mut body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": error.message,
+        "request_id": request_id,
+    });
+    if let Some(code) = error.code {
+        body["code"] = code.into();
+    }
+    if let Some(param) = &error.param {
+        body["param"] = param.as_str().into();
+    }
+    body
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        status(self.error.kind)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if self.error.kind == ErrorKind::Internal {
+            tracing::error!(request_id = self.request_id, error = %self.error, "request failed");
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(wait) = self.error.retry_after_ms {
+            response.insert_header((header::RETRY_AFTER, wait.div_ceil(1_000).max(1)));
+        }
+        match self.flavor {
+            Flavor::OpenAi => response.json(openai_body(&self.error, &self.request_id)),
+            Flavor::Problem => response
+                .content_type("application/problem+json")
+                .body(problem_body(&self.error, &self.request_id).to_string()),
+        }
+    }
+}
+
+/// Answers a path that does not exist.
+pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let path: String = request.path().chars().take(200).collect();
+    let error = ServiceError::not_found(format!("no route {path}; see /openapi.json"));
+    Err(Context::of(&request).fail(error.code("unknown_route")))
+}
+
+/// Answers a method that the path does not have.
+pub(super) async fn no_method(request: HttpRequest) -> HttpResponse {
+    let error = ServiceError::bad_request(format!(
+        "{} is not allowed on {}; see /openapi.json",
+        request.method(),
+        request.path().chars().take(200).collect::<String>()
+    ))
+    .code("method_not_allowed");
+    let mut response = Context::of(&request).fail(error).error_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// Malformed paths and queries that actix-web itself refuses.
+pub(super) fn refused(request: &HttpRequest, message: String) -> actix_web::Error {
+    Context::of(request)
+        .fail(ServiceError::bad_request(message))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_choose_the_form() {
+        for (path, flavor) in [
+            ("/v1/embeddings", Flavor::OpenAi),
+            ("/v1/models/x", Flavor::OpenAi),
+            ("/v1/chat/completions", Flavor::OpenAi),
+            ("/v1/validate", Flavor::Problem),
+            ("/nowhere", Flavor::Problem),
+        ] {
+            assert_eq!(Flavor::of(path), flavor, "{path}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_and_never_zero() {
+        let error = ServiceError {
+            retry_after_ms: Some(10),
+            ..ServiceError::new(ErrorKind::Unavailable, "restarting")
+        };
+        let response = ApiError::new(Flavor::Problem, "r".to_owned(), error).error_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
+    }
+}

@@ -1,0 +1,51 @@
+//! The OpenAPI document, generated from the handlers and the services' types.
+
+use utoipa::OpenApi;
+
+use super::routes::{
+    chat, collections, datasets, embeddings, operations, points, supervision, validation,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Boathouse",
+        description = "Embeddings, vector search, chat dispatch, validation and evidence in one supervised process."
+    ),
+    paths(
+        embeddings::create,
+        embeddings::models,
+        embeddings::model,
+        chat::complete,
+        collections::list,
+        collections::read,
+        collections::create,
+        collections::remove,
+        collections::search,
+        points::upsert,
+        points::read,
+        points::delete,
+        points::scroll,
+        points::count,
+        validation::validate,
+        validation::list,
+        validation::feedback,
+        datasets::head,
+        datasets::materialize,
+        datasets::list,
+        datasets::export,
+        supervision::tree,
+        supervision::restart,
+        supervision::crash,
+        operations::healthz,
+        operations::readyz,
+        operations::metrics,
+        operations::openapi,
+    )
+)]
+struct Document;
+
+/// Builds the document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}

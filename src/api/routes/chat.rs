@@ -1,0 +1,206 @@
+//! `POST /v1/chat/completions`, in OpenAI's shape.
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, Result};
+use serde_json::{Value, json};
+
+use crate::api::body::Body;
+use crate::api::context::Context;
+use crate::api::sse;
+use crate::services::Services;
+use crate::services::complete::{self, ChatInput, Completion};
+use crate::types::chat::Citation;
+use crate::types::evidence::TokenUsage;
+
+/// How many candidates were tried.
+const ATTEMPTS: &str = "x-boathouse-attempts";
+
+/// Answers a conversation, whole or as a stream, on request from the passages of a collection.
+#[utoipa::path(
+    post, path = "/v1/chat/completions", tag = "chat", request_body = ChatInput,
+    responses(
+        (status = 200, body = Object, description = "OpenAI's chat completion, or its chunks as server-sent events"),
+        (status = "4XX", description = "OpenAI error object"),
+        (status = "5XX", description = "OpenAI error object")
+    )
+)]
+pub(crate) async fn complete(
+    context: Context,
+    services: Data<Services>,
+    body: Body<ChatInput>,
+) -> Result<HttpResponse> {
+    let (services, input) = (services.into_inner(), body.0);
+    if input.wants_stream() {
+        let stream = complete::stream(services, &context.request_id, input)
+            .await
+            .map_err(|error| context.fail(error))?;
+        return Ok(HttpResponse::Ok()
+            .content_type("text/event-stream; charset=utf-8")
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            // nginx would hold the events back.
+            .insert_header(("x-accel-buffering", "no"))
+            .insert_header((ATTEMPTS, stream.attempts))
+            .streaming(sse::body(stream, context.request_id)));
+    }
+    let answer = complete::complete(services, &context.request_id, input)
+        .await
+        .map_err(|error| context.fail(error))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((ATTEMPTS, answer.attempts))
+        .json(completion_json(&answer)))
+}
+
+/// Writes an answer in OpenAI's shape.
+fn completion_json(answer: &Completion) -> Value {
+    let reply = &answer.reply;
+    // OpenAI's clients take an empty content beside tool calls for text.
+    let silent = reply.text.is_empty() && (!reply.tool_calls.is_empty() || reply.refusal.is_some());
+    let mut message = json!({
+        "role": "assistant",
+        "content": if silent { Value::Null } else { json!(reply.text) },
+        "refusal": reply.refusal,
+        "annotations": answer.citations.iter().map(annotation).collect::<Vec<_>>(),
+    });
+    if let Some(reasoning) = &reply.reasoning {
+        message["reasoning_content"] = json!(reasoning);
+    }
+    if !reply.tool_calls.is_empty() {
+        message["tool_calls"] = json!(reply.tool_calls);
+    }
+    let mut written = json!({
+        "id": answer.id,
+        "object": "chat.completion",
+        "created": answer.created,
+        "model": answer.model,
+        "choices": [{
+            "index": 0,
+            "message": message,
+            "logprobs": null,
+            "finish_reason": reply.finish.as_str(),
+        }],
+    });
+    if let Some(usage) = reply.usage {
+        written["usage"] = usage_json(usage);
+    }
+    written
+}
+
+/// Writes a citation as OpenAI's `url_citation`, with our own fields beside it.
+pub(in crate::api) fn annotation(citation: &Citation) -> Value {
+    let (collection, id) = (encoded(&citation.collection), encoded(&citation.id));
+    json!({
+        "type": "url_citation",
+        "url_citation": {
+            "start_index": citation.start,
+            "end_index": citation.end,
+            "title": citation.title,
+            "url": format!("/v1/collections/{collection}/points/{id}"),
+        },
+        "index": citation.index,
+        "collection": citation.collection,
+        "id": citation.id,
+        "quote": citation.quote,
+    })
+}
+
+/// Writes the tokens in OpenAI's shape.
+pub(in crate::api) fn usage_json(usage: TokenUsage) -> Value {
+    json!({
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens.saturating_add(usage.completion_tokens),
+    })
+}
+
+/// Percent-encodes what may not stand in a path (RFC 3986, section 2.3).
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::chat::{ChatReply, FinishReason, FunctionCall, ToolCall};
+
+    fn answer(reply: ChatReply) -> Value {
+        completion_json(&Completion {
+            id: "chatcmpl-1".into(),
+            created: 7,
+            model: "p/m".into(),
+            reply,
+            citations: vec![Citation {
+                index: 1,
+                start: 3,
+                end: 6,
+                collection: "docs".into(),
+                id: "a b/ü".into(),
+                title: "T".into(),
+                quote: "q".into(),
+            }],
+            attempts: 1,
+        })
+    }
+
+    #[test]
+    fn an_answer_has_openais_shape() {
+        let usage = Some(TokenUsage {
+            prompt_tokens: 1,
+            completion_tokens: 2,
+        });
+        let written = answer(ChatReply {
+            text: "Hi [1]".into(),
+            usage,
+            ..ChatReply::default()
+        });
+        assert_eq!(written["object"], "chat.completion");
+        assert_eq!(written["choices"][0]["message"]["content"], "Hi [1]");
+        assert_eq!(written["choices"][0]["finish_reason"], "stop");
+        assert_eq!(written["usage"]["total_tokens"], 3);
+        let annotation = &written["choices"][0]["message"]["annotations"][0];
+        assert_eq!(
+            annotation["url_citation"]["url"],
+            "/v1/collections/docs/points/a%20b%2F%C3%BC"
+        );
+        assert_eq!(
+            (&annotation["collection"], &annotation["id"]),
+            (&json!("docs"), &json!("a b/ü"))
+        );
+    }
+
+    #[test]
+    fn content_is_null_beside_tool_calls_and_usage_absent_when_unknown() {
+        let call = ToolCall {
+            id: "c".into(),
+            kind: "function".into(),
+            function: FunctionCall {
+                name: "f".into(),
+                arguments: "{}".into(),
+            },
+            extra: serde_json::Map::new(),
+        };
+        let reply = ChatReply {
+            tool_calls: vec![call],
+            finish: FinishReason::ToolCalls,
+            ..ChatReply::default()
+        };
+        let written = answer(reply);
+        assert!(written["choices"][0]["message"]["content"].is_null());
+        assert_eq!(
+            written["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
+            "{}"
+        );
+        assert!(written.get("usage").is_none());
+        assert_eq!(
+            answer(ChatReply::default())["choices"][0]["message"]["content"],
+            ""
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! Collections: create, describe, remove, search.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, Result};
+use serde_json::json;
+
+use crate::api::body::Body;
+use crate::api::context::Context;
+use crate::services::Services;
+use crate::services::collections::{self, CollectionInput};
+use crate::services::search::{self, SearchInput, SearchOutput};
+
+/// Lists the collections.
+#[utoipa::path(get, path = "/v1/collections", tag = "collections", responses((status = 200, body = Object)))]
+pub(crate) async fn list(services: Data<Services>) -> HttpResponse {
+    let all: Vec<_> = collections::list(&services)
+        .await
+        .into_iter()
+        .map(|(name, info)| match info {
+            Ok(info) => json!(info),
+            Err(error) => json!({"name": name, "error": error.message}),
+        })
+        .collect();
+    HttpResponse::Ok().json(json!({"collections": all}))
+}
+
+/// Describes a collection.
+#[utoipa::path(
+    get, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn read(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    Ok(context.json(collections::get(&services, &name).await)?)
+}
+
+/// Creates a collection; the same again changes nothing.
+#[utoipa::path(
+    put, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
+    request_body = CollectionInput,
+    responses((status = 200, body = Object), (status = 201, body = Object),
+              (status = 409, description = "Exists with other properties"))
+)]
+pub(crate) async fn create(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<CollectionInput>,
+) -> Result<HttpResponse> {
+    let created = collections::create(&services, &name, body.0).await;
+    let status = match &created {
+        Ok((_, true)) => StatusCode::CREATED,
+        _ => StatusCode::OK,
+    };
+    Ok(context.json_with(status, created.map(|(info, _)| info))?)
+}
+
+/// Removes a collection and its data.
+#[utoipa::path(
+    delete, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn remove(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    let removed = collections::remove(&services, &name).await;
+    Ok(context.json(removed.map(|()| json!({"deleted": name.as_str()})))?)
+}
+
+/// Searches a collection.
+#[utoipa::path(
+    post, path = "/v1/collections/{name}/search", tag = "collections", params(("name" = String, Path)),
+    request_body = SearchInput,
+    responses((status = 200, body = SearchOutput), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn search(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<SearchInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(search::search(&services, &context.request_id, &name, body.0).await)?)
+}

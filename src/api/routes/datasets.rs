@@ -1,0 +1,47 @@
+//! The journal's head, materialization and exports.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, Result};
+
+use crate::api::body::Body;
+use crate::api::context::Context;
+use crate::services::dataset::{self, ExportInput, MaterializeInput};
+use crate::services::{Services, evidence};
+
+/// Reads the journal's newest hash.
+#[utoipa::path(get, path = "/v1/evidence/head", tag = "evidence", responses((status = 200, body = Object)))]
+pub(crate) async fn head(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    Ok(context.json(evidence::head(&services).await)?)
+}
+
+/// Turns the journal into scored tasks; answers with the receipt.
+#[utoipa::path(
+    post, path = "/v1/materialize", tag = "datasets", request_body = MaterializeInput,
+    responses((status = 200, body = Object))
+)]
+pub(crate) async fn materialize(
+    context: Context,
+    services: Data<Services>,
+    body: Body<MaterializeInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(dataset::materialize(&services, body.0).await)?)
+}
+
+/// Lists the exports.
+#[utoipa::path(get, path = "/v1/exports", tag = "datasets", responses((status = 200, body = Object)))]
+pub(crate) async fn list(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    Ok(context.json(dataset::exports(&services).await)?)
+}
+
+/// Writes a dataset folder; answers with the receipt.
+#[utoipa::path(
+    post, path = "/v1/exports", tag = "datasets", request_body = ExportInput,
+    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn export(
+    context: Context,
+    services: Data<Services>,
+    body: Body<ExportInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(dataset::export(&services, body.0).await)?)
+}

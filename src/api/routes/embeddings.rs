@@ -1,0 +1,64 @@
+//! `POST /v1/embeddings` and `GET /v1/models`, in OpenAI's shapes.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, Result};
+use serde_json::{Value, json};
+
+use crate::api::body::Body;
+use crate::api::context::Context;
+use crate::services::embed::{self, EmbeddingsInput, EmbeddingsOutput};
+use crate::services::{ServiceError, Services, complete};
+
+/// Embeds one text or many.
+#[utoipa::path(
+    post, path = "/v1/embeddings", tag = "models", request_body = EmbeddingsInput,
+    responses((status = 200, body = EmbeddingsOutput), (status = "4XX", description = "OpenAI error object"))
+)]
+pub(crate) async fn create(
+    context: Context,
+    services: Data<Services>,
+    body: Body<EmbeddingsInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(embed::embeddings(&services, body.0).await)?)
+}
+
+/// Lists the models: embedders, chat providers and routes.
+#[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = Object)))]
+pub(crate) async fn models(services: Data<Services>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({"object": "list", "data": all(&services)}))
+}
+
+/// Describes one model.
+#[utoipa::path(
+    get, path = "/v1/models/{model}", tag = "models", params(("model" = String, Path, description = "A name from the list")),
+    responses((status = 200, body = Object), (status = 404, description = "OpenAI error object"))
+)]
+pub(crate) async fn model(
+    context: Context,
+    services: Data<Services>,
+    path: Path<String>,
+) -> Result<HttpResponse> {
+    let name = path.into_inner();
+    let found = all(&services)
+        .into_iter()
+        .find(|model| model["id"] == name.as_str());
+    Ok(context.json(found.ok_or_else(|| {
+        let name: String = name.chars().take(100).collect();
+        ServiceError::not_found(format!("no model named {name}; GET /v1/models lists them"))
+            .param("model")
+            .code("model_not_found")
+    }))?)
+}
+
+fn all(services: &Services) -> Vec<Value> {
+    let embedders = embed::models(services).into_iter().map(|model| {
+        json!({
+            "id": model.name, "object": "model", "created": model.created, "owned_by": model.owned_by,
+            "type": "embedding", "dim": model.dim, "max_tokens": model.max_tokens,
+        })
+    });
+    let chat = complete::models(services).into_iter().map(|(id, provider)| {
+        json!({"id": id, "object": "model", "created": 0, "owned_by": provider, "type": "chat"})
+    });
+    embedders.chain(chat).collect()
+}

@@ -1,0 +1,132 @@
+//! The table of routes. One file for each resource; a path is mounted here and documented beside its handler.
+
+pub(super) mod chat;
+pub(super) mod collections;
+pub(super) mod datasets;
+pub(super) mod embeddings;
+pub(super) mod operations;
+pub(super) mod points;
+pub(super) mod supervision;
+pub(super) mod validation;
+
+use actix_web::web::{self, ServiceConfig, delete, get, post, put};
+use actix_web::{Resource, Route};
+
+use super::error::{no_method, no_route, refused};
+use crate::console;
+
+/// Mounts every route.
+pub(super) fn mount(app: &mut ServiceConfig) {
+    app.app_data(
+        web::PathConfig::default()
+            .error_handler(|error, request| refused(request, error.to_string())),
+    )
+    .app_data(
+        web::QueryConfig::default()
+            .error_handler(|error, request| refused(request, error.to_string())),
+    );
+    for (path, routes) in table() {
+        app.service(resource(path, routes));
+    }
+    console::mount(app);
+    app.service(
+        utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}")
+            .config(utoipa_swagger_ui::Config::from("/openapi.json")),
+    )
+    .service(web::redirect("/docs", "/docs/"))
+    .default_service(web::to(no_route));
+}
+
+fn table() -> Vec<(&'static str, Vec<Route>)> {
+    vec![
+        ("/v1/embeddings", vec![post().to(embeddings::create)]),
+        ("/v1/models", vec![get().to(embeddings::models)]),
+        ("/v1/models/{model:.+}", vec![get().to(embeddings::model)]),
+        ("/v1/chat/completions", vec![post().to(chat::complete)]),
+        ("/v1/collections", vec![get().to(collections::list)]),
+        (
+            "/v1/collections/{name}",
+            vec![
+                get().to(collections::read),
+                put().to(collections::create),
+                delete().to(collections::remove),
+            ],
+        ),
+        (
+            "/v1/collections/{name}/search",
+            vec![post().to(collections::search)],
+        ),
+        (
+            "/v1/collections/{name}/points",
+            vec![post().to(points::upsert)],
+        ),
+        (
+            "/v1/collections/{name}/points/delete",
+            vec![post().to(points::delete)],
+        ),
+        (
+            "/v1/collections/{name}/points/scroll",
+            vec![post().to(points::scroll)],
+        ),
+        (
+            "/v1/collections/{name}/points/count",
+            vec![post().to(points::count)],
+        ),
+        (
+            "/v1/collections/{name}/points/{id:.+}",
+            vec![get().to(points::read)],
+        ),
+        ("/v1/validate", vec![post().to(validation::validate)]),
+        ("/v1/validators", vec![get().to(validation::list)]),
+        ("/v1/feedback", vec![post().to(validation::feedback)]),
+        ("/v1/evidence/head", vec![get().to(datasets::head)]),
+        ("/v1/materialize", vec![post().to(datasets::materialize)]),
+        (
+            "/v1/exports",
+            vec![get().to(datasets::list), post().to(datasets::export)],
+        ),
+        ("/v1/supervisors", vec![get().to(supervision::tree)]),
+        (
+            "/v1/supervisors/{id:.+}/restart",
+            vec![post().to(supervision::restart)],
+        ),
+        (
+            "/v1/supervisors/{id:.+}/crash",
+            vec![post().to(supervision::crash)],
+        ),
+        ("/healthz", vec![get().to(operations::healthz)]),
+        ("/readyz", vec![get().to(operations::readyz)]),
+        ("/metrics", vec![get().to(operations::metrics)]),
+        ("/openapi.json", vec![get().to(operations::openapi)]),
+    ]
+}
+
+fn resource(path: &'static str, routes: Vec<Route>) -> Resource {
+    routes
+        .into_iter()
+        .fold(web::resource(path), Resource::route)
+        .default_service(web::to(no_method))
+}
+
+#[cfg(test)]
+mod tests {
+    /// `{id:.+}` in a pattern is `{id}` in the document.
+    fn documented(path: &str) -> String {
+        path.replace(":.+}", "}")
+    }
+
+    #[test]
+    fn every_route_is_documented_and_every_documented_path_is_mounted() {
+        let document = serde_json::to_value(crate::api::document()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let mounted: Vec<(String, usize)> = super::table()
+            .into_iter()
+            .map(|(path, routes)| (documented(path), routes.len()))
+            .collect();
+        for (path, methods) in &mounted {
+            let described = paths.get(path).and_then(|entry| entry.as_object());
+            assert_eq!(described.map_or(0, |entry| entry.len()), *methods, "{path}");
+        }
+        assert_eq!(paths.len(), mounted.len());
+    }
+}

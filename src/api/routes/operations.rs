@@ -1,0 +1,49 @@
+//! Health, metrics and the API's own description.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::api::{Metrics, openapi};
+use crate::services::{Services, health, supervision};
+
+/// Whether the process lives: the supervisors answer.
+#[utoipa::path(get, path = "/healthz", tag = "operations",
+    responses((status = 200, body = Object), (status = 503, body = Object)))]
+pub(crate) async fn healthz(services: Data<Services>) -> HttpResponse {
+    let health = health::health(&services);
+    if health.live {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    }
+    .json(health)
+}
+
+/// Whether it serves: every critical cell is ready.
+#[utoipa::path(get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = Object), (status = 503, body = Object)))]
+pub(crate) async fn readyz(services: Data<Services>) -> HttpResponse {
+    let health = health::health(&services);
+    if health.ready {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    }
+    .json(health)
+}
+
+/// Counters for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, content_type = "text/plain", body = String)))]
+pub(crate) async fn metrics(services: Data<Services>, metrics: Data<Metrics>) -> HttpResponse {
+    let tree = serde_json::to_value(supervision::tree(&services)).unwrap_or_default();
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(metrics.render(&health::figures(&services), &tree))
+}
+
+/// The OpenAPI description of this API.
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, body = Object)))]
+pub(crate) async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().json(openapi::document())
+}

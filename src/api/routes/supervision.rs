@@ -1,0 +1,45 @@
+//! The supervision tree.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, Result};
+use serde_json::json;
+
+use crate::api::context::Context;
+use crate::services::{Services, supervision};
+
+/// Reads the tree; answers even while workers hang.
+#[utoipa::path(get, path = "/v1/supervisors", tag = "supervision", responses((status = 200, body = Object)))]
+pub(crate) async fn tree(services: Data<Services>) -> HttpResponse {
+    HttpResponse::Ok().json(supervision::tree(&services))
+}
+
+/// Restarts a cell with fresh state; its queue is kept.
+#[utoipa::path(
+    post, path = "/v1/supervisors/{id}/restart", tag = "supervision",
+    params(("id" = String, Path, description = "A cell's id or path, as in the tree")),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn restart(
+    context: Context,
+    services: Data<Services>,
+    id: Path<String>,
+) -> Result<HttpResponse> {
+    let restarted = supervision::restart(&services, &id).await;
+    Ok(context.json(restarted.map(|()| json!({"restarted": id.as_str()})))?)
+}
+
+/// Makes the next request to a cell panic; only with `supervisors.allow_crash`.
+#[utoipa::path(
+    post, path = "/v1/supervisors/{id}/crash", tag = "supervision",
+    params(("id" = String, Path, description = "A cell's id or path, as in the tree")),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"),
+              (status = 422, description = "Switched off"))
+)]
+pub(crate) async fn crash(
+    context: Context,
+    services: Data<Services>,
+    id: Path<String>,
+) -> Result<HttpResponse> {
+    let crashed = supervision::crash(&services, &id);
+    Ok(context.json(crashed.map(|()| json!({"armed": id.as_str()})))?)
+}

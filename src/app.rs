@@ -1,0 +1,340 @@
+//! Puts the process together: the tree, the services, the server; and takes it apart in reverse.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, HttpServer};
+use supervisors::{ChildSpec, Policy, SupervisorSpec, Tree, TreeError};
+
+use crate::actors::dataset::DatasetPaths;
+use crate::actors::index::{Collections, found_on_disk};
+use crate::actors::{chat, dataset, embedding, evidence, validation};
+use crate::api::{self, EdgeLimits, EdgeState, Metrics};
+use crate::config::{ConfigError, Settings};
+use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
+use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
+use crate::services::{Limits, Services, collections, evidence as evidence_service};
+use crate::storage::data_lock::{DataLock, DataLockError};
+
+/// Why the process did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings, or a file that they name.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder.
+    #[error(transparent)]
+    Data(#[from] DataLockError),
+    /// The port.
+    #[error(
+        "cannot listen on {address}: {reason}; choose another with --port, or 0 for a free one"
+    )]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        reason: String,
+    },
+    /// A part could not be built.
+    #[error("{0}")]
+    Part(String),
+    /// The tree gave up while starting.
+    #[error("the supervision tree did not start: {0}; the log above says which cell and why")]
+    Tree(#[from] TreeError),
+}
+
+fn part(error: impl std::fmt::Display) -> StartError {
+    StartError::Part(error.to_string())
+}
+
+fn setting(section: &'static str, problem: impl std::fmt::Display) -> StartError {
+    ConfigError::Invalid {
+        section,
+        problem: problem.to_string(),
+    }
+    .into()
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal or a caller asked for it.
+    Asked,
+    /// The root supervisor gave up: the service manager should start the process anew.
+    Exhausted,
+}
+
+/// A running process.
+pub struct App {
+    address: SocketAddr,
+    services: Arc<Services>,
+    server: ServerHandle,
+    drain: Duration,
+    background: Vec<actix_web::rt::task::JoinHandle<()>>,
+    // Let go of last: fields drop in order.
+    _lock: DataLock,
+}
+
+impl App {
+    /// Starts everything inside an actix `System`: storage first, the server last.
+    ///
+    /// Errors: what is wrong and what to change; nothing is left running.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        settings.validate()?;
+        let listener = listen(&settings)?;
+        let address = listener.local_addr().map_err(part)?;
+        let data_dir = settings.storage.data_dir.clone();
+        let lock = DataLock::acquire(&data_dir)?;
+        let services = Arc::new(build(&settings).await?);
+        let metrics = Arc::new(Metrics::new().map_err(part)?);
+        let state = EdgeState {
+            services: Arc::clone(&services),
+            metrics,
+            limits: EdgeLimits {
+                max_body_bytes: settings.http.max_body_bytes,
+            },
+        };
+        let http = &settings.http;
+        let mut server = HttpServer::new(move || {
+            WebApp::new()
+                .wrap(from_fn(api::name_request))
+                .configure(|app| api::configure(app, &state))
+        })
+        .disable_signals()
+        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
+        .keep_alive(Duration::from_millis(http.keep_alive_ms))
+        .max_connections(http.max_connections)
+        .shutdown_timeout(http.drain_ms.div_ceil(1_000));
+        if http.workers > 0 {
+            server = server.workers(http.workers);
+        }
+        let server = server.listen(listener).map_err(part)?.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        let background = vec![
+            actix_web::rt::spawn(sync_evidence(
+                Arc::clone(&services),
+                Duration::from_millis(settings.evidence.sync_interval_ms),
+            )),
+            actix_web::rt::spawn(maintain(
+                Arc::clone(&services),
+                Duration::from_millis(settings.storage.maintenance_ms),
+            )),
+        ];
+        tracing::info!(%address, data_dir = %data_dir.display(), "serving");
+        let drain = Duration::from_millis(settings.http.drain_ms);
+        Ok(Self {
+            address,
+            services,
+            server: handle,
+            drain,
+            background,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until a signal comes or the root supervisor gives up, then drains. A second signal cuts the drain short.
+    pub async fn run(self) -> Ending {
+        let ending = tokio::select! {
+            name = signal() => {
+                tracing::info!(signal = name, "draining; the same again ends at once");
+                Ending::Asked
+            }
+            () = self.services.tree.wait_exhausted() => Ending::Exhausted,
+        };
+        tokio::select! {
+            () = self.stop() => {}
+            _ = signal() => tracing::warn!("drain cut short"),
+        }
+        ending
+    }
+
+    /// Drains: the server first, then the cells in reverse order of their start.
+    pub async fn stop(self) {
+        for task in &self.background {
+            task.abort();
+        }
+        self.server.stop(true).await;
+        if let Err(error) = evidence_service::sync(&self.services).await {
+            tracing::warn!(%error, "the journal could not be synced before stopping");
+        }
+        let report = self.services.tree.drain(self.drain).await;
+        if report.complete {
+            tracing::info!("drained");
+        } else {
+            tracing::warn!(
+                budget_ms = self.drain.as_millis(),
+                "not everything stopped in time"
+            );
+        }
+    }
+}
+
+fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+    let ip = settings
+        .http
+        .address()
+        .map_err(|problem| setting("http", problem))?;
+    let address = SocketAddr::new(ip, settings.http.port);
+    TcpListener::bind(address).map_err(|error| StartError::Bind {
+        address,
+        reason: error.to_string(),
+    })
+}
+
+/// Reads a file that a setting names.
+fn read_setting(section: &'static str, key: &str, path: &str) -> Result<String, StartError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| setting(section, format!("{key} = {path:?} cannot be read: {error}")))
+}
+
+async fn build(settings: &Settings) -> Result<Services, StartError> {
+    let data_dir = &settings.storage.data_dir;
+    let policies = &settings.supervisors;
+    let collections_dir = data_dir.join("collections");
+    let datasets_dir = data_dir.join("datasets");
+    for folder in [&collections_dir, &datasets_dir] {
+        std::fs::create_dir_all(folder).map_err(part)?;
+    }
+    let embedders =
+        Embedders::new(&settings.embedding).map_err(|error| setting("embedding", error))?;
+    let roster = match &settings.validation.fill.roster {
+        Some(path) => read_setting("validation", "fill.roster", path)?,
+        None => DEMO_ROSTER.to_owned(),
+    };
+    let roster = Roster::parse_csv(&roster).map_err(|error| setting("validation", error))?;
+    let validators = Validators::new(&settings.validation, roster)
+        .map_err(|error| setting("validation", error))?;
+    let validators = Arc::new(validators);
+    let recipe = match &settings.dataset.recipe {
+        Some(path) => read_setting("dataset", "recipe", path)?,
+        None => DEFAULT_RECIPE.to_owned(),
+    };
+    Recipe::parse(&recipe).map_err(|error| setting("dataset", error))?;
+    let paths = Arc::new(DatasetPaths {
+        evidence: data_dir.join("evidence"),
+        datasets: datasets_dir,
+        recipe,
+    });
+
+    let (evidence_child, evidence) = evidence::child_spec(
+        policies.child("evidence"),
+        paths.evidence.clone(),
+        settings.evidence.clone(),
+    );
+    let (embedding_child, embedding) = embedding::child_spec(policies.child("embedding"));
+    let (validation_child, validation) =
+        validation::child_spec(policies.child("validation"), Arc::clone(&validators));
+    let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
+    let (provider_children, dispatcher) =
+        chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
+            std::env::var(name).ok()
+        })
+        .map_err(|error| setting("chat", error))?;
+    let found = found_on_disk(
+        &collections_dir,
+        &policies.child("collection"),
+        &settings.index,
+    )
+    .map_err(part)?;
+    let (mut collection_children, mut cells) = (Vec::new(), std::collections::BTreeMap::new());
+    for (name, child, cell) in found {
+        collection_children.push(child);
+        cells.insert(name, cell);
+    }
+
+    let group = |name: &str, children: Vec<ChildSpec>| {
+        let policy: Policy = policies.group(name);
+        let spec = SupervisorSpec::new(name, policy);
+        ChildSpec::supervisor(children.into_iter().fold(spec, SupervisorSpec::child))
+    };
+    let root = SupervisorSpec::new("root", policies.group("root"))
+        .child(group("storage", vec![evidence_child]))
+        .child(group("engines", vec![embedding_child, validation_child]))
+        .child(group("collections", collection_children))
+        .child(group("chat", provider_children))
+        .child(group("datasets", vec![dataset_child]));
+    let tree = Tree::start(root, jitter_seed()).await?;
+    let supervisor = tree
+        .supervisor("collections")
+        .ok_or_else(|| part("the collections supervisor is missing"))?;
+    let collections = Collections::new(
+        collections_dir,
+        policies.child("collection"),
+        settings.index.clone(),
+        supervisor,
+        cells,
+    );
+    Ok(Services {
+        tree,
+        embedders: Arc::new(embedders),
+        cache: Arc::new(EmbeddingCache::new(settings.embedding.cache_bytes)),
+        validators,
+        embedding,
+        validation,
+        evidence,
+        dataset,
+        collections,
+        chat: dispatcher,
+        limits: Limits {
+            deadline_ms: settings.http.deadline_ms,
+            job_deadline_ms: settings.dataset.job_deadline_ms,
+            allow_crash: policies.allow_crash,
+        },
+    })
+}
+
+/// Differs between processes, so that replicas do not retry in step.
+fn jitter_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}
+
+/// Bounds what a power cut can take from the journal when `evidence.ack = "written"`.
+async fn sync_evidence(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = evidence_service::sync(&services).await {
+            tracing::warn!(%error, "the journal could not be synced, will retry");
+        }
+    }
+}
+
+async fn maintain(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        collections::maintain(&services).await;
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM; returns its name.
+async fn signal() -> &'static str {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            return tokio::select! {
+                _ = tokio::signal::ctrl_c() => "interrupt",
+                _ = terminate.recv() => "terminate",
+            };
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+    "interrupt"
+}

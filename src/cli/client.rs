@@ -1,0 +1,124 @@
+//! A small client of our own HTTP API, for the commands that talk to a running server.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::error::CliError;
+use crate::transport::Transport;
+use crate::types::http::{HttpCall, Method, Timeouts};
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest wait for one answer.
+const CALL: Duration = Duration::from_secs(600);
+const TIMEOUT_MS: u64 = 600_000;
+/// Tries of a request that is shed under load.
+const TRIES: u32 = 6;
+
+/// Talks to one server.
+pub(super) struct Client {
+    base: String,
+    transport: Transport,
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The JSON body.
+    pub(super) body: Value,
+}
+
+impl Client {
+    /// A client of the server at `base`, such as `http://127.0.0.1:8642`.
+    pub(super) fn new(base: impl Into<String>) -> Self {
+        let base: String = base.into();
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            transport: Transport::new(CONNECT),
+        }
+    }
+
+    /// Asks once and returns whatever comes.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, CliError> {
+        let url = format!("{}{path}", self.base);
+        let call = HttpCall {
+            method,
+            url: url.clone(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: body
+                .map(|body| body.to_string().into_bytes())
+                .unwrap_or_default(),
+            timeouts: Timeouts {
+                first_byte_ms: TIMEOUT_MS,
+                idle_ms: TIMEOUT_MS,
+                total_ms: TIMEOUT_MS,
+            },
+        };
+        let reply = self
+            .transport
+            .call(call, Instant::now() + CALL)
+            .await
+            .map_err(|error| {
+                CliError::failed(format!(
+                    "{url}: {error}; is the server running? start it with `boathouse`"
+                ))
+            })?;
+        let body = serde_json::from_slice(&reply.body).unwrap_or_else(|_| {
+            Value::String(
+                String::from_utf8_lossy(&reply.body)
+                    .chars()
+                    .take(500)
+                    .collect(),
+            )
+        });
+        Ok(Answer {
+            status: reply.head.status,
+            body,
+        })
+    }
+
+    /// Asks, waits and tries again while the server sheds load, and fails unless the answer is a success.
+    pub(super) async fn must(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, CliError> {
+        let mut wait = Duration::from_millis(100);
+        for _ in 1..TRIES {
+            let answer = self.ask(method, path, body).await?;
+            match answer.status {
+                200..=299 => return Ok(answer.body),
+                429 | 503 => tokio::time::sleep(wait).await,
+                _ => return Err(refused(path, &answer)),
+            }
+            wait *= 2;
+        }
+        let answer = self.ask(method, path, body).await?;
+        if (200..300).contains(&answer.status) {
+            Ok(answer.body)
+        } else {
+            Err(refused(path, &answer))
+        }
+    }
+}
+
+/// Says what the server said.
+pub(super) fn refused(path: &str, answer: &Answer) -> CliError {
+    let said = answer
+        .body
+        .get("detail")
+        .or_else(|| answer.body.pointer("/error/message"));
+    let said = said
+        .and_then(Value::as_str)
+        .map_or_else(|| answer.body.to_string(), str::to_owned);
+    CliError::failed(format!("{path} answered {}: {said}", answer.status))
+}

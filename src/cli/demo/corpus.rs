@@ -1,0 +1,79 @@
+//! The bundled sample: this project's own documentation, and TrecQA's answer sentences.
+
+use crate::cli::ingest::{self, Item};
+
+/// Documents, compiled in so that the demo needs no checkout.
+const DOCUMENTS: [(&str, &str); 11] = [
+    ("README.md", include_str!("../../../README.md")),
+    (
+        "docs/ARCHITECTURE.md",
+        include_str!("../../../docs/ARCHITECTURE.md"),
+    ),
+    ("docs/CONFIG.md", include_str!("../../../docs/CONFIG.md")),
+    ("docs/API.md", include_str!("../../../docs/API.md")),
+    ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
+    (
+        "docs/SUPERVISION.md",
+        include_str!("../../../docs/SUPERVISION.md"),
+    ),
+    (
+        "docs/adr/0001-layers-in-one-crate.md",
+        include_str!("../../../docs/adr/0001-layers-in-one-crate.md"),
+    ),
+    (
+        "docs/adr/0002-dependencies.md",
+        include_str!("../../../docs/adr/0002-dependencies.md"),
+    ),
+    (
+        "docs/adr/0003-bincode-behind-one-codec.md",
+        include_str!("../../../docs/adr/0003-bincode-behind-one-codec.md"),
+    ),
+    (
+        "docs/adr/0004-own-supervision-on-actix.md",
+        include_str!("../../../docs/adr/0004-own-supervision-on-actix.md"),
+    ),
+    (
+        "docs/adr/0005-sans-io-providers.md",
+        include_str!("../../../docs/adr/0005-sans-io-providers.md"),
+    ),
+];
+const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
+
+/// Every passage of the sample.
+///
+/// Errors: a line of the bundled file that cannot be read.
+pub(super) fn items() -> Result<Vec<Item>, String> {
+    let mut items: Vec<Item> = DOCUMENTS
+        .iter()
+        .flat_map(|(name, text)| ingest::from_document(name, text))
+        .collect();
+    items.extend(ingest::from_jsonl("trecqa", TRECQA)?);
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_document_of_the_project_is_in_the_sample() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut expected = vec!["README.md".to_owned()];
+        for folder in ["docs", "docs/adr"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name.ends_with(".md") && name != "CHANGELOG.md" {
+                    expected.push(format!("{folder}/{name}"));
+                }
+            }
+        }
+        let mut known: Vec<String> = DOCUMENTS
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        expected.sort();
+        known.sort();
+        assert_eq!(known, expected);
+        assert!(items().unwrap().len() > 2_400);
+    }
+}

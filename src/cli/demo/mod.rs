@@ -1,0 +1,98 @@
+//! `boathouse demo`: the whole loop over the real HTTP API, step by step, then a server that goes on.
+
+mod corpus;
+mod steps;
+
+use std::time::Instant;
+
+use clap::Args;
+
+use super::client::Client;
+use super::error::CliError;
+use super::{logging, output, serve};
+use crate::app::{App, StartError};
+use crate::config::{Overrides, Settings};
+use steps::Demo;
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End after the steps; status 1 when any of them failed
+    #[arg(long)]
+    exit: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError> {
+    let mut settings = serve::settings(overrides)?;
+    // The crash on purpose is a step; warnings of it would only interrupt the picture.
+    settings.supervisors.allow_crash = true;
+    if settings.log.filter == "info" {
+        settings.log.filter = "error".to_owned();
+    }
+    logging::start(&settings.log);
+    actix_web::rt::System::new().block_on(async {
+        let app = start(settings).await?;
+        let base = format!("http://{}", app.address());
+        output::say(format_args!("Boathouse demo on {base}\n"));
+        let failed = steps(&base).await?;
+        output::say(format_args!(
+            "\n  console  {base}/console\n  API docs {base}/docs/\n"
+        ));
+        let outcome = match failed {
+            0 => Ok(()),
+            count => Err(CliError::failed(format!(
+                "{count} steps of the demo failed"
+            ))),
+        };
+        if args.exit {
+            app.stop().await;
+            return outcome;
+        }
+        output::say("Serving. Ctrl-C drains and ends.");
+        serve::finish(app).await.and(outcome)
+    })
+}
+
+/// Starts on the port of the settings, or on a free one when it is taken.
+async fn start(mut settings: Settings) -> Result<App, CliError> {
+    match App::start(settings.clone()).await {
+        Err(StartError::Bind { address, .. }) if settings.http.port != 0 => {
+            output::say(format_args!("{address} is taken; using a free port"));
+            settings.http.port = 0;
+            Ok(App::start(settings).await?)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Runs the steps; returns how many failed. A step that fails does not keep the next from trying.
+async fn steps(base: &str) -> Result<usize, CliError> {
+    let mut demo = Demo::new(Client::new(base));
+    let mut failed = 0;
+    let whole = Instant::now();
+    for number in 1.. {
+        let started = Instant::now();
+        let Some((title, outcome)) = demo.step(number).await else {
+            break;
+        };
+        let took = format!("{} ms", started.elapsed().as_millis());
+        match outcome {
+            Ok(lines) => {
+                output::say(format_args!("{number:>2}  {title:<52} {took:>9}"));
+                lines
+                    .iter()
+                    .for_each(|line| output::say(format_args!("      {line}")));
+            }
+            Err(error) => {
+                failed += 1;
+                output::say(format_args!("{number:>2}  {title:<52} {took:>9}  FAILED"));
+                output::say(format_args!("      {error}"));
+            }
+        }
+    }
+    let took = whole.elapsed().as_secs_f64();
+    output::say(format_args!(
+        "\nAll steps took {took:.1} s, {failed} failed."
+    ));
+    Ok(failed)
+}

@@ -1,0 +1,33 @@
+//! `boathouse serve`.
+
+use super::error::CliError;
+use super::{logging, output};
+use crate::app::{App, Ending};
+use crate::config::{Overrides, Settings, load};
+
+/// Loads the settings from all layers and starts the log.
+pub(super) fn settings(overrides: &Overrides) -> Result<Settings, CliError> {
+    Ok(load(overrides, std::env::vars().collect())?)
+}
+
+/// Serves until told to stop.
+pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
+    let settings = settings(overrides)?;
+    logging::start(&settings.log);
+    actix_web::rt::System::new().block_on(async {
+        let app = App::start(settings).await?;
+        let base = format!("http://{}", app.address());
+        output::say(format_args!(
+            "boathouse serves {base}  console {base}/console  docs {base}/docs/  (Ctrl-C drains)"
+        ));
+        finish(app).await
+    })
+}
+
+/// Serves to the end.
+pub(super) async fn finish(app: App) -> Result<(), CliError> {
+    match app.run().await {
+        Ending::Asked => Ok(()),
+        Ending::Exhausted => Err(CliError::Exhausted),
+    }
+}

@@ -1,0 +1,132 @@
+//! The console's HTML.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::html::Escaped;
+use crate::services::ServiceError;
+use crate::services::collections::CollectionInfo;
+use crate::services::search::SearchOutput;
+
+type Listed = (String, Result<CollectionInfo, ServiceError>);
+
+/// Renders the whole page.
+pub(super) fn page(
+    tree_json: &Value,
+    collections: &[Listed],
+    chosen: &str,
+    query: &str,
+    found: Option<&Result<SearchOutput, ServiceError>>,
+) -> String {
+    let mut options = String::new();
+    let mut rows = String::new();
+    for (name, info) in collections {
+        let selected = if name == chosen { " selected" } else { "" };
+        let name = Escaped(name);
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(options, "<option{selected}>{name}</option>");
+        let _ = match info {
+            Ok(info) => write!(
+                rows,
+                "<tr><td>{name}</td><td class=n>{}</td><td class=n>{}</td><td>{}</td></tr>",
+                info.points,
+                info.spec.dim,
+                Escaped(info.spec.embedder.as_deref().unwrap_or("given vectors"))
+            ),
+            Err(error) => write!(
+                rows,
+                "<tr><td>{name}</td><td colspan=3 class=bad>{}</td></tr>",
+                Escaped(&error.message)
+            ),
+        };
+    }
+    if rows.is_empty() {
+        rows.push_str(
+            "<tr><td colspan=4>none yet: <code>PUT /v1/collections/docs</code></td></tr>",
+        );
+    }
+    format!(
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+         <title>Boathouse</title><link rel=stylesheet href=\"/console/console.css\">\
+         <script src=\"/console/console.js\" defer></script></head><body>\
+         <header><h1>Boathouse</h1><nav><a href=\"/docs/\">API</a> <a href=\"/metrics\">metrics</a></nav></header>\
+         <main><section><h2>Supervision tree</h2><div id=live aria-live=off>{tree}</div></section>\
+         <section><h2>Collections</h2><table><thead><tr><th>name<th class=n>points<th class=n>dim<th>embedder</thead>\
+         <tbody>{rows}</tbody></table></section>\
+         <section><h2>Search</h2><form method=get action=\"/console\">\
+         <label>Collection <select name=collection>{options}</select></label> \
+         <label>Query <input name=q type=search value=\"{query}\" required></label> <button>Search</button></form>\
+         {hits}</section></main></body></html>\n",
+        tree = tree(tree_json),
+        query = Escaped(query),
+        hits = found.map_or_else(String::new, hits),
+    )
+}
+
+fn hits(found: &Result<SearchOutput, ServiceError>) -> String {
+    match found {
+        Err(error) => format!("<p class=bad role=alert>{}</p>", Escaped(&error.message)),
+        Ok(found) if found.hits.is_empty() => "<p>Nothing found.</p>".to_owned(),
+        Ok(found) => {
+            let mut list = String::from("<ol>");
+            for hit in &found.hits {
+                let _ = write!(
+                    list,
+                    "<li><b>{}</b> <span class=score>{:.4}</span><br>{}</li>",
+                    Escaped(&hit.id),
+                    hit.score,
+                    Escaped(hit.text.as_deref().unwrap_or(""))
+                );
+            }
+            list + "</ol>"
+        }
+    }
+}
+
+/// Renders the tree as a table, one row for each node.
+pub(super) fn tree(root: &Value) -> String {
+    let mut rows = String::new();
+    node(root, 0, &mut rows);
+    format!(
+        "<table class=tree><thead><tr><th>cell<th>state<th class=n>restarts<th class=n>queue\
+         <th class=n>in flight<th class=n>zombies<th>last crash</thead><tbody>{rows}</tbody></table>"
+    )
+}
+
+fn node(value: &Value, depth: usize, rows: &mut String) {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
+    let number = |field: &str| {
+        value
+            .get(field)
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, |n| n.to_string())
+    };
+    let crash = value
+        .get("last_crash")
+        .and_then(|crash| crash.get("message"))
+        .and_then(Value::as_str)
+        .unwrap_or("");
+    let state = text("state");
+    let _ = write!(
+        rows,
+        "<tr><td class=d{}>{}</td><td class=\"s-{state}\">{state}</td><td class=n>{}</td>\
+         <td class=n>{}</td><td class=n>{}</td><td class=n>{}</td><td>{}</td></tr>",
+        depth.min(4),
+        Escaped(text("id")),
+        number("restarts"),
+        number("queue"),
+        number("in_flight"),
+        number("zombies"),
+        Escaped(crash),
+    );
+    for child in value
+        .get("children")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        node(child, depth + 1, rows);
+    }
+}

@@ -1,0 +1,388 @@
+//! Collections and their points.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::error::{ServiceError, fault};
+use super::{Services, embed, now_ms};
+use crate::actors::index::IndexCell;
+pub use crate::actors::index::collection::CollectionInfo;
+use crate::engines::index::Filter;
+use crate::types::collection::CollectionSpec;
+use crate::types::point::{Metric, Point};
+
+/// A request to `PUT /v1/collections/{name}`. An empty object takes the defaults.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CollectionInput {
+    /// Length of the vectors; needed only without an embedder.
+    pub dim: Option<usize>,
+    /// `cosine` (default), `dot` or `l2`.
+    #[schema(value_type = Option<String>, example = "cosine")]
+    pub metric: Option<Metric>,
+    /// The model that embeds texts and queries; `null` for a collection of given vectors only.
+    /// Left out: the default model, unless `dim` says otherwise.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, example = "static-minilm")]
+    pub embedder: Option<Option<String>>,
+}
+
+/// Tells `"embedder": null` from an absent one.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+/// A point as given: an id with a text, a vector, or both.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointInput {
+    /// A string, or a number that is kept as one.
+    #[schema(value_type = String, example = "a1")]
+    pub id: PointId,
+    /// Embedded when no vector is given; searched by `lexical` and `hybrid`.
+    pub text: Option<String>,
+    /// `dim` finite numbers.
+    pub vector: Option<Vec<f32>>,
+    /// Anything to filter by or to give back.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub payload: Map<String, Value>,
+}
+
+/// An id: clients write numbers and strings.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "id must be a string or a whole number")]
+pub enum PointId {
+    /// As it is.
+    Text(String),
+    /// Kept as its decimal digits.
+    Number(u64),
+}
+
+impl From<PointId> for String {
+    fn from(id: PointId) -> Self {
+        match id {
+            PointId::Text(text) => text,
+            PointId::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// A request to `POST /v1/collections/{name}/points`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpsertInput {
+    /// Inserted, or replacing those of the same id; all or none.
+    pub points: Vec<PointInput>,
+}
+
+/// A request to `POST /v1/collections/{name}/points/delete`: ids or a filter.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteInput {
+    /// The points of these ids.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub ids: Option<Vec<PointId>>,
+    /// The points that match.
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Value>,
+}
+
+/// A request to `POST /v1/collections/{name}/points/scroll`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScrollInput {
+    /// `next` of the page before; left out: from the start.
+    pub after: Option<String>,
+    /// Points on a page: 1 to 1,000, default 100.
+    pub limit: Option<usize>,
+    /// Only what matches.
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Value>,
+}
+
+/// The answer of `POST /v1/collections/{name}/points/scroll`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScrollOutput {
+    /// In order of id.
+    #[schema(value_type = Vec<Object>)]
+    pub points: Vec<Point>,
+    /// Give it as `after` for the next page; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A request to `POST /v1/collections/{name}/points/count`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountInput {
+    /// Only what matches.
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Value>,
+}
+
+/// Creates `name`. Returns its state, and whether it is new: asking again with the same properties changes nothing.
+pub async fn create(
+    services: &Services,
+    name: &str,
+    input: CollectionInput,
+) -> Result<(CollectionInfo, bool), ServiceError> {
+    let embedder = match (&input.embedder, input.dim) {
+        (Some(None), _) => None,
+        (Some(Some(model)), _) => Some(
+            services
+                .embedders
+                .resolve(model)
+                .map_err(|error| ServiceError::from(error).param("embedder"))?,
+        ),
+        (None, None) => Some(services.embedders.resolve("")?),
+        (None, Some(dim)) => {
+            Some(services.embedders.resolve("")?).filter(|default| default.info().dim == dim)
+        }
+    };
+    let dim = match (input.dim, &embedder) {
+        (Some(dim), Some(embedder)) if dim != embedder.info().dim => {
+            return Err(ServiceError::bad_request(format!(
+                "wrong dimension: {} gives {}, got dim {dim}; leave dim out, or set embedder to null",
+                embedder.info().name,
+                embedder.info().dim
+            ))
+            .param("dim"));
+        }
+        (Some(dim), _) => dim,
+        (None, Some(embedder)) => embedder.info().dim,
+        (None, None) => {
+            return Err(ServiceError::bad_request(
+                "dim is needed when embedder is null: the length of your vectors",
+            )
+            .param("dim"));
+        }
+    };
+    let spec = CollectionSpec {
+        name: name.to_owned(),
+        dim,
+        metric: input.metric.unwrap_or_default(),
+        embedder: embedder
+            .as_ref()
+            .map(|embedder| embedder.info().name.clone()),
+        fingerprint: embedder
+            .as_ref()
+            .map(|embedder| embedder.info().fingerprint.clone()),
+        created_ms: now_ms(),
+    };
+    if let Ok(existing) = services.collections.find(name) {
+        let info = info_of(services, name, &existing).await?;
+        let same = CollectionSpec {
+            created_ms: spec.created_ms,
+            ..info.spec.clone()
+        } == spec;
+        return if same {
+            Ok((info, false))
+        } else {
+            Err(crate::actors::index::CollectionsError::Exists(name.to_owned()).into())
+        };
+    }
+    let cell = services.collections.create(spec).await?;
+    Ok((info_of(services, name, &cell).await?, true))
+}
+
+/// Describes one collection.
+pub async fn get(services: &Services, name: &str) -> Result<CollectionInfo, ServiceError> {
+    let cell = services.collections.find(name)?;
+    info_of(services, name, &cell).await
+}
+
+/// Describes all collections. One that does not answer is listed with its error.
+pub async fn list(services: &Services) -> Vec<(String, Result<CollectionInfo, ServiceError>)> {
+    let mut all = Vec::new();
+    for name in services.collections.names() {
+        let info = get(services, &name).await;
+        all.push((name, info));
+    }
+    all
+}
+
+/// Removes a collection and its data.
+pub async fn remove(services: &Services, name: &str) -> Result<(), ServiceError> {
+    Ok(services.collections.remove(name).await?)
+}
+
+/// Inserts or replaces points; durable when it returns, all or none.
+pub async fn upsert(
+    services: &Services,
+    name: &str,
+    input: UpsertInput,
+) -> Result<usize, ServiceError> {
+    let cell = services.collections.find(name)?;
+    if input.points.is_empty() {
+        return Err(
+            ServiceError::bad_request("points is empty: send at least one point").param("points"),
+        );
+    }
+    let mut texts = Vec::new();
+    let mut places = Vec::new();
+    let mut points = Vec::with_capacity(input.points.len());
+    for (index, point) in input.points.into_iter().enumerate() {
+        if point.vector.is_none() {
+            let Some(text) = &point.text else {
+                return Err(ServiceError::bad_request(format!(
+                    "points[{index}] has neither text nor vector; give one of them"
+                ))
+                .param(format!("points[{index}]")));
+            };
+            places.push(index);
+            texts.push(text.clone());
+        }
+        points.push(Point {
+            id: point.id.into(),
+            vector: point.vector.unwrap_or_default(),
+            text: point.text,
+            payload: point.payload,
+        });
+    }
+    if !texts.is_empty() {
+        let spec = info_of(services, name, &cell).await?.spec;
+        let Some(model) = &spec.embedder else {
+            return Err(ServiceError::bad_request(format!(
+                "collection {name} has no embedder: points[{}] needs a vector of {} numbers",
+                places[0], spec.dim
+            ))
+            .param(format!("points[{}].vector", places[0])));
+        };
+        let embedder = pinned(services, model, spec.fingerprint.as_deref())?;
+        let vectors = embed::vectors(services, &embedder, &texts).await?;
+        for (place, vector) in places.into_iter().zip(vectors) {
+            points[place].vector = vector.floats.to_vec();
+        }
+    }
+    cell.upsert(points, services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))
+}
+
+/// Reads one point.
+pub async fn point(services: &Services, name: &str, id: &str) -> Result<Point, ServiceError> {
+    let cell = services.collections.find(name)?;
+    let found = cell
+        .get(id.to_owned(), services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))?;
+    found.ok_or_else(|| {
+        let id: String = id.chars().take(64).collect();
+        ServiceError::not_found(format!("no point {id} in collection {name}"))
+    })
+}
+
+/// Deletes points; returns how many there were.
+pub async fn delete(
+    services: &Services,
+    name: &str,
+    input: DeleteInput,
+) -> Result<usize, ServiceError> {
+    let cell = services.collections.find(name)?;
+    let deleted = match (input.ids, input.filter) {
+        (Some(ids), None) => {
+            let ids = ids.into_iter().map(String::from).collect();
+            cell.delete_ids(ids, services.deadline()).await
+        }
+        (None, Some(filter)) => {
+            cell.delete_where(parse_filter(&filter)?, services.deadline())
+                .await
+        }
+        _ => {
+            return Err(ServiceError::bad_request(
+                "give either ids or filter; to delete everything, delete the collection",
+            ));
+        }
+    };
+    deleted.map_err(|failed| fault(name, failed))
+}
+
+/// Reads a page of points in order of id.
+pub async fn scroll(
+    services: &Services,
+    name: &str,
+    input: ScrollInput,
+) -> Result<ScrollOutput, ServiceError> {
+    let cell = services.collections.find(name)?;
+    let limit = input.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(
+            ServiceError::bad_request(format!("limit must be 1 to 1000, got {limit}"))
+                .param("limit"),
+        );
+    }
+    let filter = input.filter.as_ref().map(parse_filter).transpose()?;
+    let (points, next) = cell
+        .scroll(input.after, limit, filter, services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))?;
+    Ok(ScrollOutput { points, next })
+}
+
+/// Counts points.
+pub async fn count(
+    services: &Services,
+    name: &str,
+    input: CountInput,
+) -> Result<usize, ServiceError> {
+    let cell = services.collections.find(name)?;
+    let filter = input.filter.as_ref().map(parse_filter).transpose()?;
+    cell.count(filter, services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))
+}
+
+/// Reads a filter, naming the field on error.
+pub(super) fn parse_filter(filter: &Value) -> Result<Filter, ServiceError> {
+    Filter::parse(filter).map_err(|error| ServiceError::from(error).param("filter"))
+}
+
+/// The embedder that a collection was made with; another version's vectors must not be mixed in.
+pub(super) fn pinned(
+    services: &Services,
+    model: &str,
+    fingerprint: Option<&str>,
+) -> Result<std::sync::Arc<dyn crate::engines::embedding::Embedder>, ServiceError> {
+    let embedder = services.embedders.resolve(model)?;
+    if fingerprint.is_some_and(|pinned| pinned != embedder.info().fingerprint) {
+        return Err(ServiceError::new(
+            crate::types::error_kind::ErrorKind::Conflict,
+            format!(
+                "model {model} has changed since this collection was made; make a new collection and ingest again"
+            ),
+        ));
+    }
+    Ok(embedder)
+}
+
+pub(super) async fn info_of(
+    services: &Services,
+    name: &str,
+    cell: &IndexCell,
+) -> Result<CollectionInfo, ServiceError> {
+    cell.info(services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))
+}
+
+/// Lets every collection snapshot, compact and build its graph where due.
+pub async fn maintain(services: &Services) {
+    for name in services.collections.names() {
+        let Ok(cell) = services.collections.find(&name) else {
+            continue;
+        };
+        let asked = cell
+            .ask(
+                crate::actors::index::IndexRequest::Maintain,
+                services.job_deadline(),
+            )
+            .await;
+        if let Err(failed) = asked {
+            let error = fault(&name, failed);
+            tracing::warn!(collection = name, %error, "maintenance failed, will retry");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Chat: retrieval, dispatch, citations, and the evidence of it all.
+//!
+//! The work runs in a task of its own beside the caller: when the client goes away, the caller is dropped, the
+//! upstream's call is cancelled, and the evidence of what had been answered is still written.
+
+mod failure;
+mod input;
+mod retrieval;
+mod stream;
+mod task;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use input::{ChatInput, RetrievalInput, Stop, StreamOptions};
+pub use stream::{CompletionStream, Piece, stream};
+
+use super::Services;
+use super::error::ServiceError;
+use crate::types::chat::{ChatReply, Citation};
+use crate::types::error_kind::ErrorKind;
+use task::{Ending, Task};
+
+/// What the evidence says of a client that did not wait.
+const CLIENT_GONE: &str = "the client went away";
+
+/// A complete answer.
+#[derive(Debug)]
+pub struct Completion {
+    /// Unique; feedback names it.
+    pub id: String,
+    /// Unix time of the request, seconds.
+    pub created: u64,
+    /// `provider/model` that answered, or the model asked for when none had to.
+    pub model: String,
+    /// The answer.
+    pub reply: ChatReply,
+    /// The passages that it cites.
+    pub citations: Vec<Citation>,
+    /// How many candidates were tried.
+    pub attempts: usize,
+}
+
+/// Lists the names that a chat request can ask for, each with who stands behind it.
+pub fn models(services: &Services) -> Vec<(String, String)> {
+    services.chat.models()
+}
+
+/// Answers a chat request whole. Runs inside a `LocalSet`, as every actix worker does.
+///
+/// Cancel safety: dropping the future cancels the upstream's call and leaves the evidence.
+pub async fn complete(
+    services: Arc<Services>,
+    request_id: &str,
+    input: ChatInput,
+) -> Result<Completion, ServiceError> {
+    let request_id = request_id.to_owned();
+    let (mut sender, receiver) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let answered = answer(services, &request_id, input, &mut sender).await;
+        if let Some(answered) = answered
+            && sender.send(answered).is_err()
+        {
+            tracing::debug!(request_id, "an answer came too late for its client");
+        }
+    });
+    receiver.await.unwrap_or_else(|_| Err(lost()))
+}
+
+/// Answers and leaves the evidence; `None` when the client went away meanwhile.
+async fn answer(
+    services: Arc<Services>,
+    request_id: &str,
+    input: ChatInput,
+    client: &mut oneshot::Sender<Result<Completion, ServiceError>>,
+) -> Option<Result<Completion, ServiceError>> {
+    let input = ChatInput {
+        stream: None,
+        ..input
+    };
+    let mut task = match Task::prepare(services, request_id, input).await {
+        Ok(task) => task,
+        Err(error) => return Some(Err(error)),
+    };
+    let asked = async {
+        match task.ready.take() {
+            Some(reply) => Ok((reply, None, Vec::new())),
+            None => {
+                let deadline = task.services.chat.deadline();
+                let answered = task.services.chat.complete(&task.request, deadline).await;
+                answered.map(|answer| (answer.reply, Some(answer.candidate), answer.attempts))
+            }
+        }
+    };
+    let asked = tokio::select! {
+        asked = asked => asked,
+        () = client.closed() => {
+            task.record_failure(Ending::failed(Vec::new(), CLIENT_GONE)).await;
+            return None;
+        }
+    };
+    let (reply, candidate, attempts) = match asked {
+        Ok(answered) => answered,
+        Err(failed) => {
+            let attempts = failed.attempts.clone();
+            let error = failure::of_failure(failed);
+            task.record_failure(Ending::failed(attempts, &error.message))
+                .await;
+            return Some(Err(error));
+        }
+    };
+    let tried = attempts.len();
+    let answered_by = candidate.as_ref().map(ToString::to_string);
+    let ending = Ending {
+        finish: Some(reply.finish),
+        reply,
+        answered_by,
+        attempts,
+        error: None,
+    };
+    Some(task.record(&ending).await.map(|citations| {
+        Completion {
+            id: task.id.clone(),
+            created: task.created,
+            model: ending
+                .answered_by
+                .unwrap_or_else(|| task.request.model.clone()),
+            reply: ending.reply,
+            citations,
+            attempts: tried,
+        }
+    }))
+}
+
+/// The task beside the caller ended without an answer, which only a panic in it can do.
+fn lost() -> ServiceError {
+    ServiceError::new(ErrorKind::Internal, "the answer was lost on its way").code("lost")
+}

@@ -1,0 +1,243 @@
+//! Answers in pieces.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::failure;
+use super::input::ChatInput;
+use super::task::{Ending, Task};
+use super::{CLIENT_GONE, lost};
+use crate::actors::chat::{ChatFailure, ChatStream};
+use crate::engines::chat::{Collector, events_of};
+use crate::services::{ServiceError, Services};
+use crate::types::chat::{ChatDelta, ChatEvent, Citation, FinishReason};
+use crate::types::evidence::{AttemptEvidence, TokenUsage};
+
+/// Pieces that may wait for a slow client.
+const BUFFERED_PIECES: usize = 32;
+
+/// A piece of an answer, in the order in which clients expect them. `Done` or `Failed` is the last.
+#[derive(Debug)]
+pub enum Piece {
+    /// More of the answer.
+    Delta(ChatDelta),
+    /// What the answer cites, when it is complete.
+    Citations(Vec<Citation>),
+    /// Why it ended.
+    Finish(FinishReason),
+    /// Its tokens, when they were asked for and are known.
+    Usage(TokenUsage),
+    /// It broke off.
+    Failed(ServiceError),
+    /// It is complete, and its evidence is written.
+    Done,
+}
+
+/// An answer that has begun. Dropping it cancels the upstream's call.
+#[derive(Debug)]
+pub struct CompletionStream {
+    /// Unique; feedback names it.
+    pub id: String,
+    /// Unix time of the request, seconds.
+    pub created: u64,
+    /// `provider/model` that answers, or the model asked for when none had to.
+    pub model: String,
+    /// Whether the client asked for the tokens.
+    pub include_usage: bool,
+    /// How many candidates were tried.
+    pub attempts: usize,
+    pieces: mpsc::Receiver<Piece>,
+}
+
+impl CompletionStream {
+    /// Waits for the next piece; `None` after the last.
+    ///
+    /// Cancel safety: no piece is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Piece> {
+        self.pieces.recv().await
+    }
+}
+
+/// Answers a chat request in pieces. Runs inside a `LocalSet`, as every actix worker does.
+///
+/// Errors: nothing of the answer was there yet. Later failures are a [`Piece::Failed`].
+/// Cancel safety: dropping the future or the stream cancels the upstream's call and leaves the evidence.
+pub async fn stream(
+    services: Arc<Services>,
+    request_id: &str,
+    input: ChatInput,
+) -> Result<CompletionStream, ServiceError> {
+    let request_id = request_id.to_owned();
+    let (opened, opening) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let include_usage = input.wants_usage();
+        let input = ChatInput {
+            stream: Some(true),
+            ..input
+        };
+        match Task::prepare(services, &request_id, input).await {
+            Ok(task) => run(task, include_usage, opened).await,
+            Err(error) => {
+                if opened.send(Err(error)).is_err() {
+                    tracing::debug!(request_id, "a refusal came too late for its client");
+                }
+            }
+        }
+    });
+    opening.await.unwrap_or_else(|_| Err(lost()))
+}
+
+/// Where the events come from.
+enum Source {
+    /// No provider was needed.
+    Ready(VecDeque<ChatEvent>),
+    /// A provider's stream.
+    Provider(Box<ChatStream>),
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<ChatEvent, ServiceError>> {
+        match self {
+            Self::Ready(events) => events.pop_front().map(Ok),
+            Self::Provider(stream) => {
+                let next = stream.next().await?;
+                let cell = &stream.candidate().provider;
+                Some(next.map_err(|fault| failure::of_fault(cell, fault)))
+            }
+        }
+    }
+
+    fn answered_by(&self) -> Option<String> {
+        match self {
+            Self::Ready(_) => None,
+            Self::Provider(stream) => Some(stream.candidate().to_string()),
+        }
+    }
+
+    fn attempts(&self) -> &[AttemptEvidence] {
+        match self {
+            Self::Ready(_) => &[],
+            Self::Provider(stream) => stream.attempts(),
+        }
+    }
+}
+
+/// Opens the source, hands the stream to the client, and pumps.
+async fn run(
+    mut task: Task,
+    include_usage: bool,
+    mut opened: oneshot::Sender<Result<CompletionStream, ServiceError>>,
+) {
+    let opening = async {
+        match task.ready.take() {
+            Some(reply) => Ok(Source::Ready(events_of(reply).into())),
+            None => {
+                let deadline = task.services.chat.deadline();
+                let stream = task.services.chat.stream(&task.request, deadline).await?;
+                Ok::<_, ChatFailure>(Source::Provider(Box::new(stream)))
+            }
+        }
+    };
+    let source = tokio::select! {
+        source = opening => source,
+        () = opened.closed() => {
+            return task.record_failure(Ending::failed(Vec::new(), CLIENT_GONE)).await;
+        }
+    };
+    let source = match source {
+        Ok(source) => source,
+        Err(failed) => {
+            let attempts = failed.attempts.clone();
+            let error = failure::of_failure(failed);
+            task.record_failure(Ending::failed(attempts, &error.message))
+                .await;
+            if opened.send(Err(error)).is_err() {
+                tracing::debug!(id = task.id, "a failure came too late for its client");
+            }
+            return;
+        }
+    };
+    let (client, pieces) = mpsc::channel(BUFFERED_PIECES);
+    let stream = CompletionStream {
+        id: task.id.clone(),
+        created: task.created,
+        model: source
+            .answered_by()
+            .unwrap_or_else(|| task.request.model.clone()),
+        include_usage,
+        attempts: source.attempts().len(),
+        pieces,
+    };
+    // A client that is gone has closed the channel too, which the pump sees.
+    drop(opened.send(Ok(stream)));
+    pump(&task, source, include_usage, &client).await;
+}
+
+/// Passes the answer on, then writes the evidence, then ends the stream.
+async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mpsc::Sender<Piece>) {
+    let mut collector = Collector::default();
+    let failed = loop {
+        let next = tokio::select! {
+            biased;
+            () = client.closed() => break Some(None),
+            next = source.next() => next,
+        };
+        match next {
+            None => break None,
+            Some(Err(error)) => break Some(Some(error)),
+            Some(Ok(event)) => {
+                collector.push(&event);
+                if let ChatEvent::Delta(delta) = event
+                    && client.send(Piece::Delta(delta)).await.is_err()
+                {
+                    break Some(None);
+                }
+            }
+        }
+    };
+    let (answered_by, attempts) = (source.answered_by(), source.attempts().to_vec());
+    // The upstream is let go before the journal is waited for.
+    drop(source);
+    let finish = collector.finish().filter(|_| failed.is_none());
+    let reply = collector.into_reply();
+    let usage = reply.usage.filter(|_| include_usage);
+    let reason = match &failed {
+        None => None,
+        Some(None) => Some(CLIENT_GONE.to_owned()),
+        Some(Some(error)) => Some(error.message.clone()),
+    };
+    let ending = Ending {
+        finish,
+        reply,
+        answered_by,
+        attempts,
+        error: reason,
+    };
+    let last = match failed {
+        None => match task.record(&ending).await {
+            Ok(citations) => {
+                let finish = Piece::Finish(finish.unwrap_or_default());
+                let citations = (!citations.is_empty()).then_some(Piece::Citations(citations));
+                let usage = usage.map(Piece::Usage);
+                citations
+                    .into_iter()
+                    .chain([finish])
+                    .chain(usage)
+                    .chain([Piece::Done])
+                    .collect()
+            }
+            Err(error) => vec![Piece::Failed(error)],
+        },
+        Some(error) => {
+            task.record_failure(ending).await;
+            error.map(Piece::Failed).into_iter().collect()
+        }
+    };
+    for piece in last {
+        if client.send(piece).await.is_err() {
+            return;
+        }
+    }
+}

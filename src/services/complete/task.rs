@@ -1,0 +1,177 @@
+//! One chat request on its way: what it asks, what was found for it, and the evidence it leaves.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::failure;
+use super::input::ChatInput;
+use super::retrieval::retrieve;
+use crate::engines::chat::{NOTHING_FOUND, citations, ground};
+use crate::services::search::millis_since;
+use crate::services::{ServiceError, Services, evidence, now_ms};
+use crate::types::chat::{ChatReply, ChatRequest, Citation, FinishReason, Passage};
+use crate::types::evidence::{AttemptEvidence, ChatEvidence, Kind, PassageEvidence};
+
+/// A request that someone could answer.
+pub(super) struct Task {
+    pub(super) services: Arc<Services>,
+    pub(super) id: String,
+    pub(super) created: u64,
+    /// With the passages, once they are found.
+    pub(super) request: ChatRequest,
+    /// An answer that needs no provider.
+    pub(super) ready: Option<ChatReply>,
+    started: Instant,
+    evidence: ChatEvidence,
+}
+
+/// How a request ended.
+pub(super) struct Ending {
+    /// What was answered, complete or not.
+    pub(super) reply: ChatReply,
+    /// Why it ended; `None` when it failed or was cut.
+    pub(super) finish: Option<FinishReason>,
+    /// `provider/model` that answered.
+    pub(super) answered_by: Option<String>,
+    /// What was tried.
+    pub(super) attempts: Vec<AttemptEvidence>,
+    /// What went wrong.
+    pub(super) error: Option<String>,
+}
+
+impl Ending {
+    /// No answer.
+    pub(super) fn failed(attempts: Vec<AttemptEvidence>, error: &str) -> Self {
+        Self {
+            reply: ChatReply::default(),
+            finish: None,
+            answered_by: None,
+            attempts,
+            error: Some(error.to_owned()),
+        }
+    }
+}
+
+impl Task {
+    /// Reads the request and finds its passages.
+    ///
+    /// Errors: a request that nobody could answer, which leaves no evidence; a failed retrieval, which does.
+    pub(super) async fn prepare(
+        services: Arc<Services>,
+        request_id: &str,
+        input: ChatInput,
+    ) -> Result<Self, ServiceError> {
+        let started = Instant::now();
+        let (request, retrieval) = input.into_request()?;
+        services
+            .chat
+            .candidates(&request.model)
+            .map_err(failure::of_error)?;
+        let as_json = |error: serde_json::Error| ServiceError::bad_request(error.to_string());
+        let evidence = ChatEvidence {
+            request_id: request_id.to_owned(),
+            model: request.model.clone(),
+            answered_by: None,
+            messages: request
+                .messages
+                .iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()
+                .map_err(as_json)?,
+            answer: String::new(),
+            tools: request
+                .tools
+                .iter()
+                .map(serde_json::to_value)
+                .collect::<Result<_, _>>()
+                .map_err(as_json)?,
+            tool_calls: Vec::new(),
+            finish_reason: None,
+            passages: Vec::new(),
+            usage: None,
+            attempts: Vec::new(),
+            stream: request.stream,
+            error: None,
+            user: request.user.clone(),
+            latency_ms: 0,
+        };
+        let mut task = Self {
+            services,
+            id: format!("chatcmpl-{request_id}"),
+            created: now_ms() / 1_000,
+            request,
+            ready: None,
+            started,
+            evidence,
+        };
+        if let Some(retrieval) = retrieval {
+            match retrieve(&task.services, &task.request, retrieval).await {
+                Ok(passages) if passages.is_empty() => {
+                    task.request.passages = Some(passages);
+                    // No model is asked: it could only invent.
+                    let text = NOTHING_FOUND.to_owned();
+                    task.ready = Some(ChatReply {
+                        text,
+                        ..ChatReply::default()
+                    });
+                }
+                Ok(passages) => ground(&mut task.request, passages),
+                Err(error) => {
+                    let ending = Ending::failed(Vec::new(), &error.message);
+                    task.record_failure(ending).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(task)
+    }
+
+    /// The passages that the answer may cite.
+    pub(super) fn passages(&self) -> &[Passage] {
+        self.request.passages.as_deref().unwrap_or_default()
+    }
+
+    /// Writes the evidence, and reads the citations out of the answer.
+    ///
+    /// Errors: the journal could not be written.
+    pub(super) async fn record(&self, ending: &Ending) -> Result<Vec<Citation>, ServiceError> {
+        let cites = citations(&ending.reply.text, self.passages());
+        let cited: BTreeSet<usize> = cites.iter().map(|citation| citation.index).collect();
+        let passages = self
+            .passages()
+            .iter()
+            .enumerate()
+            .map(|(index, passage)| PassageEvidence {
+                collection: passage.collection.clone(),
+                id: passage.id.clone(),
+                score: passage.score,
+                text: passage.text.clone(),
+                cited: cited.contains(&(index + 1)),
+            });
+        let calls = ending.reply.tool_calls.iter();
+        let record = ChatEvidence {
+            answered_by: ending.answered_by.clone(),
+            answer: ending.reply.text.clone(),
+            tool_calls: calls
+                .filter_map(|call| serde_json::to_value(call).ok())
+                .collect(),
+            finish_reason: ending.finish.map(|reason| reason.as_str().to_owned()),
+            passages: passages.collect(),
+            usage: ending.reply.usage,
+            attempts: ending.attempts.clone(),
+            error: ending.error.clone(),
+            latency_ms: millis_since(self.started),
+            ..self.evidence.clone()
+        };
+        evidence::record(&self.services, Kind::Chat, &self.id, &record).await?;
+        Ok(cites)
+    }
+
+    /// Writes the evidence of a failure; when that fails too, the first failure is the one to tell.
+    pub(super) async fn record_failure(&self, ending: Ending) {
+        if let Err(error) = self.record(&ending).await {
+            tracing::error!(id = self.id, %error, "the evidence of a failed answer was not written");
+        }
+    }
+}

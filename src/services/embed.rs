@@ -1,0 +1,245 @@
+//! Texts to vectors, through the cache and the embedding cell.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use supervisors::Fault;
+use utoipa::ToSchema;
+
+use super::Services;
+use super::error::{ServiceError, fault};
+use crate::actors::embedding::EmbedJob;
+use crate::engines::embedding::{EmbedError, Embedder, ModelInfo, base64_f32, truncate_dims};
+
+/// Texts sent to the embedding cell in one message, so that a long list shares it with single requests.
+const TEXTS_PER_MESSAGE: usize = 64;
+
+/// How the vectors are written in the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncodingFormat {
+    /// A JSON list of numbers.
+    #[default]
+    Float,
+    /// Little-endian 32-bit floats in base64, as the OpenAI SDKs ask for.
+    Base64,
+}
+
+/// A request to `POST /v1/embeddings`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingsInput {
+    /// A model's name or alias; `GET /v1/models` lists them.
+    #[schema(example = "static-minilm")]
+    pub model: String,
+    /// A text, a list of texts, a list of token ids or a list of such lists.
+    #[schema(example = json!(["a boat on the river", "a ship at sea"]))]
+    pub input: Value,
+    /// `float` (default) or `base64`.
+    #[serde(default)]
+    pub encoding_format: EncodingFormat,
+    /// Keep only the first so many dimensions, renormalised.
+    pub dimensions: Option<usize>,
+    /// Who asks; kept nowhere.
+    pub user: Option<String>,
+}
+
+/// The answer of `POST /v1/embeddings`, in OpenAI's shape.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingsOutput {
+    /// Always `list`.
+    pub object: &'static str,
+    /// One entry for each input, in its order.
+    pub data: Vec<EmbeddingData>,
+    /// The model that answered.
+    pub model: String,
+    /// Tokens read.
+    pub usage: EmbeddingUsage,
+}
+
+/// One vector of an [`EmbeddingsOutput`].
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingData {
+    /// Always `embedding`.
+    pub object: &'static str,
+    /// Place of the input in the request.
+    pub index: usize,
+    /// The vector.
+    pub embedding: EncodedVector,
+}
+
+/// A vector as a list or as base64.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum EncodedVector {
+    /// A JSON list of numbers.
+    Floats(Vec<f32>),
+    /// Little-endian 32-bit floats.
+    Base64(String),
+}
+
+/// Tokens of an [`EmbeddingsOutput`].
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingUsage {
+    /// Tokens of all inputs.
+    pub prompt_tokens: u64,
+    /// The same: embedding writes none.
+    pub total_tokens: u64,
+}
+
+/// Serves `POST /v1/embeddings`.
+pub async fn embeddings(
+    services: &Services,
+    input: EmbeddingsInput,
+) -> Result<EmbeddingsOutput, ServiceError> {
+    let embedder = services
+        .embedders
+        .resolve(&input.model)
+        .map_err(|error| ServiceError::from(error).param("model"))?;
+    let texts = texts_of(embedder.as_ref(), input.input)?;
+    if texts.is_empty() {
+        return Err(
+            ServiceError::bad_request("input is empty: send at least one text").param("input"),
+        );
+    }
+    let vectors = vectors(services, &embedder, &texts).await?;
+    let prompt_tokens = vectors.iter().map(|vector| u64::from(vector.tokens)).sum();
+    let mut data = Vec::with_capacity(vectors.len());
+    for (index, vector) in vectors.into_iter().enumerate() {
+        let floats = match input.dimensions {
+            Some(dimensions) => truncate_dims(&vector.floats, dimensions)
+                .map_err(|error| ServiceError::from(error).param("dimensions"))?,
+            None => vector.floats.to_vec(),
+        };
+        let embedding = match input.encoding_format {
+            EncodingFormat::Float => EncodedVector::Floats(floats),
+            EncodingFormat::Base64 => EncodedVector::Base64(base64_f32(&floats)),
+        };
+        data.push(EmbeddingData {
+            object: "embedding",
+            index,
+            embedding,
+        });
+    }
+    Ok(EmbeddingsOutput {
+        object: "list",
+        data,
+        model: embedder.info().name.clone(),
+        usage: EmbeddingUsage {
+            prompt_tokens,
+            total_tokens: prompt_tokens,
+        },
+    })
+}
+
+/// The embedding models.
+pub fn models(services: &Services) -> Vec<ModelInfo> {
+    services.embedders.list()
+}
+
+/// Reads the four forms of OpenAI's `input`.
+fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, ServiceError> {
+    const FORMS: &str = "input must be a text, a list of texts, a list of token ids, \
+                         or a list of lists of token ids";
+    let wrong = || ServiceError::bad_request(FORMS).param("input");
+    let decode = |ids: &[Value]| -> Result<String, ServiceError> {
+        let ids: Option<Vec<u32>> = ids
+            .iter()
+            .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
+            .collect();
+        embedder
+            .decode(&ids.ok_or_else(wrong)?)
+            .map_err(|error| ServiceError::from(error).param("input"))
+    };
+    match input {
+        Value::String(text) => Ok(vec![text]),
+        Value::Array(items) => match items.first() {
+            None => Ok(Vec::new()),
+            Some(Value::Number(_)) => Ok(vec![decode(&items)?]),
+            Some(_) => items
+                .into_iter()
+                .map(|item| match item {
+                    Value::String(text) => Ok(text),
+                    Value::Array(ids) if !ids.is_empty() => decode(&ids),
+                    _ => Err(wrong()),
+                })
+                .collect(),
+        },
+        _ => Err(wrong()),
+    }
+}
+
+/// A text's vector and its size in tokens.
+#[derive(Debug, Clone)]
+pub(super) struct TextVector {
+    /// L2-normalised.
+    pub(super) floats: Arc<[f32]>,
+    /// Tokens read.
+    pub(super) tokens: u32,
+}
+
+/// Returns one vector for each text, in order. Only texts that the cache does not hold are computed, each once.
+pub(super) async fn vectors(
+    services: &Services,
+    embedder: &Arc<dyn Embedder>,
+    texts: &[String],
+) -> Result<Vec<TextVector>, ServiceError> {
+    services.embedders.check(texts)?;
+    let fingerprint = &embedder.info().fingerprint;
+    let mut found: Vec<Option<TextVector>> = Vec::with_capacity(texts.len());
+    let mut missing: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let hit = services.cache.get(fingerprint, text);
+        if hit.is_none() {
+            let places = missing.entry(text).or_default();
+            if places.is_empty() {
+                order.push(text);
+            }
+            places.push(index);
+        }
+        found.push(hit.map(|hit| TextVector {
+            floats: hit.vector,
+            tokens: hit.tokens,
+        }));
+    }
+    for chunk in order.chunks(TEXTS_PER_MESSAGE) {
+        let job = EmbedJob {
+            embedder: Arc::clone(embedder),
+            texts: chunk.iter().map(|text| (*text).to_owned()).collect(),
+        };
+        let asked = services.embedding.ask(job, services.deadline()).await;
+        let embedded = asked.map_err(|failed| match failed {
+            // The worker counts within its message; the caller must hear of its own list.
+            Fault::App(EmbedError::EmptyText { index }) => {
+                let place = chunk.get(index).and_then(|text| missing[text].first());
+                EmbedError::EmptyText {
+                    index: place.copied().unwrap_or(index),
+                }
+                .into()
+            }
+            other => fault("embedding", other),
+        })?;
+        for ((text, vector), tokens) in chunk.iter().zip(embedded.vectors).zip(embedded.tokens) {
+            let floats: Arc<[f32]> = vector.into();
+            services
+                .cache
+                .insert(fingerprint, text, Arc::clone(&floats), tokens);
+            for &place in &missing[text] {
+                found[place] = Some(TextVector {
+                    floats: Arc::clone(&floats),
+                    tokens,
+                });
+            }
+        }
+    }
+    let complete: Option<Vec<TextVector>> = found.into_iter().collect();
+    complete.ok_or_else(|| {
+        ServiceError::new(
+            crate::types::error_kind::ErrorKind::Internal,
+            "the embedder returned fewer vectors than texts",
+        )
+    })
+}

@@ -1,0 +1,219 @@
+//! The arrows between layers, and a few conventions, held by reading the source.
+
+use std::path::{Path, PathBuf};
+
+/// Layer, and what it may import of ours.
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
+    ("types", &[]),
+    ("storage", &["types"]),
+    ("engines", &["types", "storage"]),
+    ("transport", &["types"]),
+    ("actors", &["engines", "storage", "transport", "types"]),
+    ("services", &["actors", "engines", "storage", "types"]),
+    ("api", &["services", "types", "console"]),
+    ("console", &["services", "types"]),
+    ("config", &["engines", "storage", "types"]),
+    ("cli", &["app", "config", "services", "transport", "types"]),
+    (
+        "app",
+        &[
+            "actors",
+            "api",
+            "config",
+            "engines",
+            "services",
+            "storage",
+            "transport",
+            "types",
+        ],
+    ),
+];
+
+/// Crate, and the only places that may name it.
+const ONLY_IN: [(&str, &[&str]); 7] = [
+    ("bincode", &["storage/codec.rs"]),
+    ("reqwest", &["transport/"]),
+    ("hnsw_rs", &["engines/index/"]),
+    ("quick_cache", &["engines/embedding/cache.rs"]),
+    ("prometheus", &["api/metrics.rs"]),
+    ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
+    (
+        "tokio",
+        &[
+            "transport/",
+            "actors/",
+            "services/",
+            "api/",
+            "app.rs",
+            "cli/",
+        ],
+    ),
+];
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    walk(&root, &mut files);
+    files.sort();
+    files
+        .into_iter()
+        .map(|path| {
+            let name = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_string_lossy()
+                .replace('\\', "/");
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+fn layer(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
+}
+
+/// The code of a file without comment lines: an arrow in a sentence is no import.
+fn code(text: &str) -> String {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The words that follow `crate::`, also inside a group of `use crate::{…}`.
+fn imported(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        let word = |text: &str| -> String {
+            text.trim_start()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        };
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut start = true;
+            for (index, character) in group.char_indices() {
+                match character {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    _ => {}
+                }
+                if start && character.is_alphabetic() {
+                    found.push(word(&group[index..]));
+                    start = false;
+                }
+            }
+        } else {
+            found.push(word(rest));
+        }
+    }
+    found
+}
+
+#[test]
+fn groups_and_plain_imports_are_read() {
+    let seen = imported("use crate::{types::point::Point, api};\nlet x = crate::app::start();");
+    assert_eq!(seen, ["types", "api", "app"]);
+}
+
+#[test]
+fn imports_follow_the_arrows() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let own = layer(&file);
+        if matches!(own, "lib" | "main") {
+            continue;
+        }
+        let allowed = MAY_IMPORT.iter().find(|(layer, _)| *layer == own);
+        let Some((_, allowed)) = allowed else {
+            wrong.push(format!("{file}: layer {own} is not in the table"));
+            continue;
+        };
+        for word in imported(&code(&text)) {
+            let known = MAY_IMPORT.iter().any(|(layer, _)| *layer == word);
+            if known && word != own && !allowed.contains(&word.as_str()) {
+                wrong.push(format!("{file}: {own} must not import {word}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn fenced_crates_stay_behind_their_fence() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let code = code(&text);
+        for (name, places) in ONLY_IN {
+            let path = format!("{name}::");
+            let used = code.match_indices(&path).any(|(at, _)| {
+                !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+            });
+            if used && !places.iter().any(|place| file.starts_with(place)) {
+                wrong.push(format!(
+                    "{file}: {name} may only be used in {}",
+                    places.join(", ")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn engines_have_no_clock() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        // Tests of engines may use what they like; they stand at the end of a file or in their own.
+        let code = code(&text);
+        let code = code.split("#[cfg(test)]").next().unwrap();
+        if layer(&file) == "engines" && !file.ends_with("tests.rs") {
+            for clock in [
+                "Instant::now",
+                "SystemTime::now",
+                "Timestamp::now",
+                "Zoned::now",
+            ] {
+                if code.contains(clock) {
+                    wrong.push(format!("{file}: {clock}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_direct_dependency_has_its_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let record = std::fs::read_to_string(root.join("docs/adr/0002-dependencies.md")).unwrap();
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(root.join("Cargo.toml")).unwrap()).unwrap();
+    let missing: Vec<&String> = manifest["workspace"]["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .filter(|name| !record.contains(&format!("| `{name}` |")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/adr/0002-dependencies.md has no line for {missing:?}"
+    );
+}

@@ -1,0 +1,166 @@
+use boathouse::types::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::serve;
+
+fn ids(found: &Value) -> Vec<&str> {
+    found["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["id"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_collection_is_made_described_and_removed() {
+    serve(async |api| {
+        let made = api.put("/v1/collections/docs", json!({})).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(made.json()["dim"], 256);
+        assert_eq!(api.put("/v1/collections/docs", json!({})).await.status, 200);
+        let other = api
+            .put("/v1/collections/docs", json!({"metric": "dot"}))
+            .await;
+        assert_eq!(other.status, 409, "{}", other.text());
+        let all = api.get("/v1/collections").await.json();
+        assert_eq!(all["collections"][0]["name"], "docs");
+        assert_eq!(
+            api.send(Method::Delete, "/v1/collections/docs", "")
+                .await
+                .status,
+            200
+        );
+        assert_eq!(api.get("/v1/collections/docs").await.status, 404);
+        // The name is free again, and empty.
+        api.put("/v1/collections/docs", json!({"dim": 2, "embedder": null}))
+            .await;
+        assert_eq!(api.get("/v1/collections/docs").await.json()["points"], 0);
+    });
+}
+
+#[test]
+fn every_mode_finds_the_right_text() {
+    serve(async |api| {
+        let texts = [
+            "the cat sleeps on the sofa",
+            "interest rates rose again",
+            "a ship left the harbour",
+        ];
+        api.collection("docs", &texts).await;
+        for (mode, query, best) in [
+            ("dense", "a kitten naps", "0"),
+            ("lexical", "harbour ships", "2"),
+            ("hybrid", "banks and interest rates", "1"),
+        ] {
+            let body = json!({"query": query, "mode": mode, "k": 2, "explain": true});
+            let found = api.ok("/v1/collections/docs/search", body).await;
+            assert_eq!(ids(&found)[0], best, "{mode}: {found}");
+            assert!(found["plan"].is_object());
+        }
+        let body = json!({"query": "a kitten naps", "mode": "dense", "k": 1, "with": ["vector"]});
+        let found = api.ok("/v1/collections/docs/search", body).await;
+        assert_eq!(found["hits"][0]["vector"].as_array().unwrap().len(), 256);
+        assert!(found["hits"][0].get("text").is_none());
+    });
+}
+
+#[test]
+fn points_are_read_counted_scrolled_filtered_and_deleted() {
+    serve(async |api| {
+        api.put("/v1/collections/v", json!({"dim": 2, "embedder": null}))
+            .await;
+        let points: Vec<Value> = (0..10)
+            .map(|n| json!({"id": n, "vector": [1.0, f64::from(n)], "payload": {"n": n, "even": n % 2 == 0}}))
+            .collect();
+        let upserted = api
+            .ok("/v1/collections/v/points", json!({"points": points}))
+            .await;
+        assert_eq!(upserted, json!({"upserted": 10}));
+        assert_eq!(
+            api.get("/v1/collections/v/points/3").await.json()["payload"]["n"],
+            3
+        );
+        let count = async |filter: Value| {
+            api.ok("/v1/collections/v/points/count", json!({"filter": filter}))
+                .await["count"]
+                .clone()
+        };
+        for (filter, expected) in [
+            (json!({"even": true}), 5),
+            (json!({"n": {"$gte": 3, "$lt": 7}}), 4),
+            (json!({"$or": [{"n": 1}, {"n": {"$in": [2, 3]}}]}), 3),
+            (json!({"$not": {"n": {"$gt": 1}}}), 2),
+            (
+                json!({"$and": [{"even": {"$ne": true}}, {"n": {"$nin": [1, 3]}}]}),
+                3,
+            ),
+            (json!({"absent": {"$exists": false}}), 10),
+        ] {
+            assert_eq!(count(filter.clone()).await, expected, "{filter}");
+        }
+        let mut seen = Vec::new();
+        let mut after = Value::Null;
+        loop {
+            let page = api
+                .ok(
+                    "/v1/collections/v/points/scroll",
+                    json!({"limit": 4, "after": after}),
+                )
+                .await;
+            seen.extend(
+                page["points"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|point| point["id"].clone()),
+            );
+            after = page["next"].clone();
+            if after.is_null() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 10);
+        let gone = api
+            .ok(
+                "/v1/collections/v/points/delete",
+                json!({"ids": [0, "1", "nobody"]}),
+            )
+            .await;
+        assert_eq!(gone, json!({"deleted": 2}));
+        let gone = api
+            .ok(
+                "/v1/collections/v/points/delete",
+                json!({"filter": {"even": true}}),
+            )
+            .await;
+        assert_eq!(gone, json!({"deleted": 4}));
+        assert_eq!(api.get("/v1/collections/v/points/0").await.status, 404);
+        let body = json!({"vector": [1.0, 9.0], "k": 100});
+        let found = api.ok("/v1/collections/v/search", body).await;
+        assert_eq!(ids(&found), ["9", "7", "5", "3"]);
+        let body =
+            json!({"vector": [1.0, 9.0], "k": 100, "filter": {"n": {"$lt": 6}}, "exact": true});
+        assert_eq!(
+            ids(&api.ok("/v1/collections/v/search", body).await),
+            ["5", "3"]
+        );
+    });
+}
+
+#[test]
+fn an_upsert_replaces() {
+    serve(async |api| {
+        api.collection("docs", &["old words"]).await;
+        let body = json!({"points": [{"id": "0", "text": "entirely different"}]});
+        api.ok("/v1/collections/docs/points", body).await;
+        assert_eq!(api.get("/v1/collections/docs").await.json()["points"], 1);
+        let found = api
+            .ok(
+                "/v1/collections/docs/search",
+                json!({"query": "old", "mode": "lexical"}),
+            )
+            .await;
+        assert_eq!(ids(&found), Vec::<&str>::new());
+    });
+}

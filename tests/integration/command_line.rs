@@ -1,0 +1,75 @@
+use crate::harness::command;
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = command()
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn help_shows_examples() {
+    let (status, help, _) = run(&["--help"], &[]);
+    assert_eq!(status, Some(0));
+    assert!(
+        help.contains("Examples:") && help.contains("boathouse demo"),
+        "{help}"
+    );
+    assert_eq!(run(&["swim"], &[]).0, Some(2));
+}
+
+#[test]
+fn wrong_settings_end_with_64_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    std::fs::write(&file, "[http]\nprot = 1\n").unwrap();
+    let file = file.to_str().unwrap();
+    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+        (&["serve", "--config", file], &[], "did you mean `port`"),
+        (&["serve", "--config", "absent.toml"], &[], "absent.toml"),
+        (&["serve", "--bind", "0.0.0.0"], &[], "API keys"),
+        (&["serve"], &[("BOATHOUSE__HTTP__PORT", "many")], "port"),
+        (
+            &["config", "check"],
+            &[("BOATHOUSE__HTTP__WORKERS", "9999")],
+            "workers",
+        ),
+    ];
+    for (arguments, environment, says) in cases {
+        let (status, _, said) = run(arguments, environment);
+        assert_eq!(status, Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_settings_in_force_are_shown_as_toml_that_can_be_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, shown, _) = run(&["config", "show"], &[("BOATHOUSE__HTTP__PORT", "4321")]);
+    assert_eq!(status, Some(0));
+    assert!(shown.contains("port = 4321"), "{shown}");
+    let file = folder.path().join("all.toml");
+    std::fs::write(&file, &shown).unwrap();
+    let (status, again, said) = run(&["config", "show", "--config", file.to_str().unwrap()], &[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(again, shown);
+}
+
+#[test]
+fn an_evaluation_set_is_measured_from_the_command_line() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/trecqa");
+    let (status, report, said) = run(&["eval", "embed", folder, "--json"], &[]);
+    assert_eq!(status, Some(0), "{said}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["retrieval"]["queries"], 167);
+    let (status, _, said) = run(&["eval", "embed", "/nonexistent"], &[]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("/nonexistent"), "{said}");
+}

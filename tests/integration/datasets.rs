@@ -1,0 +1,119 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Api, serve};
+
+/// One answered question, with its completion's id.
+async fn answer(api: &Api, question: &str) -> String {
+    let body = json!({
+        "model": "extractive",
+        "messages": [{"role": "user", "content": question}],
+        "retrieval": {"collection": "docs", "k": 2},
+    });
+    let answer = api.ok("/v1/chat/completions", body).await;
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+fn rows(folder: &Value) -> Vec<Value> {
+    let data = Path::new(folder.as_str().unwrap()).join("data");
+    let mut rows = Vec::new();
+    for name in ["train.jsonl", "test.jsonl"] {
+        let text = std::fs::read_to_string(data.join(name)).unwrap_or_default();
+        rows.extend(
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+        );
+    }
+    rows
+}
+
+#[test]
+fn only_what_was_accepted_becomes_training_data() {
+    serve(async |api| {
+        api.collection(
+            "docs",
+            &["The ferry leaves at nine.", "The museum opens at ten."],
+        )
+        .await;
+        let good = answer(&api, "When does the ferry leave?").await;
+        let bad = answer(&api, "When does the museum open?").await;
+        api.ok(
+            "/v1/feedback",
+            json!({"target": good, "rating": "accepted"}),
+        )
+        .await;
+        api.ok("/v1/feedback", json!({"target": bad, "rating": "rejected"}))
+            .await;
+        let receipt = api.ok("/v1/materialize", json!({})).await;
+        assert!(receipt["counts"].is_object(), "{receipt}");
+        let again = api.ok("/v1/materialize", json!({})).await;
+        assert_eq!(again["unchanged"], true, "{again}");
+        for kind in ["rag", "sft"] {
+            let export = api.ok("/v1/exports", json!({"kind": kind})).await;
+            assert_eq!(export["rows"], 1, "{export}");
+            let rows = rows(&export["path"]);
+            assert_eq!(rows.len(), 1);
+            let text = rows[0].to_string();
+            assert!(
+                text.contains("ferry") && !text.contains("museum opens"),
+                "{text}"
+            );
+        }
+        let sft = api
+            .ok("/v1/exports", json!({"kind": "sft", "name": "again"}))
+            .await;
+        let messages = rows(&sft["path"])[0]["messages"].clone();
+        assert_eq!(
+            messages.as_array().unwrap().last().unwrap()["role"],
+            "assistant"
+        );
+        let all = api.get("/v1/exports").await.text();
+        for name in ["rag", "sft", "again"] {
+            assert!(all.contains(name), "{all}");
+        }
+    });
+}
+
+#[test]
+fn an_edit_becomes_the_answer() {
+    serve(async |api| {
+        api.collection("docs", &["The ferry leaves at nine."]).await;
+        let id = answer(&api, "When does the ferry leave?").await;
+        let edit = "At nine in the morning, from the north pier.";
+        let body = json!({"target": id, "rating": "partially_accepted", "edited_answer": edit});
+        api.ok("/v1/feedback", body).await;
+        api.ok("/v1/materialize", json!({})).await;
+        let export = api.ok("/v1/exports", json!({"kind": "sft"})).await;
+        assert_eq!(
+            rows(&export["path"])[0]["messages"]
+                .as_array()
+                .unwrap()
+                .last()
+                .unwrap()["content"],
+            edit
+        );
+    });
+}
+
+#[test]
+fn an_export_needs_materialized_evidence() {
+    serve(async |api| {
+        let early = api.post("/v1/exports", json!({"kind": "sft"})).await;
+        assert!((400..500).contains(&early.status), "{}", early.text());
+        assert!(early.text().contains("materialize"), "{}", early.text());
+    });
+}
+
+#[test]
+fn the_head_moves_with_every_record() {
+    serve(async |api| {
+        let before = api.get("/v1/evidence/head").await.json();
+        let receipt = api
+            .ok("/v1/feedback", json!({"target": "x", "rating": "accepted"}))
+            .await;
+        let after = api.get("/v1/evidence/head").await.json();
+        assert_eq!(after["hash"], receipt["hash"]);
+        assert_ne!(before["hash"], after["hash"]);
+    });
+}

@@ -1,0 +1,109 @@
+use base64::Engine as _;
+use serde_json::json;
+
+use crate::harness::serve;
+
+#[test]
+fn floats_and_base64_are_the_same_unit_vector() {
+    serve(async |api| {
+        let ask = |format: &str| json!({"model": "static-minilm", "input": "a boat", "encoding_format": format});
+        let floats = api.ok("/v1/embeddings", ask("float")).await;
+        let coded = api.ok("/v1/embeddings", ask("base64")).await;
+        let floats: Vec<f32> =
+            serde_json::from_value(floats["data"][0]["embedding"].clone()).unwrap();
+        let bytes = base64::prelude::BASE64_STANDARD
+            .decode(coded["data"][0]["embedding"].as_str().unwrap())
+            .unwrap();
+        let decoded: Vec<f32> = bytes
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+            .collect();
+        assert_eq!(floats, decoded);
+        assert_eq!(floats.len(), 256);
+        let norm: f32 = floats.iter().map(|x| x * x).sum();
+        assert!((norm - 1.0).abs() < 1e-4);
+        assert_eq!(coded["object"], "list");
+        assert_eq!(
+            coded["usage"],
+            json!({"prompt_tokens": 2, "total_tokens": 2})
+        );
+    });
+}
+
+#[test]
+fn order_is_kept_and_equal_texts_are_computed_once() {
+    serve(async |api| {
+        let body = json!({"model": "static-minilm", "input": ["one", "two", "one", "three"]});
+        let answer = api.ok("/v1/embeddings", body).await;
+        let data = answer["data"].as_array().unwrap();
+        assert_eq!(
+            data.iter()
+                .map(|one| one["index"].as_u64().unwrap())
+                .collect::<Vec<_>>(),
+            [0, 1, 2, 3]
+        );
+        assert_eq!(data[0]["embedding"], data[2]["embedding"]);
+        assert_ne!(data[0]["embedding"], data[1]["embedding"]);
+        // A list with one new text costs one text.
+        let body = json!({"model": "static-minilm", "input": ["one", "four"]});
+        api.ok("/v1/embeddings", body).await;
+        let page = api.get("/metrics").await.text();
+        assert!(
+            page.contains("boathouse_embedding_cache_entries 4"),
+            "{page}"
+        );
+        assert!(
+            page.contains("boathouse_embedding_cache_hits_total 1"),
+            "{page}"
+        );
+    });
+}
+
+#[test]
+fn token_arrays_and_fewer_dimensions_are_served() {
+    serve(async |api| {
+        let text = api
+            .ok(
+                "/v1/embeddings",
+                json!({"model": "static-minilm", "input": "boat"}),
+            )
+            .await;
+        // 4049 is "boat" in the model's vocabulary.
+        for input in [json!([4049]), json!([[4049]])] {
+            let tokens = api
+                .ok(
+                    "/v1/embeddings",
+                    json!({"model": "static-minilm", "input": input}),
+                )
+                .await;
+            assert_eq!(tokens["data"][0]["embedding"], text["data"][0]["embedding"]);
+        }
+        let body = json!({"model": "static-minilm", "input": "boat", "dimensions": 64});
+        let short = api.ok("/v1/embeddings", body).await;
+        let short: Vec<f32> =
+            serde_json::from_value(short["data"][0]["embedding"].clone()).unwrap();
+        assert_eq!(short.len(), 64);
+        assert!((short.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-4);
+    });
+}
+
+#[test]
+fn models_are_listed_and_described() {
+    serve(async |api| {
+        let list = api.get("/v1/models").await.json();
+        let ids: Vec<&str> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|model| model["id"].as_str().unwrap())
+            .collect();
+        assert!(
+            ids.contains(&"static-minilm") && ids.contains(&"extractive"),
+            "{ids:?}"
+        );
+        assert_eq!(api.get("/v1/models/static-minilm").await.json()["dim"], 256);
+        let unknown = api.get("/v1/models/gpt-9").await;
+        assert_eq!(unknown.status, 404);
+        assert_eq!(unknown.json()["error"]["code"], "model_not_found");
+    });
+}

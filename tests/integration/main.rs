@@ -1,0 +1,14 @@
+//! The running server, asked over HTTP on a free port.
+
+mod bad_input;
+mod chat;
+mod collections;
+mod command_line;
+mod datasets;
+mod durability;
+mod embeddings;
+mod harness;
+mod operations;
+mod supervision;
+mod upstream;
+mod validation;

@@ -1,0 +1,120 @@
+use serde_json::{Value, json};
+
+use crate::harness::{Api, serve, serve_with, settings};
+
+fn find(node: &Value, id: &str) -> Option<Value> {
+    if node["id"] == id {
+        return Some(node.clone());
+    }
+    node["children"]
+        .as_array()?
+        .iter()
+        .find_map(|child| find(child, id))
+}
+
+async fn cell(api: &Api, id: &str) -> Value {
+    let tree = api.get("/v1/supervisors").await.json();
+    find(&tree, id).unwrap_or_else(|| panic!("no {id} in {tree}"))
+}
+
+#[test]
+fn the_tree_has_the_documented_shape() {
+    serve(async |api| {
+        api.collection("docs", &["x marks the spot"]).await;
+        let tree = api.get("/v1/supervisors").await.json();
+        assert_eq!(tree["id"], "root");
+        let groups: Vec<_> = tree["children"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|child| child["id"].clone())
+            .collect();
+        assert_eq!(
+            groups,
+            ["storage", "engines", "collections", "chat", "datasets"]
+        );
+        for id in [
+            "evidence",
+            "embedding",
+            "validation",
+            "docs",
+            "extractive",
+            "dataset",
+        ] {
+            assert_eq!(cell(&api, id).await["state"], "ready", "{id}");
+        }
+    });
+}
+
+#[test]
+fn a_crash_costs_one_request_in_every_cell() {
+    serve(async |api| {
+        api.collection("docs", &["the ferry leaves at nine"]).await;
+        let chat = json!({"model": "extractive", "messages": [{"role": "user", "content": "hi"}]});
+        let email =
+            json!({"kind": "email", "payload": {"to": "a@b.example", "subject": "s", "body": "b"}});
+        for (id, path, body) in [
+            (
+                "embedding",
+                "/v1/embeddings",
+                json!({"model": "static-minilm", "input": "never seen before"}),
+            ),
+            ("validation", "/v1/validate", email),
+            (
+                "docs",
+                "/v1/collections/docs/search",
+                json!({"query": "ferry", "mode": "lexical"}),
+            ),
+            ("extractive", "/v1/chat/completions", chat),
+            (
+                "evidence",
+                "/v1/feedback",
+                json!({"target": "x", "rating": "accepted"}),
+            ),
+            ("dataset", "/v1/materialize", json!({})),
+        ] {
+            let before = cell(&api, id).await["restarts"].as_u64().unwrap();
+            let armed = api
+                .post(&format!("/v1/supervisors/{id}/crash"), json!({}))
+                .await;
+            assert_eq!(armed.status, 200, "{}", armed.text());
+            let crashed = api.post(path, body.clone()).await;
+            assert_eq!(crashed.status, 500, "{id}: {}", crashed.text());
+            assert!(crashed.text().contains("crash-"), "{}", crashed.text());
+            let next = api.post(path, body).await;
+            assert_eq!(next.status, 200, "{id}: {}", next.text());
+            let after = cell(&api, id).await;
+            assert_eq!(after["restarts"].as_u64().unwrap(), before + 1, "{after}");
+            assert_eq!(after["last_crash"]["message"], "crashed on purpose");
+        }
+        assert_eq!(api.get("/readyz").await.status, 200);
+    });
+}
+
+#[test]
+fn an_operator_restarts_a_cell_and_a_whole_branch() {
+    serve(async |api| {
+        api.collection("docs", &["the ferry leaves at nine"]).await;
+        for id in ["docs", "embedding", "engines"] {
+            let done = api
+                .post(&format!("/v1/supervisors/{id}/restart"), json!({}))
+                .await;
+            assert_eq!(done.status, 200, "{id}: {}", done.text());
+            let body = json!({"query": format!("ferry {id}"), "k": 1});
+            let found = api.ok("/v1/collections/docs/search", body).await;
+            assert_eq!(found["hits"][0]["id"], "0");
+        }
+    });
+}
+
+#[test]
+fn crashing_on_purpose_is_off_by_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.supervisors.allow_crash = false;
+    serve_with(settings, async |api| {
+        let refused = api.post("/v1/supervisors/embedding/crash", json!({})).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains("allow_crash"));
+    });
+}

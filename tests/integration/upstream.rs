@@ -1,0 +1,131 @@
+//! A stand-in for a provider: gives one prepared reply to every request, also broken ones.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+/// What every request gets.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    head: String,
+    body: String,
+    /// Wait for the other side to leave, instead of closing.
+    hang: bool,
+}
+
+impl Reply {
+    /// A complete JSON answer.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        let body = body.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        Self {
+            head,
+            body,
+            hang: false,
+        }
+    }
+
+    /// A stream that begins with `body` and breaks off.
+    pub(crate) fn cut(body: &str) -> Self {
+        Self {
+            head: streaming(),
+            body: body.to_owned(),
+            hang: false,
+        }
+    }
+
+    /// A stream that begins with `body` and falls silent.
+    pub(crate) fn hang_after(body: &str) -> Self {
+        Self {
+            hang: true,
+            ..Self::cut(body)
+        }
+    }
+}
+
+fn streaming() -> String {
+    // A length that is never reached: closing early is a cut, as with chunked encoding.
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000000\r\n\r\n"
+        .to_owned()
+}
+
+/// The stand-in. Its threads end with the process.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    closed: Arc<Notify>,
+}
+
+impl Upstream {
+    pub(crate) fn start(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let closed = Arc::new(Notify::new());
+        let (seen, gone) = (Arc::clone(&requests), Arc::clone(&closed));
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (reply, seen, gone) = (reply.clone(), Arc::clone(&seen), Arc::clone(&gone));
+                std::thread::spawn(move || answer(socket.unwrap(), &reply, &seen, &gone));
+            }
+        });
+        Self {
+            address,
+            requests,
+            closed,
+        }
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Every request so far, head and body.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Resolves when a caller has closed its connection while the reply hung.
+    pub(crate) async fn wait_closed(&self) {
+        self.closed.notified().await;
+    }
+}
+
+fn answer(mut socket: TcpStream, reply: &Reply, seen: &Mutex<Vec<String>>, gone: &Notify) {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !is_complete(&request) {
+        match socket.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => request.extend_from_slice(&buffer[..count]),
+        }
+    }
+    seen.lock()
+        .unwrap()
+        .push(String::from_utf8_lossy(&request).into_owned());
+    // The caller may be gone already: then there is nobody to disappoint.
+    let _ = socket.write_all(format!("{}{}", reply.head, reply.body).as_bytes());
+    if reply.hang {
+        while matches!(socket.read(&mut buffer), Ok(count) if count > 0) {}
+        gone.notify_one();
+    }
+}
+
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, value)| value.trim().parse::<usize>().unwrap());
+    body.len() >= length
+}
