@@ -153,6 +153,8 @@ fn with_upstream(folder: &std::path::Path, base_url: &str) -> Settings {
         base_url: Some(format!("{base_url}/v1")),
         first_token_timeout_ms: 300,
         idle_timeout_ms: 300,
+        // Without a stream the first byte comes with the whole answer, so only this bounds the wait.
+        total_timeout_ms: 1_000,
         ..ProviderConfig::default()
     };
     settings.chat.providers.insert("up".to_owned(), provider);

@@ -56,7 +56,7 @@ fn only_what_was_accepted_becomes_training_data() {
             assert_eq!(rows.len(), 1);
             let text = rows[0].to_string();
             assert!(
-                text.contains("ferry") && !text.contains("museum opens"),
+                text.contains("ferry") && !text.contains("does the museum open"),
                 "{text}"
             );
         }

@@ -27,7 +27,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     // The crash on purpose is a step; warnings of it would only interrupt the picture.
     settings.supervisors.allow_crash = true;
     if settings.log.filter == "info" {
-        settings.log.filter = "error".to_owned();
+        settings.log.filter = "error,boathouse::api=off".to_owned();
     }
     logging::start(&settings.log);
     actix_web::rt::System::new().block_on(async {
