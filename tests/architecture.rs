@@ -1,5 +1,7 @@
 //! The arrows between layers, and a few conventions, held by reading the source.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
 use std::path::{Path, PathBuf};
 
 /// Layer, and what it may import of ours.

@@ -2,6 +2,12 @@
 //!
 //! In a `console` block a line with `$ ` is a command (continued by `\`), what follows is what it prints.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 

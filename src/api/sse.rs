@@ -1,7 +1,7 @@
 //! Chat answers as server-sent events, in the order that OpenAI's clients expect.
 //!
-//! Role, content, finish, usage (only when asked for), `[DONE]`. A stream that broke off ends with an error object
-//! and without `[DONE]`: it never looks complete.
+//! Role, content, finish, usage (only when asked for), `[DONE]`. A stream that broke off ends with
+//! an error object and without `[DONE]`: it never looks complete.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -195,7 +195,9 @@ mod tests {
             quiet,
             json!({
                 "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "p/m",
-                "choices": [{"index": 0, "delta": {"content": "hi"}, "logprobs": null, "finish_reason": null}]
+                "choices": [{
+                    "index": 0, "delta": {"content": "hi"}, "logprobs": null, "finish_reason": null
+                }]
             })
         );
         assert_eq!(data(&chunks(true).write(delta()).0)["usage"], Value::Null);
@@ -243,7 +245,10 @@ mod tests {
         assert_eq!(
             delta_json(delta),
             json!({"tool_calls": [
-                {"index": 1, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}},
+                {
+                    "index": 1, "id": "c", "type": "function",
+                    "function": {"name": "f", "arguments": "{"}
+                },
                 {"index": 1, "function": {"arguments": "}"}}
             ]})
         );

@@ -1,7 +1,8 @@
 //! Chat: retrieval, dispatch, citations, and the evidence of it all.
 //!
-//! The work runs in a task of its own beside the caller: when the client goes away, the caller is dropped, the
-//! upstream's call is cancelled, and the evidence of what had been answered is still written.
+//! The work runs in a task of its own beside the caller: when the client goes away, the caller is
+//! dropped, the upstream's call is cancelled, and the evidence of what had been answered is still
+//! written.
 
 mod failure;
 mod input;

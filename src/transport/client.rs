@@ -15,7 +15,8 @@ use crate::types::http::{HttpCall, HttpHead, HttpReply, Method};
 /// How long an unused connection is kept. Shorter than most servers keep theirs.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
-/// Connections to upstreams. They live on the runtime of whoever calls first, so each cell has its own.
+/// Connections to upstreams. They live on the runtime of whoever calls first, so each cell has its
+/// own.
 pub struct Transport {
     connect_ms: u64,
     outside: OnceLock<Client>,
@@ -125,7 +126,7 @@ impl Transport {
         builder()
             .build()
             .or_else(|error| {
-                tracing::warn!(%error, "no certificates on this system: only http:// can be called");
+                tracing::warn!(%error, "no certificates on this system, only http:// works");
                 builder().tls_certs_only([]).build()
             })
             .map_err(|error| TransportError::BadCall(error.to_string()))

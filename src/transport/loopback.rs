@@ -15,7 +15,8 @@ pub(crate) enum Step {
     Hold,
 }
 
-/// One script for each connection, in the order in which they come; each connection takes one request.
+/// One script for each connection, in the order in which they come; each connection takes one
+/// request.
 pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,

@@ -1,7 +1,8 @@
 //! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out.
 //!
-//! It follows no redirect, decompresses nothing, retries nothing and keeps no cookie. A proxy of the environment
-//! (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this machine.
+//! It follows no redirect, decompresses nothing, retries nothing and keeps no cookie. A proxy of
+//! the environment (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this
+//! machine.
 
 mod client;
 mod error;

@@ -292,9 +292,12 @@ impl Tree {
 
     /// Lets a refused request through again; `false` when there is none of this digest.
     pub fn release(&self, digest: &str) -> bool {
-        self.cells()
-            .iter()
-            .fold(false, |found, cell| cell.release(digest) || found)
+        let mut found = false;
+        // Every cell that knows it: the same text can have crashed several.
+        for cell in self.cells() {
+            found |= cell.release(digest);
+        }
+        found
     }
 
     fn cells(&self) -> Vec<Arc<dyn CellControl>> {

@@ -14,7 +14,11 @@ use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
 use crate::policy::ChildPolicy;
 
-const ON_PURPOSE: &str = "crashed on purpose";
+/// Panics as a bug of the worker would: through the hook, with a backtrace.
+#[expect(clippy::panic, reason = "a crash on purpose is asked for, and fenced")]
+fn crash_on_purpose() -> ! {
+    std::panic::panic_any("crashed on purpose")
+}
 
 /// Builds a cell whose workers have a thread each.
 pub(crate) fn sync_cell<W: Worker>(
@@ -83,7 +87,7 @@ fn run_sync<W: Worker>(
         };
         let outcome = fenced(|| {
             if crash {
-                std::panic::panic_any(ON_PURPOSE);
+                crash_on_purpose();
             }
             worker.handle(request, &cx)
         });
@@ -200,7 +204,7 @@ async fn run_one<W: AsyncWorker>(
     let call = cx.clone();
     let mut work = Fenced::new(async move {
         if crash {
-            std::panic::panic_any(ON_PURPOSE);
+            crash_on_purpose();
         }
         worker.handle(request, cx).await
     });

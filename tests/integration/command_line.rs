@@ -31,7 +31,8 @@ fn wrong_settings_end_with_64_before_anything_starts() {
     let file = folder.path().join("bad.toml");
     std::fs::write(&file, "[http]\nprot = 1\n").unwrap();
     let file = file.to_str().unwrap();
-    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&[&str], Pairs, &str); 5] = [
         (&["serve", "--config", file], &[], "did you mean `port`"),
         (&["serve", "--config", "absent.toml"], &[], "absent.toml"),
         (&["serve", "--bind", "0.0.0.0"], &[], "API keys"),

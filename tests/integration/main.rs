@@ -1,5 +1,11 @@
 //! The running server, asked over HTTP on a free port.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
 mod bad_input;
 mod chat;
 mod collections;

@@ -45,6 +45,9 @@ impl Backend {
     }
 }
 
+/// What one call of a cell brings.
+type Answer<T> = Result<T, Fault<ChatError>>;
+
 /// A complete answer, and how it was reached.
 #[derive(Debug)]
 pub struct ChatAnswer {
@@ -187,7 +190,7 @@ impl Chat {
         &self,
         request: ChatRequest,
         deadline: Deadline,
-        ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Result<T, Fault<ChatError>>,
+        ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
     ) -> Result<(T, Candidate, Vec<AttemptEvidence>), ChatFailure> {
         let mut attempts = Vec::new();
         let candidates = match self.candidates(&request.model) {

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::types::chat::{ChatEvent, ChatReply, ChatRequest};
 
-/// Answer `request`. Replies `Answer`, or with `events` pushes them there and replies `Streamed` after the last.
+/// Answer `request`. Replies `Answer`, or with `events` pushes them there and replies `Streamed`
+/// after the last.
 pub struct ProviderJob {
     /// The request, with the provider's own name of the model.
     pub request: Arc<ChatRequest>,

@@ -24,7 +24,8 @@ use crate::transport::Transport;
 
 /// Describes the cells to their supervisor, and returns the dispatcher that stands before them.
 ///
-/// `key_of` reads an environment variable; a key that is missing fails the requests that need it, not the start.
+/// `key_of` reads an environment variable; a key that is missing fails the requests that need it,
+/// not the start.
 /// Errors: settings that [`ChatConfig::validate`] would refuse.
 pub fn child_specs(
     policy: &ChildPolicy,

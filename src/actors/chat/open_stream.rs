@@ -28,7 +28,8 @@ pub(super) struct OpenStream {
 }
 
 impl OpenStream {
-    /// Starts a stream and waits for its first content: until then, another candidate can take over.
+    /// Starts a stream and waits for its first content: until then, another candidate can take
+    /// over.
     ///
     /// Errors: the stream failed before any content.
     pub(super) async fn open(
@@ -67,8 +68,8 @@ impl OpenStream {
         }
     }
 
-    /// Waits for an event; after the last, for the cell's verdict. A cell that hangs gives one without closing
-    /// the channel, a cell that crashes closes the channel first.
+    /// Waits for an event; after the last, for the cell's verdict. A cell that hangs gives one
+    /// without closing the channel, a cell that crashes closes the channel first.
     async fn receive(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
         loop {
             if self.ended {
@@ -93,7 +94,8 @@ impl OpenStream {
     }
 }
 
-/// A streamed answer that has begun, or ended without content. Dropping it cancels the upstream's call.
+/// A streamed answer that has begun, or ended without content. Dropping it cancels the upstream's
+/// call.
 pub struct ChatStream {
     chat: Chat,
     candidate: Candidate,

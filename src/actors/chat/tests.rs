@@ -9,21 +9,25 @@ use crate::engines::chat::{ChatConfig, ChatError, Collector};
 use crate::transport::loopback::{Server, Step};
 use crate::types::chat::{ChatEvent, ChatMessage, ChatRequest, FinishReason, Passage, Role};
 
-const PLAIN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 127\r\n\r\n\
+const PLAIN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+    content-length: 127\r\n\r\n\
     {\"id\":\"x\",\"choices\":[{\"message\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}],\
     \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}";
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
 const ROLE: &str =
     "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
 const HEL: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hel\"}}]}\n\n";
-const LO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}\n\n\
-    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+const LO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\
+    \"finish_reason\":\"stop\"}]}\n\n\
+    data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n\
+    data: [DONE]\n\n";
 const FAILS: &str =
     "HTTP/1.1 500 Oops\r\ncontent-length: 28\r\n\r\n{\"error\":{\"message\":\"oops\"}}";
 const REFUSES: &str =
     "HTTP/1.1 400 No\r\ncontent-length: 27\r\n\r\n{\"error\":{\"message\":\"bad\"}}";
 
-/// Runs `work` with a dispatcher whose provider `up` is the server and whose model `main` falls back.
+/// Runs `work` with a dispatcher whose provider `up` is the server and whose model `main` falls
+/// back.
 fn with_chat(server: &Server, settings: &str, work: impl AsyncFnOnce(Chat, Tree)) {
     let config: ChatConfig = toml::from_str(&format!(
         "retry = {{ max_attempts = 1, base_ms = 1, max_ms = 2 }}\n{settings}\n\

@@ -13,7 +13,8 @@ use crate::transport::{HttpStream, Transport, TransportError};
 use crate::types::chat::ChatEvent;
 use crate::types::http::{HttpCall, HttpReply};
 
-/// The end of a body that says that it is done usually comes with it; longer than this it is not waited for.
+/// The end of a body that says that it is done usually comes with it; longer than this it is not
+/// waited for.
 const END_OF_BODY: Duration = Duration::from_millis(20);
 /// What is left of the deadline for the answer's way back.
 const WAY_BACK: Duration = Duration::from_millis(10);

@@ -20,7 +20,7 @@ const ATTEMPTS: &str = "x-boathouse-attempts";
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "chat", request_body = ChatInput,
     responses(
-        (status = 200, body = Object, description = "OpenAI's chat completion, or its chunks as server-sent events"),
+        (status = 200, body = Object, description = "A chat completion, or its chunks as events"),
         (status = "4XX", description = "OpenAI error object"),
         (status = "5XX", description = "OpenAI error object")
     )

@@ -12,7 +12,8 @@ enum State {
     Probing { until_ms: u64 },
 }
 
-/// Refuses requests to a provider that failed repeatedly, so that they cost nothing. Times: any clock, milliseconds.
+/// Refuses requests to a provider that failed repeatedly, so that they cost nothing. Times: any
+/// clock, milliseconds.
 #[derive(Debug)]
 pub struct Breaker {
     failures: u32,

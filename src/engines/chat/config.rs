@@ -51,19 +51,23 @@ impl Default for ChatConfig {
 pub struct ProviderConfig {
     /// Its wire format: `openai` or `ollama`. May be left to the preset.
     pub kind: Option<String>,
-    /// A known service whose `kind`, `base_url` and `api_key_env` are filled in, such as `openrouter`.
+    /// A known service whose `kind`, `base_url` and `api_key_env` are filled in, such as
+    /// `openrouter`.
     pub preset: Option<String>,
     /// Where it is, such as `https://openrouter.ai/api/v1`. May be left to the preset.
     pub base_url: Option<String>,
     /// The environment variable that holds its key. Keys themselves do not belong into files.
     pub api_key_env: Option<String>,
-    /// Its models that are listed and may be asked for without `provider/`; the first is its default.
+    /// Its models that are listed and may be asked for without `provider/`; the first is its
+    /// default.
     pub models: Vec<String>,
     /// Headers sent with every request. Not for secrets.
     pub headers: BTreeMap<String, String>,
-    /// Fields merged into every request's body, such as `{ options = { num_ctx = 8192 } }` for Ollama.
+    /// Fields merged into every request's body, such as `{ options = { num_ctx = 8192 } }` for
+    /// Ollama.
     pub extra_body: Map<String, Value>,
-    /// Whether usage is asked for in streams; off for servers that refuse `stream_options`. Default true.
+    /// Whether usage is asked for in streams; off for servers that refuse `stream_options`. Default
+    /// true.
     pub stream_usage: bool,
     /// Longest wait for a connection, milliseconds. Default 5,000.
     pub connect_timeout_ms: u64,
@@ -210,7 +214,8 @@ pub struct RetryConfig {
     pub max_attempts: u32,
     /// Ceiling of the first delay, milliseconds; doubles from there. Default 200.
     pub base_ms: u64,
-    /// Longest delay, milliseconds; an upstream that asks for more is left for the next. Default 5,000.
+    /// Longest delay, milliseconds; an upstream that asks for more is left for the next. Default
+    /// 5,000.
     pub max_ms: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Answers that rest on passages: packing them into a request, and reading the citations out of an answer.
+//! Answers that rest on passages: packing them into a request, and reading the citations out of an
+//! answer.
 
 use std::fmt::Write;
 
@@ -6,7 +7,8 @@ use super::sentences::{closest, pieces};
 use crate::types::chat::{ChatMessage, ChatRequest, Citation, Content, Passage, Role};
 
 /// The answer when the retrieval found nothing: no model is asked to invent one.
-pub const NOTHING_FOUND: &str = "I found no passages in the collection that match this question, so I cannot answer it from there.";
+pub const NOTHING_FOUND: &str = "I found no passages in the collection that match this question, \
+    so I cannot answer it from there.";
 
 /// A token is about so many bytes of English.
 const BYTES_PER_TOKEN: usize = 4;

@@ -1,7 +1,8 @@
 //! Chat dispatch: providers as sans-I/O converters, routing, retry, breaker.
 //!
-//! A provider turns a request into an HTTP call (or answers at once) and the upstream's bytes into an answer;
-//! who sends the call, when to retry and whom to ask next is decided outside, by the pure parts here.
+//! A provider turns a request into an HTTP call (or answers at once) and the upstream's bytes into
+//! an answer; who sends the call, when to retry and whom to ask next is decided outside, by the
+//! pure parts here.
 //!
 //! ```
 //! use boathouse::engines::chat::{ChatConfig, Plan, Router, build};
@@ -55,7 +56,8 @@ pub enum Plan {
     Call(HttpCall),
 }
 
-/// Converts between the normalised form and one upstream's wire format. Does no I/O and keeps no state.
+/// Converts between the normalised form and one upstream's wire format. Does no I/O and keeps no
+/// state.
 pub trait Provider: Send + Sync {
     /// Says how `request` is answered.
     ///
@@ -71,7 +73,8 @@ pub trait Provider: Send + Sync {
 
 /// Reads a streamed answer from chunks that are split anywhere.
 pub trait StreamDecoder {
-    /// Reads the next bytes; what they complete is added to `events`, also what stands before an error.
+    /// Reads the next bytes; what they complete is added to `events`, also what stands before an
+    /// error.
     ///
     /// Errors: the upstream's own, or bytes that make no sense. Then the stream is over.
     fn feed(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ChatError>;

@@ -134,7 +134,8 @@ mod tests {
             edit(&mut request);
             check(&request).unwrap_err().to_string()
         };
-        let cases: [(fn(&mut ChatRequest), &str); 13] = [
+        type Edit = fn(&mut ChatRequest);
+        let cases: [(Edit, &str); 13] = [
             (|r| r.messages.clear(), "messages: must hold 1 to"),
             (
                 |r| r.messages[0].content = None,

@@ -2,10 +2,12 @@
 
 use super::config::RetryConfig;
 
-/// Returns the delay before try number `attempt` (the first retry is 1), milliseconds: uniform between zero and
-/// a ceiling that doubles, as "full jitter" in AWS's "Exponential Backoff And Jitter".
+/// Returns the delay before try number `attempt` (the first retry is 1), milliseconds: uniform
+/// between zero and a ceiling that doubles, as "full jitter" in AWS's "Exponential Backoff And
+/// Jitter".
 ///
-/// The upstream's own wish is the least delay; `None` when it wishes longer than `max_ms`: ask another instead.
+/// The upstream's own wish is the least delay; `None` when it wishes longer than `max_ms`: ask
+/// another instead.
 pub fn backoff_ms(
     config: &RetryConfig,
     attempt: u32,

@@ -62,8 +62,9 @@ impl Router {
 
     /// Finds who may answer to `model`, in the order in which they are asked; never empty.
     ///
-    /// An empty name and `default` stand for the default. An alias goes before a route, a route before
-    /// `provider/model`, that before a provider's name, and last comes a model that some provider lists.
+    /// An empty name and `default` stand for the default. An alias goes before a route, a route
+    /// before `provider/model`, that before a provider's name, and last comes a model that some
+    /// provider lists.
     ///
     /// Errors: [`ChatError::UnknownModel`].
     pub fn resolve(&self, model: &str) -> Result<Vec<Candidate>, ChatError> {

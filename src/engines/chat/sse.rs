@@ -21,7 +21,8 @@ pub(super) struct SseParser {
 }
 
 impl SseParser {
-    /// Calls `each` with every event that `bytes` complete. Comments and unknown fields are skipped.
+    /// Calls `each` with every event that `bytes` complete. Comments and unknown fields are
+    /// skipped.
     pub(super) fn feed(
         &mut self,
         bytes: &[u8],
@@ -70,7 +71,8 @@ impl SseParser {
         })
     }
 
-    /// Returns the event that the body's end left without its empty line: some servers send none after the last.
+    /// Returns the event that the body's end left without its empty line: some servers send none
+    /// after the last.
     pub(super) fn rest(&mut self) -> Option<SseEvent> {
         let mut last = None;
         // Two: one ends the line, one ends the event.
@@ -106,7 +108,8 @@ mod tests {
         found
     }
 
-    const SAMPLE: &str = "\u{feff}: OPENROUTER PROCESSING\n\ndata: one\r\n\r\nevent: ping\rdata:two\r\
+    const SAMPLE: &str = "\u{feff}: OPENROUTER PROCESSING\n\ndata: one\r\n\r\nevent: ping\r\
+        data:two\r\
         data:  drei ä\r\rid: 7\nretry: 9\ndata\n\ndata: last";
 
     #[test]

@@ -11,13 +11,18 @@ use crate::types::chat::{ChatMessage, ChatRequest, Tool};
 
 /// A request to `POST /v1/chat/completions`, in OpenAI's shape, with retrieval beside it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct ChatInput {
-    /// A route, an alias, `provider/model` or a provider; `GET /v1/models` lists them. Default: the configured one.
+    /// A route, an alias, `provider/model` or a provider; `GET /v1/models` lists them. Default: the
+    /// configured one.
     #[schema(example = "extractive")]
     pub model: Option<String>,
     /// The conversation: objects with `role` and `content`, in OpenAI's shape.
-    #[schema(value_type = Vec<Object>, example = json!([{"role": "user", "content": "what do wiccans worship?"}]))]
+    #[schema(
+        value_type = Vec<Object>,
+        example = json!([{"role": "user", "content": "what do wiccans worship?"}])
+    )]
+    #[serde(default)]
     pub messages: Vec<ChatMessage>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
@@ -112,8 +117,8 @@ pub struct RetrievalInput {
 }
 
 /// What else a stream carries.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct StreamOptions {
     /// A last chunk with the tokens.
     pub include_usage: Option<bool>,

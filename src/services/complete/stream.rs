@@ -63,7 +63,8 @@ impl CompletionStream {
 /// Answers a chat request in pieces. Runs inside a `LocalSet`, as every actix worker does.
 ///
 /// Errors: nothing of the answer was there yet. Later failures are a [`Piece::Failed`].
-/// Cancel safety: dropping the future or the stream cancels the upstream's call and leaves the evidence.
+/// Cancel safety: dropping the future or the stream cancels the upstream's call and leaves the
+/// evidence.
 pub async fn stream(
     services: Arc<Services>,
     request_id: &str,
@@ -132,7 +133,7 @@ async fn run(
 ) {
     let opening = async {
         match task.ready.take() {
-            Some(reply) => Ok(Source::Ready(events_of(reply).into())),
+            Some(reply) => Ok::<_, ChatFailure>(Source::Ready(events_of(reply).into())),
             None => {
                 let deadline = task.services.chat.deadline();
                 let stream = task.services.chat.stream(&task.request, deadline).await?;

@@ -56,7 +56,8 @@ impl Ending {
 impl Task {
     /// Reads the request and finds its passages.
     ///
-    /// Errors: a request that nobody could answer, which leaves no evidence; a failed retrieval, which does.
+    /// Errors: a request that nobody could answer, which leaves no evidence; a failed retrieval,
+    /// which does.
     pub(super) async fn prepare(
         services: Arc<Services>,
         request_id: &str,
@@ -171,7 +172,7 @@ impl Task {
     /// Writes the evidence of a failure; when that fails too, the first failure is the one to tell.
     pub(super) async fn record_failure(&self, ending: Ending) {
         if let Err(error) = self.record(&ending).await {
-            tracing::error!(id = self.id, %error, "the evidence of a failed answer was not written");
+            tracing::error!(id = self.id, %error, "evidence of a failed answer was not written");
         }
     }
 }

@@ -194,8 +194,8 @@ fn quote(question: &str, passages: &[Passage]) -> Vec<String> {
         .collect()
 }
 
-/// Weighs each wanted stem: the rarer among the sentences, the more it tells. Stems that stand nowhere weigh most,
-/// so that a question about something else is not answered.
+/// Weighs each wanted stem: the rarer among the sentences, the more it tells. Stems that stand
+/// nowhere weigh most, so that a question about something else is not answered.
 fn weights(wanted: &BTreeSet<String>, pool: &[Sentence]) -> BTreeMap<String, f64> {
     let count = pool.len() as f64;
     wanted
@@ -234,7 +234,8 @@ fn asks_for_number(question: &str) -> bool {
     .any(|words| question.contains(words))
 }
 
-/// Writes a quote with its mark. Marks of the passage's own that would count as citations are taken out.
+/// Writes a quote with its mark. Marks of the passage's own that would count as citations are taken
+/// out.
 fn cited(sentence: &str, number: usize, count: usize) -> String {
     let mut quoted = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
     if quoted.contains('[') {
@@ -255,10 +256,11 @@ mod tests {
     use crate::engines::chat::citations;
     use crate::types::chat::{ChatMessage, Role};
 
-    const WICCA: &str = "Wicca is a modern pagan religion.[2] It was introduced to the public in 1954 by \
-        Gerald Gardner. Wiccans typically worship a Goddess and a Horned God. It has no central authority.";
-    const BOATS: &str = "The harbour of Westport holds forty boats. Its pier was built in 1887, after the \
-        great storm. What do the fishermen worship? Nobody knows.";
+    const WICCA: &str = "Wicca is a modern pagan religion.[2] It was introduced to the public in \
+        1954 by Gerald Gardner. Wiccans typically worship a Goddess and a Horned God. It has no \
+        central authority.";
+    const BOATS: &str = "The harbour of Westport holds forty boats. Its pier was built in 1887, \
+        after the great storm. What do the fishermen worship? Nobody knows.";
 
     fn passages(texts: &[&str]) -> Vec<Passage> {
         let passage = |(index, text): (usize, &&str)| Passage {

@@ -1,4 +1,5 @@
-//! The kinds of provider, and services known by name. One kind is one file and one line in [`KINDS`].
+//! The kinds of provider, and services known by name. One kind is one file and one line in
+//! [`KINDS`].
 
 mod extractive;
 mod ollama;

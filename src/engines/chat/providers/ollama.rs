@@ -257,7 +257,8 @@ mod tests {
 
     fn plan(request: &ChatRequest) -> Result<Value, ChatError> {
         let config: ProviderConfig = toml::from_str(
-            "preset = \"ollama\"\nextra_body = { options = { num_ctx = 8192 }, keep_alive = \"5m\" }",
+            "preset = \"ollama\"\n\
+             extra_body = { options = { num_ctx = 8192 }, keep_alive = \"5m\" }",
         )
         .unwrap();
         match build("local", Some(&config), None).unwrap().plan(request)? {
@@ -285,7 +286,8 @@ mod tests {
                 {"type": "text", "text": "see"},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
             {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [
-                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}}]},
+                {"id": "c1", "type": "function",
+                 "function": {"name": "f", "arguments": "{\"a\":1}"}}]},
             {"role": "tool", "tool_call_id": "c1", "content": "7"}
         ]));
         request.max_tokens = Some(9);

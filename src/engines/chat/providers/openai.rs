@@ -231,7 +231,7 @@ mod tests {
             {"role": "developer", "content": "be brief"},
             {"role": "user", "content": [
                 {"type": "text", "text": "see"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}}
+                {"type": "image_url", "image_url": {"url": "data:image/png,AA==", "detail": "low"}}
             ]},
             {"role": "assistant", "content": null, "refusal": null, "annotations": [],
              "reasoning_content": "hm", "tool_calls": [
@@ -241,7 +241,7 @@ mod tests {
         ]))
         .unwrap();
         let tool: Tool = serde_json::from_value(
-            json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}),
+            json!({"type": "function", "function": {"name": "f", "parameters": {}}}),
         )
         .unwrap();
         let request = ChatRequest {
@@ -265,14 +265,15 @@ mod tests {
                     {"role": "system", "content": "be brief"},
                     {"role": "user", "content": [
                         {"type": "text", "text": "see"},
-                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}}
+                        {"type": "image_url", "image_url": {"url": "data:image/png,AA==", "detail": "low"}}
                     ]},
-                    {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [
-                        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                    {"role": "assistant", "content": null, "reasoning_content": "hm",
+                     "tool_calls": [{"id": "c1", "type": "function",
+                        "function": {"name": "f", "arguments": "{}"}}]},
                     {"role": "tool", "tool_call_id": "c1", "content": "7"},
                     {"role": "assistant", "content": "seven"}
                 ],
-                "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
                 "temperature": 0.7,
                 "max_completion_tokens": 9,
                 "stop": ["X"],

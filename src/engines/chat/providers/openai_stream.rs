@@ -207,7 +207,8 @@ mod tests {
     fn calls_are_told_apart_however_they_are_numbered() {
         let piece = |index: &str, id: &str, name: &str, arguments: &str| {
             format!(
-                r#"{{"id":"x","choices":[{{"delta":{{"tool_calls":[{{{index}"id":{id},"function":{{"name":{name},"arguments":{arguments}}}}}]}}}}]}}"#
+                "{{\"id\":\"x\",\"choices\":[{{\"delta\":{{\"tool_calls\":[{{{index}\"id\":{id},\
+                 \"function\":{{\"name\":{name},\"arguments\":{arguments}}}}}]}}}}]}}"
             )
         };
         let end = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;

@@ -165,7 +165,8 @@ struct Told {
     status: Option<u16>,
 }
 
-/// Reads the forms of error that are in the wild: an object, a bare string, a list, `message`, `detail`.
+/// Reads the forms of error that are in the wild: an object, a bare string, a list, `message`,
+/// `detail`.
 fn error_of(body: &Value) -> Option<Told> {
     let body = body
         .as_array()
@@ -272,7 +273,8 @@ mod tests {
 
     fn upstream() -> Upstream {
         let config: ProviderConfig = toml::from_str(
-            "api_key_env = \"K\"\nheaders = { X-Title = \"b\" }\nextra_body = { options = { num_ctx = 9 } }",
+            "api_key_env = \"K\"\nheaders = { X-Title = \"b\" }\n\
+             extra_body = { options = { num_ctx = 9 } }",
         )
         .unwrap();
         Upstream::new(
