@@ -106,6 +106,8 @@ impl App {
                 .configure(|app| api::configure(app, &state))
         })
         .disable_signals()
+        // Otherwise a client that has left is noticed only at the next write.
+        .h1_allow_half_closed(false)
         .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
         .keep_alive(Duration::from_millis(http.keep_alive_ms))
         .max_connections(http.max_connections)

@@ -37,6 +37,8 @@ use super::routes::{
         supervision::tree,
         supervision::restart,
         supervision::crash,
+        supervision::dead_letters,
+        supervision::release,
         operations::healthz,
         operations::readyz,
         operations::metrics,

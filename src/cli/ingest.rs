@@ -42,17 +42,7 @@ pub(super) struct Item {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &IngestArgs) -> Result<(), CliError> {
-    let settings = serve::settings(overrides)?;
-    let base = match &args.url {
-        Some(url) => url.clone(),
-        None => {
-            let address = settings.http.address().map_err(CliError::failed)?;
-            format!(
-                "http://{}",
-                std::net::SocketAddr::new(address, settings.http.port)
-            )
-        }
-    };
+    let base = serve::base_url(overrides, args.url.as_deref())?;
     let (items, skipped) = read_paths(&args.paths)?;
     for (path, reason) in &skipped {
         output::note(format_args!("skipped {}: {reason}", path.display()));

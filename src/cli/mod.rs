@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod serve;
 mod settings;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   boathouse demo                         see everything work on real input, then go on serving
   boathouse --port 0 --data /tmp/house   serve on a free port, data elsewhere
   boathouse ingest docs --collection docs
+  boathouse tree                         watch the supervision tree
   boathouse eval embed config/demo/trecqa
   boathouse config show                  the settings in force
 
@@ -83,6 +85,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Load a folder or files into a collection of a running server
     Ingest(ingest::IngestArgs),
+    /// Show the supervision tree of a running server, live
+    Tree(tree::TreeArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -110,6 +114,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve => serve::run(&overrides),
         Command::Demo(args) => demo::run(&overrides, &args),
         Command::Ingest(args) => ingest::run(&overrides, &args),
+        Command::Tree(args) => tree::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Config(command) => settings::run(&overrides, &command),
     };

@@ -1,5 +1,7 @@
 //! `boathouse serve`.
 
+use std::net::SocketAddr;
+
 use super::error::CliError;
 use super::{logging, output};
 use crate::app::{App, Ending};
@@ -8,6 +10,16 @@ use crate::config::{Overrides, Settings, load};
 /// Loads the settings from all layers and starts the log.
 pub(super) fn settings(overrides: &Overrides) -> Result<Settings, CliError> {
     Ok(load(overrides, std::env::vars().collect())?)
+}
+
+/// The server that a command talks to: `url`, or the address of the settings.
+pub(super) fn base_url(overrides: &Overrides, url: Option<&str>) -> Result<String, CliError> {
+    if let Some(url) = url {
+        return Ok(url.to_owned());
+    }
+    let http = settings(overrides)?.http;
+    let address = http.address().map_err(CliError::failed)?;
+    Ok(format!("http://{}", SocketAddr::new(address, http.port)))
 }
 
 /// Serves until told to stop.

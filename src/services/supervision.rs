@@ -1,6 +1,6 @@
 //! The supervision tree as operators see it and act on it.
 
-use supervisors::{TreeError, TreeSnapshot};
+use supervisors::{DeadLetter, TreeError, TreeSnapshot};
 
 use super::{ServiceError, Services};
 use crate::types::error_kind::ErrorKind;
@@ -25,6 +25,22 @@ pub fn crash(services: &Services, id: &str) -> Result<(), ServiceError> {
         .code("crash_not_allowed"));
     }
     services.tree.crash_next(id).map_err(tree_error)
+}
+
+/// Lists the requests that are refused because they crashed their cell too often.
+pub fn dead_letters(services: &Services) -> Vec<DeadLetter> {
+    services.tree.dead_letters()
+}
+
+/// Lets a refused request through again.
+pub fn release(services: &Services, digest: &str) -> Result<(), ServiceError> {
+    if services.tree.release(digest) {
+        return Ok(());
+    }
+    let digest: String = digest.chars().take(64).collect();
+    Err(ServiceError::not_found(format!(
+        "no dead letter {digest}; GET /v1/dead-letters lists them"
+    )))
 }
 
 fn tree_error(error: TreeError) -> ServiceError {

@@ -15,7 +15,8 @@ pub enum Method {
     Delete,
 }
 
-/// How long each part of a call may take, milliseconds. Connecting has its own, set where the connections live.
+/// How long each part of a call may take, milliseconds. Connecting has its own, set where the
+/// connections live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the request until the head of the answer and, for a stream, its first byte.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use boathouse::config::Settings;
 use boathouse::engines::chat::ProviderConfig;
 use serde_json::{Value, json};
@@ -145,15 +147,15 @@ fn nothing_found_is_said_and_roles_are_kept_apart() {
 }
 
 /// Settings with an upstream of kind `openai` named `up`.
-fn with_upstream(folder: &std::path::Path, base_url: &str) -> Settings {
+fn with_upstream(folder: &std::path::Path, base_url: &str, silence_ms: u64) -> Settings {
     let mut settings = settings(folder);
     let provider = ProviderConfig {
         kind: Some("openai".to_owned()),
         base_url: Some(format!("{base_url}/v1")),
-        first_token_timeout_ms: 300,
-        idle_timeout_ms: 300,
+        first_token_timeout_ms: silence_ms,
+        idle_timeout_ms: silence_ms,
         // Without a stream the first byte comes with the whole answer, so only this bounds the wait.
-        total_timeout_ms: 1_000,
+        total_timeout_ms: silence_ms * 4,
         ..ProviderConfig::default()
     };
     settings.chat.providers.insert("up".to_owned(), provider);
@@ -167,9 +169,14 @@ fn with_upstream(folder: &std::path::Path, base_url: &str) -> Settings {
 
 /// Runs `test` against a server whose upstream gives `reply` to every request.
 fn upstream(reply: Reply, test: impl AsyncFnOnce(Api, Upstream)) {
+    patient_upstream(reply, 300, test);
+}
+
+/// The same, with the silence after which an upstream is given up.
+fn patient_upstream(reply: Reply, silence_ms: u64, test: impl AsyncFnOnce(Api, Upstream)) {
     let folder = tempfile::tempdir().unwrap();
     let upstream = Upstream::start(reply);
-    let settings = with_upstream(folder.path(), &upstream.base_url());
+    let settings = with_upstream(folder.path(), &upstream.base_url(), silence_ms);
     serve_with(settings, async move |api| test(api, upstream).await);
 }
 
@@ -262,27 +269,36 @@ fn a_failed_upstream_is_a_typed_error_and_the_key_is_never_shown() {
 
 #[test]
 fn a_client_that_leaves_takes_the_upstream_call_with_it() {
-    upstream(Reply::hang_after(CHUNKS), async |api, upstream| {
-        use std::io::{Read as _, Write as _};
-        let body = to_upstream(true).to_string();
-        let mut socket = std::net::TcpStream::connect(api.address).unwrap();
-        write!(
-            socket,
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let read = actix_web::rt::task::spawn_blocking(move || {
-            let mut seen = Vec::new();
-            let mut buffer = [0; 1024];
-            while !String::from_utf8_lossy(&seen).contains("lo") {
-                let count = socket.read(&mut buffer).unwrap();
-                assert!(count > 0);
-                seen.extend_from_slice(&buffer[..count]);
+    // A stream that has begun, and a plain answer that is still awaited.
+    for (stream, sent) in [(true, CHUNKS), (false, "")] {
+        patient_upstream(Reply::hang_after(sent), 100_000, async |api, upstream| {
+            use std::io::{Read as _, Write as _};
+            let body = to_upstream(stream).to_string();
+            let mut socket = std::net::TcpStream::connect(api.address).unwrap();
+            write!(
+                socket,
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+            upstream.wait_asked().await;
+            if stream {
+                let read = actix_web::rt::task::spawn_blocking(move || {
+                    let mut seen = Vec::new();
+                    let mut buffer = [0; 1024];
+                    while !String::from_utf8_lossy(&seen).contains("lo") {
+                        let count = socket.read(&mut buffer).unwrap();
+                        assert!(count > 0);
+                        seen.extend_from_slice(&buffer[..count]);
+                    }
+                });
+                read.await.unwrap();
+            } else {
+                drop(socket);
             }
-            drop(socket);
+            // Far below the upstream's own timeouts: only the client's leaving can end the call.
+            let closed = tokio::time::timeout(Duration::from_secs(20), upstream.wait_closed());
+            closed.await.unwrap();
         });
-        read.await.unwrap();
-        upstream.wait_closed().await;
-    });
+    }
 }

@@ -74,3 +74,19 @@ fn an_evaluation_set_is_measured_from_the_command_line() {
     assert_eq!(status, Some(1));
     assert!(said.contains("/nonexistent"), "{said}");
 }
+
+#[test]
+fn the_tree_is_shown_in_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = crate::harness::Process::start(folder.path());
+    let url = format!("http://{}", process.address);
+    let (status, shown, said) = run(&["tree", "--url", &url], &[]);
+    assert_eq!(status, Some(0), "{said}");
+    for name in ["root", "├── storage", "evidence", "embedding", "ready"] {
+        assert!(shown.contains(name), "{shown}");
+    }
+    drop(process);
+    let (status, _, said) = run(&["tree", "--url", &url], &[]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("is the server running"), "{said}");
+}

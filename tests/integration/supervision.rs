@@ -124,3 +124,38 @@ fn crashing_on_purpose_is_off_by_default() {
         assert!(refused.text().contains("allow_crash"));
     });
 }
+
+#[test]
+fn poison_is_quarantined_listed_and_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.supervisors.defaults.intensity = 100;
+    serve_with(settings, async |api| {
+        let poison = json!({"model": "static-minilm", "input": "the same poison"});
+        for _ in 0..3 {
+            api.ok("/v1/supervisors/embedding/crash", json!({})).await;
+            assert_eq!(api.post("/v1/embeddings", poison.clone()).await.status, 500);
+        }
+        let refused = api.post("/v1/embeddings", poison.clone()).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert_eq!(refused.json()["error"]["code"], "quarantined");
+        let letters = api.get("/v1/dead-letters").await.json();
+        let letter = &letters["dead_letters"][0];
+        assert_eq!(
+            (&letter["child"], &letter["crashes"]),
+            (&json!("embedding"), &json!(3))
+        );
+        let digest = letter["digest"].as_str().unwrap();
+        assert!(refused.text().contains(digest), "{}", refused.text());
+        // Others are served all the while.
+        let other = json!({"model": "static-minilm", "input": "something else"});
+        api.ok("/v1/embeddings", other).await;
+        api.ok(&format!("/v1/dead-letters/{digest}/release"), json!({}))
+            .await;
+        api.ok("/v1/embeddings", poison).await;
+        let again = api
+            .post(&format!("/v1/dead-letters/{digest}/release"), json!({}))
+            .await;
+        assert_eq!(again.status, 404);
+    });
+}

@@ -59,6 +59,7 @@ fn streaming() -> String {
 pub(crate) struct Upstream {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Notify>,
     closed: Arc<Notify>,
 }
 
@@ -67,17 +68,23 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let closed = Arc::new(Notify::new());
-        let (seen, gone) = (Arc::clone(&requests), Arc::clone(&closed));
+        let (asked, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (seen, came, gone) = (
+            Arc::clone(&requests),
+            Arc::clone(&asked),
+            Arc::clone(&closed),
+        );
         std::thread::spawn(move || {
             for socket in listener.incoming() {
-                let (reply, seen, gone) = (reply.clone(), Arc::clone(&seen), Arc::clone(&gone));
-                std::thread::spawn(move || answer(socket.unwrap(), &reply, &seen, &gone));
+                let (reply, seen) = (reply.clone(), Arc::clone(&seen));
+                let (came, gone) = (Arc::clone(&came), Arc::clone(&gone));
+                std::thread::spawn(move || answer(socket.unwrap(), &reply, &seen, &came, &gone));
             }
         });
         Self {
             address,
             requests,
+            asked,
             closed,
         }
     }
@@ -91,13 +98,24 @@ impl Upstream {
         self.requests.lock().unwrap().clone()
     }
 
+    /// Resolves when a request has come.
+    pub(crate) async fn wait_asked(&self) {
+        self.asked.notified().await;
+    }
+
     /// Resolves when a caller has closed its connection while the reply hung.
     pub(crate) async fn wait_closed(&self) {
         self.closed.notified().await;
     }
 }
 
-fn answer(mut socket: TcpStream, reply: &Reply, seen: &Mutex<Vec<String>>, gone: &Notify) {
+fn answer(
+    mut socket: TcpStream,
+    reply: &Reply,
+    seen: &Mutex<Vec<String>>,
+    came: &Notify,
+    gone: &Notify,
+) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     while !is_complete(&request) {
@@ -109,6 +127,7 @@ fn answer(mut socket: TcpStream, reply: &Reply, seen: &Mutex<Vec<String>>, gone:
     seen.lock()
         .unwrap()
         .push(String::from_utf8_lossy(&request).into_owned());
+    came.notify_one();
     // The caller may be gone already: then there is nobody to disappoint.
     let _ = socket.write_all(format!("{}{}", reply.head, reply.body).as_bytes());
     if reply.hang {

@@ -94,6 +94,14 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             "/v1/supervisors/{id:.+}/crash",
             vec![post().to(supervision::crash)],
         ),
+        (
+            "/v1/dead-letters",
+            vec![get().to(supervision::dead_letters)],
+        ),
+        (
+            "/v1/dead-letters/{digest}/release",
+            vec![post().to(supervision::release)],
+        ),
         ("/healthz", vec![get().to(operations::healthz)]),
         ("/readyz", vec![get().to(operations::readyz)]),
         ("/metrics", vec![get().to(operations::metrics)]),

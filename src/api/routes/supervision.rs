@@ -43,3 +43,24 @@ pub(crate) async fn crash(
     let crashed = supervision::crash(&services, &id);
     Ok(context.json(crashed.map(|()| json!({"armed": id.as_str()})))?)
 }
+
+/// Lists the requests that are refused because they crashed their cell too often.
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "supervision", responses((status = 200, body = Object)))]
+pub(crate) async fn dead_letters(services: Data<Services>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({"dead_letters": supervision::dead_letters(&services)}))
+}
+
+/// Lets a refused request through again, and forgets its crashes.
+#[utoipa::path(
+    post, path = "/v1/dead-letters/{digest}/release", tag = "supervision",
+    params(("digest" = String, Path, description = "The dead letter's digest")),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn release(
+    context: Context,
+    services: Data<Services>,
+    digest: Path<String>,
+) -> Result<HttpResponse> {
+    let released = supervision::release(&services, &digest);
+    Ok(context.json(released.map(|()| json!({"released": digest.as_str()})))?)
+}

@@ -265,7 +265,8 @@ mod tests {
                     {"role": "system", "content": "be brief"},
                     {"role": "user", "content": [
                         {"type": "text", "text": "see"},
-                        {"type": "image_url", "image_url": {"url": "data:image/png,AA==", "detail": "low"}}
+                        {"type": "image_url",
+                         "image_url": {"url": "data:image/png,AA==", "detail": "low"}}
                     ]},
                     {"role": "assistant", "content": null, "reasoning_content": "hm",
                      "tool_calls": [{"id": "c1", "type": "function",
