@@ -90,3 +90,52 @@ fn the_tree_is_shown_in_the_terminal() {
     assert_eq!(status, Some(1));
     assert!(said.contains("is the server running"), "{said}");
 }
+
+#[test]
+fn the_demo_runs_twice_on_the_same_data_also_when_its_port_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for port in [port.as_str(), "0"] {
+        let (status, shown, said) = run(&["demo", "--exit", "--port", port, "--data", data], &[]);
+        assert_eq!(status, Some(0), "{shown}\n{said}");
+        assert!(
+            shown.contains("0 failed") && shown.contains("restarts 0 -> 1"),
+            "{shown}"
+        );
+        assert_eq!(
+            shown.contains("is taken; using a free port"),
+            port != "0",
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_is_ingested_with_what_was_left_out_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = crate::harness::Process::start(&folder.path().join("data"));
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("a.md"), "# Ferry\nThe ferry leaves at nine.\n").unwrap();
+    std::fs::write(docs.join("b.png"), "no text").unwrap();
+    let url = format!("http://{}", process.address);
+    let arguments = [
+        "ingest",
+        docs.to_str().unwrap(),
+        "--collection",
+        "notes",
+        "--url",
+        &url,
+    ];
+    for _ in 0..2 {
+        let (status, shown, said) = run(&arguments, &[]);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(shown.contains("1 passages in collection notes"), "{shown}");
+        assert!(said.contains("skipped") && said.contains("b.png"), "{said}");
+    }
+    let (status, _, said) = run(&["ingest", "/nonexistent", "--url", &url], &[]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("/nonexistent"), "{said}");
+}
