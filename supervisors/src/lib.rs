@@ -33,6 +33,10 @@ compile_error!(
     "supervision needs panic = \"unwind\": with abort, the first panic ends the process"
 );
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cell;
 mod crew;
 mod fault;

@@ -25,7 +25,7 @@ pub struct ReloadPlan {
 #[non_exhaustive]
 pub enum ReloadError {
     /// There is no such supervisor.
-    #[error("no supervisor named {id}; there are {}", known.join(", "))]
+    #[error("no supervisor named {id}; known: {}", known.join(", "))]
     UnknownSupervisor {
         /// The name asked for.
         id: String,
@@ -33,7 +33,7 @@ pub enum ReloadError {
         known: Vec<String>,
     },
     /// There is no such cell.
-    #[error("no cell named {id}; there are {}", known.join(", "))]
+    #[error("no cell named {id}; known: {}", known.join(", "))]
     UnknownChild {
         /// The name asked for.
         id: String,

@@ -206,7 +206,13 @@ impl Supervisor {
             Member::Cell(cell) => {
                 let budget = Duration::from_millis(cell.policy().shutdown_ms);
                 let stop = cell.stop(close);
-                context.run_later(budget, move |_, _| cell.abandon(stop));
+                // Weak: a cell that stopped in time is not kept for the rest of its budget.
+                let cell = Arc::downgrade(&cell);
+                context.run_later(budget, move |_, _| {
+                    if let Some(cell) = cell.upgrade() {
+                        cell.abandon(stop);
+                    }
+                });
             }
             // No budget of its own: its children have theirs.
             Member::Supervisor(node) => {

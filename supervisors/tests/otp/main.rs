@@ -1,0 +1,13 @@
+//! The cases of OTP's `supervisor_SUITE`, by their names there. README.md says what each became here.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+mod admin;
+mod exits;
+mod puppet;
+mod restarts;
+mod significant;
+mod sim;
+mod start;
+mod stop;
+mod table;
