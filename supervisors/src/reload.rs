@@ -67,7 +67,7 @@ impl Tree {
             .unwrap_or_else(PoisonError::into_inner);
         let places = self.places();
         let supervisors = self.find_supervisors(plan, &places)?;
-        let cells = find_cells(plan, &places)?;
+        let cells = self.find_cells(plan, &places)?;
         for (node, policy) in supervisors {
             node.set_policy(policy.clone());
             let command = Command::Reload {
@@ -97,7 +97,8 @@ impl Tree {
     ) -> Result<Vec<(Arc<Node>, &'plan Policy)>, ReloadError> {
         let mut found = Vec::new();
         for (id, policy) in &plan.supervisors {
-            let below = places.iter().filter(|place| place.is_named(id));
+            let name = self.below_root(id);
+            let below = places.iter().filter(|place| place.is_named(name));
             let below = below.filter_map(|place| match &place.member {
                 Member::Supervisor(node) => Some(Arc::clone(node)),
                 Member::Cell(_) => None,
@@ -120,29 +121,31 @@ impl Tree {
         }
         Ok(found)
     }
-}
 
-fn find_cells<'plan, 'tree>(
-    plan: &'plan ReloadPlan,
-    places: &'tree [Place],
-) -> Result<Vec<(&'tree Place, &'plan ChildPolicy)>, ReloadError> {
-    let is_cell = |member: &Member| matches!(member, Member::Cell(_));
-    let mut found = Vec::new();
-    for (id, policy) in &plan.children {
-        let place = places
-            .iter()
-            .find(|place| is_cell(&place.member) && place.is_named(id))
-            .ok_or_else(|| ReloadError::UnknownChild {
+    fn find_cells<'plan, 'tree>(
+        &self,
+        plan: &'plan ReloadPlan,
+        places: &'tree [Place],
+    ) -> Result<Vec<(&'tree Place, &'plan ChildPolicy)>, ReloadError> {
+        let is_cell = |member: &Member| matches!(member, Member::Cell(_));
+        let mut found = Vec::new();
+        for (id, policy) in &plan.children {
+            let name = self.below_root(id);
+            let place = places
+                .iter()
+                .find(|place| is_cell(&place.member) && place.is_named(name))
+                .ok_or_else(|| ReloadError::UnknownChild {
+                    id: id.clone(),
+                    known: paths(places, is_cell).collect(),
+                })?;
+            policy.validate().map_err(|error| ReloadError::Invalid {
                 id: id.clone(),
-                known: paths(places, is_cell).collect(),
+                error,
             })?;
-        policy.validate().map_err(|error| ReloadError::Invalid {
-            id: id.clone(),
-            error,
-        })?;
-        found.push((place, policy));
+            found.push((place, policy));
+        }
+        Ok(found)
     }
-    Ok(found)
 }
 
 fn paths(places: &[Place], which: impl Fn(&Member) -> bool) -> impl Iterator<Item = String> {

@@ -201,11 +201,18 @@ impl Tree {
             let node = Arc::clone(&self.root);
             return Some(SupervisorRef { node });
         }
+        let id = self.below_root(id);
         let supervisor = |place: Place| match place.member {
             Member::Supervisor(node) if place.is_named(id) => Some(SupervisorRef { node }),
             _ => None,
         };
         self.places().into_iter().find_map(supervisor)
+    }
+
+    /// A path may begin with the root's name.
+    pub(crate) fn below_root<'id>(&self, id: &'id str) -> &'id str {
+        let below = id.strip_prefix(&*self.root.id);
+        below.and_then(|id| id.strip_prefix('/')).unwrap_or(id)
     }
 
     /// Every node below the root, each before those below it.
@@ -235,8 +242,7 @@ impl Tree {
 
     /// Finds a child by its id or its path below the root, such as `engines/embedding`.
     fn locate(&self, id: &str) -> Result<(Arc<Node>, Member), TreeError> {
-        let rooted = format!("{}/", self.root.id);
-        let name = id.strip_prefix(&rooted).unwrap_or(id);
+        let name = self.below_root(id);
         let place = self
             .places()
             .into_iter()

@@ -28,6 +28,24 @@ struct Actual {
     /// Static children have their place in the order of start.
     place: Option<usize>,
     ever_started: bool,
+    /// An operator wants it to run again.
+    asked: bool,
+    /// The timer that was asked for last.
+    due: Tick,
+}
+
+impl Actual {
+    fn new(restart: Restart, place: Option<usize>) -> Self {
+        Self {
+            real: Real::Down,
+            news: VecDeque::new(),
+            restart,
+            place,
+            ever_started: false,
+            asked: false,
+            due: 0,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -70,14 +88,7 @@ impl World {
             })
             .collect();
         let actual = |(place, spec): (usize, &KernelChild)| {
-            let actual = Actual {
-                real: Real::Down,
-                news: VecDeque::new(),
-                restart: spec.restart,
-                place: Some(place),
-                ever_started: false,
-            };
-            (spec.id.clone(), actual)
+            (spec.id.clone(), Actual::new(spec.restart, Some(place)))
         };
         let mut world = Self {
             actual: specs.iter().enumerate().map(actual).collect(),
@@ -109,6 +120,13 @@ impl World {
             Event::Ended(child) => Some(child.clone()),
             _ => None,
         };
+        let resting = match &event {
+            Event::Due(id) => self.kernel.view(id).map(|view| (id.clone(), view.phase)),
+            _ => None,
+        };
+        if let Event::Restart(id) = &event {
+            self.actual.get_mut(id).unwrap().asked = true;
+        }
         let before = failed
             .as_ref()
             .and_then(|id| self.kernel.view(id))
@@ -128,6 +146,11 @@ impl World {
                 "{recent} restarts"
             );
         }
+        if let Some((id, Phase::Backoff | Phase::Open)) = resting
+            && effects.contains(&Effect::Start(id.clone()))
+        {
+            assert!(self.now >= self.actual[&id].due, "{id} starts too early");
+        }
         self.shutting |= matches!(self.kernel.mode, Mode::Stopping { .. } | Mode::Done);
         for effect in effects {
             self.carry_out(effect);
@@ -143,6 +166,11 @@ impl World {
                 let actual = self.actual.get_mut(&id).unwrap();
                 assert_eq!(actual.real, Real::Down, "{id} starts while it runs");
                 let first = !std::mem::replace(&mut actual.ever_started, true);
+                let asked = std::mem::replace(&mut actual.asked, false);
+                assert!(
+                    first || asked || actual.restart != Restart::Temporary,
+                    "{id} is temporary and starts again"
+                );
                 actual.real = Real::Starting;
                 actual.news.push_back(Event::Started(id));
                 if let Some(place) = place.filter(|_| first) {
@@ -171,7 +199,8 @@ impl World {
                 actual.news.push_back(Event::Stopped(child));
             }
             Effect::Timer(id, at) => {
-                assert!(self.actual.contains_key(&id) && at > self.now);
+                assert!(at > self.now);
+                self.actual.get_mut(&id).unwrap().due = at;
                 self.timers.push((at, id));
             }
             Effect::Open(id, _) | Effect::Park(id) => {
@@ -185,7 +214,12 @@ impl World {
             }
             Effect::Done { .. } => {
                 self.done = true;
-                assert!(self.actual.values().all(|child| child.real == Real::Down));
+                for (id, child) in &self.actual {
+                    assert_eq!(child.real, Real::Down, "{id} runs after the end");
+                    let spent = child.restart == Restart::Temporary && child.ever_started;
+                    let spent = spent && !child.asked;
+                    assert!(child.place.is_some() || !spent, "{id} would come back");
+                }
             }
         }
     }
@@ -231,13 +265,9 @@ impl World {
                 let restart = [Restart::Permanent, Restart::Transient, Restart::Temporary];
                 let restart = restart[usize::from(kind) % 3];
                 // Adding a name that is taken must change nothing.
-                self.actual.entry(id.clone()).or_insert(Actual {
-                    real: Real::Down,
-                    news: VecDeque::new(),
-                    restart,
-                    place: None,
-                    ever_started: false,
-                });
+                self.actual
+                    .entry(id.clone())
+                    .or_insert_with(|| Actual::new(restart, None));
                 let significant = kind & 0x30 == 0x30 && restart != Restart::Permanent;
                 self.feed(Event::Add(KernelChild {
                     id,
