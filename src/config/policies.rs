@@ -215,6 +215,7 @@ impl SupervisorsConfig {
             period_ms: patch.period_ms.unwrap_or(defaults.period_ms),
             backoff: patch.backoff.unwrap_or_else(|| defaults.backoff.clone()),
             on_exhausted: patch.on_exhausted.unwrap_or(defaults.on_exhausted),
+            ..Policy::default()
         }
     }
 

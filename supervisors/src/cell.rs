@@ -1,18 +1,18 @@
 //! A cell: a queue that outlives crashes, the workers that pull from it, and the handle that callers keep.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::crew::{Crew, Slot};
 use crate::fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 use crate::fence::{Panic, fenced};
 use crate::inbox::{Inbox, Job, Reply};
@@ -121,6 +121,7 @@ pub struct Cx {
     deadline: Deadline,
     call: Arc<Call>,
     abandoned: Arc<AtomicBool>,
+    finished: Arc<AtomicBool>,
 }
 
 impl Cx {
@@ -149,6 +150,14 @@ impl Cx {
         self.call.cancelled.load(Ordering::Acquire)
     }
 
+    /// Ends the cell, normally, once this request is answered: what follows depends on its restart type.
+    ///
+    /// A permanent cell starts again with fresh state. A transient or temporary one ends for good, with all
+    /// workers of its pool; what it has queued gets `ShuttingDown`.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
     /// Whether this worker was given up as hung: it must have no further effect.
     pub fn is_stale(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
@@ -161,33 +170,6 @@ pub(crate) struct Flight<P: Protocol> {
     deadline: Deadline,
     started: Instant,
     call: Arc<Call>,
-}
-
-/// One incarnation of one worker.
-pub(crate) struct Slot<P: Protocol> {
-    pub(crate) epoch: u64,
-    /// Take no further request.
-    pub(crate) stop: AtomicBool,
-    /// Given up: whoever still runs here is a zombie.
-    pub(crate) abandoned: Arc<AtomicBool>,
-    /// Its state crashed: it only finishes what is in flight.
-    pub(crate) retired: AtomicBool,
-    flights: Mutex<HashMap<u64, Flight<P>>>,
-}
-
-impl<P: Protocol> Slot<P> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Flight<P>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the right to answer; `None` when it was answered already.
-    pub(crate) fn take(&self, key: u64) -> Option<Flight<P>> {
-        self.lock().remove(&key)
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.lock().len()
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,29 +192,21 @@ pub enum NodeKind {
     Async,
 }
 
-/// Where a start stands: it is done when all of its workers run.
-#[derive(Debug, Default)]
-struct Starting {
-    generation: u64,
-    pending: usize,
-}
-
 /// The part of a cell that outlives its workers.
 pub(crate) struct Core<P: Protocol> {
     pub(crate) id: Arc<str>,
-    pub(crate) policy: ChildPolicy,
+    policy: RwLock<Arc<ChildPolicy>>,
+    /// The policy's, where the watchdog and every async call read it.
+    deadline_ms: AtomicU64,
     pub(crate) kind: NodeKind,
     pub(crate) inbox: Inbox<P>,
     quarantine: Quarantine,
     gate: Mutex<Gate>,
     /// Whether the gate admits: the hot path reads only this.
     admitting: AtomicBool,
-    epoch: AtomicU64,
     next_key: AtomicU64,
-    slots: Mutex<Vec<Arc<Slot<P>>>>,
-    starting: Mutex<Starting>,
-    stopping: AtomicBool,
-    zombies: AtomicUsize,
+    crew: Mutex<Crew<P>>,
+    pub(crate) zombies: AtomicUsize,
     crash_next: AtomicBool,
     last_crash: Mutex<Option<Arc<CrashReport>>>,
     events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
@@ -258,15 +232,13 @@ impl<P: Protocol> Core<P> {
             inbox: Inbox::new(policy.inbox),
             quarantine: Quarantine::new(policy.quarantine_after),
             id,
-            policy,
+            deadline_ms: AtomicU64::new(policy.deadline_ms),
+            policy: RwLock::new(Arc::new(policy)),
             kind,
             gate: Mutex::new(Gate::Admitting),
             admitting: AtomicBool::new(true),
-            epoch: AtomicU64::new(0),
             next_key: AtomicU64::new(0),
-            slots: Mutex::new(Vec::new()),
-            starting: Mutex::new(Starting::default()),
-            stopping: AtomicBool::new(false),
+            crew: Mutex::new(Crew::new()),
             zombies: AtomicUsize::new(0),
             crash_next: AtomicBool::new(false),
             last_crash: Mutex::new(None),
@@ -274,11 +246,31 @@ impl<P: Protocol> Core<P> {
         }
     }
 
-    fn emit(&self, event: Event) {
+    pub(crate) fn policy(&self) -> Arc<ChildPolicy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_policy(&self, policy: ChildPolicy) {
+        self.inbox.set_capacity(policy.inbox);
+        self.quarantine.set_after(policy.quarantine_after);
+        self.deadline_ms
+            .store(policy.deadline_ms, Ordering::Release);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
         if let Some(events) = &*lock(&self.events) {
             // A supervisor that is gone needs no news.
             let _ = events.send(Command::Event(event));
         }
+    }
+
+    pub(crate) fn crew(&self) -> MutexGuard<'_, Crew<P>> {
+        lock(&self.crew)
+    }
+
+    pub(crate) fn admit_again(&self) {
+        self.set_gate(Gate::Admitting);
     }
 
     fn set_gate(&self, gate: Gate) {
@@ -308,7 +300,7 @@ impl<P: Protocol> Core<P> {
         if let Some(fault) = self.refusal() {
             return Err(fault);
         }
-        let digest = P::digest_fenced(&request, self.policy.quarantine_after);
+        let digest = P::digest_fenced(&request, self.quarantine.after());
         if let Some(digest) = digest.filter(|digest| self.quarantine.refuses(*digest)) {
             return Err(Fault::Quarantined(digest));
         }
@@ -367,6 +359,7 @@ impl<P: Protocol> Core<P> {
             deadline: job.deadline,
             call: Arc::clone(&job.call),
             abandoned: Arc::clone(&slot.abandoned),
+            finished: Arc::clone(&slot.finished),
         };
         let flight = Flight {
             reply: job.reply,
@@ -431,120 +424,10 @@ impl<P: Protocol> Core<P> {
         report
     }
 
-    /// Makes room for the workers that a start must build: as many as are missing.
-    pub(crate) fn prepare_start(&self, workers: usize) -> Vec<(u64, Arc<Slot<P>>)> {
-        self.stopping.store(false, Ordering::Release);
-        self.set_gate(Gate::Admitting);
-        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut slots = lock(&self.slots);
-        let running = slots
-            .iter()
-            .filter(|slot| !slot.retired.load(Ordering::Acquire))
-            .count();
-        let missing = workers.saturating_sub(running);
-        let mut starting = lock(&self.starting);
-        starting.generation += 1;
-        starting.pending = missing;
-        let fresh: Vec<_> = (0..missing)
-            .map(|_| {
-                let slot = Arc::new(Slot {
-                    epoch,
-                    stop: AtomicBool::new(false),
-                    abandoned: Arc::new(AtomicBool::new(false)),
-                    retired: AtomicBool::new(false),
-                    flights: Mutex::new(HashMap::new()),
-                });
-                slots.push(Arc::clone(&slot));
-                (starting.generation, slot)
-            })
-            .collect();
-        if fresh.is_empty() {
-            drop((slots, starting));
-            self.emit(Event::Started(Arc::clone(&self.id)));
-        }
-        fresh
-    }
-
-    /// One worker of a start runs.
-    pub(crate) fn worker_started(&self, generation: u64) {
-        let mut starting = lock(&self.starting);
-        if starting.generation == generation && starting.pending > 0 {
-            starting.pending -= 1;
-            if starting.pending == 0 {
-                drop(starting);
-                self.emit(Event::Started(Arc::clone(&self.id)));
-            }
-        }
-    }
-
-    /// One worker of a start could not be built. Only the first of a start counts as a failure.
-    pub(crate) fn worker_not_started(&self, generation: u64, slot: &Arc<Slot<P>>, reason: &str) {
-        tracing::warn!(cell = &*self.id, reason, "a worker could not start");
-        let first = {
-            let mut starting = lock(&self.starting);
-            let first = starting.generation == generation && starting.pending > 0;
-            starting.generation += u64::from(first);
-            first
-        };
-        self.leave(slot, first);
-    }
-
-    /// A worker has ended; `failed` tells the supervisor.
-    pub(crate) fn leave(&self, slot: &Arc<Slot<P>>, failed: bool) {
-        if slot.abandoned.load(Ordering::Acquire) {
-            self.zombies.fetch_sub(1, Ordering::AcqRel);
-            return;
-        }
-        let empty = {
-            let mut slots = lock(&self.slots);
-            slots.retain(|known| !Arc::ptr_eq(known, slot));
-            slots.is_empty()
-        };
-        if self.stopping.load(Ordering::Acquire) {
-            if empty {
-                self.emit(Event::Stopped(Arc::clone(&self.id)));
-            }
-        } else if failed {
-            self.emit(Event::Failed {
-                child: Arc::clone(&self.id),
-                final_straw: false,
-            });
-        }
-    }
-
-    /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
-    pub(crate) fn retire(&self, slot: &Slot<P>) {
-        if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
-            return;
-        }
-        slot.stop.store(true, Ordering::Release);
-        self.inbox.wake_all();
-        if !self.stopping.load(Ordering::Acquire) {
-            self.emit(Event::Failed {
-                child: Arc::clone(&self.id),
-                final_straw: false,
-            });
-        }
-    }
-
-    /// Gives a stuck worker up: its callers are answered, its late effects refused.
-    fn abandon_slot(&self, slot: &Arc<Slot<P>>, fault: impl Fn(&Flight<P>) -> Fault<P::Err>) {
-        slot.abandoned.store(true, Ordering::Release);
-        slot.stop.store(true, Ordering::Release);
-        self.zombies.fetch_add(1, Ordering::AcqRel);
-        lock(&self.slots).retain(|known| !Arc::ptr_eq(known, slot));
-        let flights: Vec<_> = slot.lock().drain().map(|(_, flight)| flight).collect();
-        for flight in flights {
-            let fault = fault(&flight);
-            self.answer(flight, Err(fault));
-        }
-        self.inbox.wake_all();
-    }
-
     pub(crate) fn pulse(&self, flight_deadline: Deadline, call_last: Instant) -> Instant {
         flight_deadline
             .0
-            .min(call_last + Duration::from_millis(self.policy.deadline_ms))
+            .min(call_last + Duration::from_millis(self.deadline_ms.load(Ordering::Acquire)))
     }
 
     /// When a call counts as hung, as far as is known now.
@@ -582,12 +465,15 @@ impl<P: Protocol> DigestFenced for P {}
 /// What the supervisor does with a cell whose types it does not know.
 pub(crate) trait CellControl: Send + Sync {
     fn id(&self) -> &Arc<str>;
-    fn policy(&self) -> &ChildPolicy;
+    fn policy(&self) -> Arc<ChildPolicy>;
+    /// Swaps the policy; `workers` applies when the cell next restarts.
+    fn set_policy(&self, policy: ChildPolicy);
     fn bind(&self, events: mpsc::UnboundedSender<Command>);
     fn start(&self);
-    fn stop(&self, close: bool);
-    /// The shutdown budget is over.
-    fn abandon(&self);
+    /// Returns the number of this stop.
+    fn stop(&self, close: bool) -> u64;
+    /// The shutdown budget of a stop is over.
+    fn abandon(&self, stop: u64);
     fn open(&self, wait: Duration);
     fn park(&self);
     fn close(&self);
@@ -596,6 +482,7 @@ pub(crate) trait CellControl: Send + Sync {
     fn view(&self) -> CellView;
     fn dead_letters(&self) -> Vec<DeadLetter>;
     fn release(&self, digest: &str) -> bool;
+    fn delete(&self, digest: &str) -> bool;
 }
 
 /// What a snapshot shows of a cell.
@@ -615,12 +502,10 @@ pub(crate) struct Cell<P: Protocol> {
     pub(crate) core: Arc<Core<P>>,
     /// Builds workers for the slots given.
     pub(crate) spawn: Spawn<P>,
-    /// How many at full strength.
-    pub(crate) workers: usize,
 }
 
 /// Starts the workers of fresh slots.
-pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, u64, Arc<Slot<P>>) + Send + Sync>;
+pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, Arc<Slot<P>>) + Send + Sync>;
 
 /// How long after its deadline an async call is left to its own timer before its arbiter counts as stuck.
 const ARBITER_GRACE: Duration = Duration::from_millis(250);
@@ -630,8 +515,12 @@ impl<P: Protocol> CellControl for Cell<P> {
         &self.core.id
     }
 
-    fn policy(&self) -> &ChildPolicy {
-        &self.core.policy
+    fn policy(&self) -> Arc<ChildPolicy> {
+        self.core.policy()
+    }
+
+    fn set_policy(&self, policy: ChildPolicy) {
+        self.core.set_policy(policy);
     }
 
     fn bind(&self, events: mpsc::UnboundedSender<Command>) {
@@ -639,46 +528,25 @@ impl<P: Protocol> CellControl for Cell<P> {
     }
 
     fn start(&self) {
-        for (generation, slot) in self.core.prepare_start(self.workers) {
-            (self.spawn)(&self.core, generation, slot);
-        }
-    }
-
-    fn stop(&self, close: bool) {
-        let core = &self.core;
-        core.stopping.store(true, Ordering::Release);
-        if close {
-            core.set_gate(Gate::Closed);
-        }
-        let empty = {
-            let slots = lock(&core.slots);
-            for slot in slots.iter() {
-                slot.stop.store(true, Ordering::Release);
-            }
-            slots.is_empty()
+        let workers = match self.core.kind {
+            NodeKind::Sync => self.core.policy().workers,
+            _ => 1,
         };
-        core.inbox.wake_all();
-        if close {
-            core.refuse_queue();
-        }
-        if empty {
-            core.emit(Event::Stopped(Arc::clone(&core.id)));
+        for slot in self.core.prepare_start(workers) {
+            (self.spawn)(&self.core, slot);
         }
     }
 
-    fn abandon(&self) {
-        let core = &self.core;
-        if !core.stopping.load(Ordering::Acquire) {
-            return;
+    fn stop(&self, close: bool) -> u64 {
+        if close {
+            self.core.set_gate(Gate::Closed);
+            self.core.refuse_queue();
         }
-        let slots = lock(&core.slots).clone();
-        if slots.is_empty() {
-            return;
-        }
-        for slot in &slots {
-            core.abandon_slot(slot, |_| Fault::ShuttingDown);
-        }
-        core.emit(Event::Stopped(Arc::clone(&core.id)));
+        self.core.stop_crew()
+    }
+
+    fn abandon(&self, stop: u64) {
+        self.core.abandon_crew(stop);
     }
 
     fn open(&self, wait: Duration) {
@@ -714,7 +582,7 @@ impl<P: Protocol> CellControl for Cell<P> {
         } else {
             Duration::ZERO
         };
-        let slots = lock(&core.slots).clone();
+        let slots = core.crew().slots.clone();
         for slot in &slots {
             let hung = slot
                 .lock()
@@ -731,30 +599,19 @@ impl<P: Protocol> CellControl for Cell<P> {
             core.abandon_slot(slot, |flight| Fault::Hung {
                 after: flight.started.elapsed(),
             });
-            let final_straw = core.zombies.load(Ordering::Acquire) > core.policy.max_zombies;
-            if core.stopping.load(Ordering::Acquire) {
-                if lock(&core.slots).is_empty() {
-                    core.emit(Event::Stopped(Arc::clone(&core.id)));
-                }
-            } else if !slot.retired.load(Ordering::Acquire) {
-                core.emit(Event::Failed {
-                    child: Arc::clone(&core.id),
-                    final_straw,
-                });
-            }
         }
     }
 
     fn view(&self) -> CellView {
         let core = &self.core;
-        let slots = lock(&core.slots).clone();
+        let (slots, epoch) = {
+            let crew = core.crew();
+            (crew.slots.clone(), crew.epoch())
+        };
         CellView {
             kind: core.kind,
-            epoch: core.epoch.load(Ordering::Acquire),
-            workers: slots
-                .iter()
-                .filter(|slot| !slot.retired.load(Ordering::Acquire))
-                .count(),
+            epoch,
+            workers: slots.iter().filter(|slot| !slot.is_retired()).count(),
             queue: core.inbox.queued(),
             capacity: core.inbox.capacity(),
             in_flight: slots.iter().map(|slot| slot.in_flight()).sum(),
@@ -769,6 +626,10 @@ impl<P: Protocol> CellControl for Cell<P> {
 
     fn release(&self, digest: &str) -> bool {
         self.core.quarantine.release(digest)
+    }
+
+    fn delete(&self, digest: &str) -> bool {
+        self.core.quarantine.delete(digest)
     }
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct Job<P: Protocol> {
 /// A bounded queue that threads and tasks pull from.
 pub(crate) struct Inbox<P: Protocol> {
     queue: Mutex<VecDeque<Job<P>>>,
-    /// Queued and running. Invariant: never above `capacity`.
+    /// Queued and running. Invariant: an admission never takes it above `capacity`.
     admitted: AtomicUsize,
-    capacity: usize,
+    capacity: AtomicUsize,
     filled: Condvar,
     notify: Notify,
 }
@@ -40,7 +40,7 @@ impl<P: Protocol> Inbox<P> {
         Self {
             queue: Mutex::new(VecDeque::new()),
             admitted: AtomicUsize::new(0),
-            capacity,
+            capacity: AtomicUsize::new(capacity),
             filled: Condvar::new(),
             notify: Notify::new(),
         }
@@ -53,10 +53,11 @@ impl<P: Protocol> Inbox<P> {
 
     /// Admits a job, or gives it back when the cell has enough to do.
     pub(crate) fn push(&self, job: Job<P>) -> Result<(), Job<P>> {
+        let capacity = self.capacity();
         let admitted = self
             .admitted
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                (count < self.capacity).then_some(count + 1)
+                (count < capacity).then_some(count + 1)
             });
         if admitted.is_err() {
             return Err(job);
@@ -134,6 +135,11 @@ impl<P: Protocol> Inbox<P> {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.load(Ordering::Acquire)
+    }
+
+    /// What is admitted already stays, also above a smaller capacity.
+    pub(crate) fn set_capacity(&self, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Release);
     }
 }

@@ -33,13 +33,20 @@ compile_error!(
     "supervision needs panic = \"unwind\": with abort, the first panic ends the process"
 );
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cell;
+mod crew;
 mod fault;
 mod fence;
 mod inbox;
 pub mod kernel;
+mod node;
 mod policy;
 mod quarantine;
+mod reload;
 mod supervisor;
 mod tree;
 mod watchdog;
@@ -51,8 +58,9 @@ pub use cell::{
 pub use fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 pub use kernel::{ChildId, Phase};
 pub use policy::{
-    Backoff, ChildPolicy, Jitter, OnExhausted, Policy, PolicyError, Restart, Strategy,
+    AutoShutdown, Backoff, ChildPolicy, Jitter, OnExhausted, Policy, PolicyError, Restart, Strategy,
 };
 pub use quarantine::DeadLetter;
+pub use reload::{ReloadError, ReloadPlan};
 pub use supervisor::{ChildSpec, SupervisorSpec};
 pub use tree::{DrainReport, Health, SupervisorRef, Tree, TreeError, TreeSnapshot};

@@ -41,6 +41,21 @@ pub enum OnExhausted {
     Stop,
 }
 
+/// Whether the end of a significant child ends its supervisor, as in OTP 24.
+///
+/// Only an end of its own counts: a crash of a temporary child, a normal end of a transient or temporary one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoShutdown {
+    /// It goes on.
+    Never,
+    /// The first that ends ends it.
+    #[default]
+    AnySignificant,
+    /// The last that ends ends it.
+    AllSignificant,
+}
+
 /// Randomness in the delay before a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +75,17 @@ pub struct PolicyError {
     pub field: &'static str,
     /// What is wrong and what would be right.
     pub problem: String,
+}
+
+impl PolicyError {
+    /// What always starts again cannot take its supervisor along by ending.
+    pub(crate) fn check_significant(significant: bool, restart: Restart) -> Result<(), Self> {
+        if significant && restart == Restart::Permanent {
+            let problem = "needs restart = transient or temporary";
+            return Err(wrong("significant", problem));
+        }
+        Ok(())
+    }
 }
 
 fn wrong(field: &'static str, problem: impl Into<String>) -> PolicyError {
@@ -137,6 +163,8 @@ pub struct Policy {
     pub backoff: Backoff,
     /// What happens past `intensity`.
     pub on_exhausted: OnExhausted,
+    /// Whether the end of a significant child ends the supervisor.
+    pub auto_shutdown: AutoShutdown,
 }
 
 impl Default for Policy {
@@ -147,6 +175,7 @@ impl Default for Policy {
             period_ms: 10_000,
             backoff: Backoff::default(),
             on_exhausted: OnExhausted::Open,
+            auto_shutdown: AutoShutdown::AnySignificant,
         }
     }
 }
@@ -169,11 +198,12 @@ impl Policy {
 pub struct ChildPolicy {
     /// Which exits lead to a restart.
     pub restart: Restart,
-    /// When it ends for good, its supervisor ends too.
+    /// When it ends for good, its supervisor may end too: see [`AutoShutdown`].
     pub significant: bool,
     /// Readiness needs it. Default true.
     pub critical: bool,
-    /// Threads of a sync cell. An async cell has one arbiter. Default 1.
+    /// Threads of a sync cell. An async cell has one arbiter. Default 1. Another number applies when the cell
+    /// next restarts.
     pub workers: usize,
     /// Most requests admitted and not yet answered; one more gets `Busy`. Default 1,024.
     pub inbox: usize,
@@ -220,12 +250,6 @@ impl ChildPolicy {
         if self.deadline_ms == 0 {
             return Err(wrong("deadline_ms", "must be at least 1"));
         }
-        if self.significant && self.restart == Restart::Permanent {
-            return Err(wrong(
-                "significant",
-                "needs restart = transient or temporary",
-            ));
-        }
-        Ok(())
+        PolicyError::check_significant(self.significant, self.restart)
     }
 }

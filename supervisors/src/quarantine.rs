@@ -1,7 +1,7 @@
 //! Requests that crash their worker again and again are refused until released.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -34,7 +34,7 @@ struct Suspect {
 
 /// The suspects of one cell.
 pub(crate) struct Quarantine {
-    after: u32,
+    after: AtomicU32,
     suspects: Mutex<HashMap<Digest, Suspect>>,
     /// How many are refused: the common case, none, costs one load.
     refused: AtomicUsize,
@@ -43,7 +43,7 @@ pub(crate) struct Quarantine {
 impl Quarantine {
     pub(crate) fn new(after: u32) -> Self {
         Self {
-            after,
+            after: AtomicU32::new(after),
             suspects: Mutex::new(HashMap::new()),
             refused: AtomicUsize::new(0),
         }
@@ -53,16 +53,33 @@ impl Quarantine {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Crashes after which a request is refused; 0: never.
+    pub(crate) fn after(&self) -> u32 {
+        self.after.load(Ordering::Acquire)
+    }
+
+    /// Another limit, also for the crashes counted so far.
+    pub(crate) fn set_after(&self, after: u32) {
+        let suspects = self.lock();
+        self.after.store(after, Ordering::Release);
+        self.count(&suspects);
+    }
+
+    fn is_refused(&self, suspect: &Suspect) -> bool {
+        let after = self.after();
+        after > 0 && suspect.crashes >= after
+    }
+
     pub(crate) fn refuses(&self, digest: Digest) -> bool {
         self.refused.load(Ordering::Acquire) > 0
             && self
                 .lock()
                 .get(&digest)
-                .is_some_and(|suspect| suspect.crashes >= self.after)
+                .is_some_and(|suspect| self.is_refused(suspect))
     }
 
     pub(crate) fn crashed(&self, digest: Digest, report: &Arc<CrashReport>) {
-        if self.after == 0 {
+        if self.after() == 0 {
             return;
         }
         let mut suspects = self.lock();
@@ -86,22 +103,44 @@ impl Quarantine {
         self.count(&suspects);
     }
 
-    /// Forgets a digest; `false` when it was not refused.
+    /// Lets a digest through again; `false` when it was not refused. Should it crash again so often, its
+    /// letter still shows the earlier reports.
     pub(crate) fn release(&self, digest: &str) -> bool {
+        self.with_refused(digest, |suspects, digest| {
+            if let Some(suspect) = suspects.get_mut(&digest) {
+                suspect.crashes = 0;
+            }
+        })
+    }
+
+    /// Forgets a refused digest with its count and its reports; `false` when it was not refused.
+    pub(crate) fn delete(&self, digest: &str) -> bool {
+        self.with_refused(digest, |suspects, digest| {
+            suspects.remove(&digest);
+        })
+    }
+
+    fn with_refused(
+        &self,
+        digest: &str,
+        change: impl FnOnce(&mut HashMap<Digest, Suspect>, Digest),
+    ) -> bool {
         let mut suspects = self.lock();
         let found = suspects
-            .keys()
-            .find(|known| known.to_string() == digest)
-            .copied();
-        let released = found.and_then(|found| suspects.remove(&found)).is_some();
-        self.count(&suspects);
-        released
+            .iter()
+            .find(|(known, suspect)| self.is_refused(suspect) && known.to_string() == digest)
+            .map(|(known, _)| *known);
+        if let Some(found) = found {
+            change(&mut suspects, found);
+            self.count(&suspects);
+        }
+        found.is_some()
     }
 
     fn count(&self, suspects: &HashMap<Digest, Suspect>) {
         let refused = suspects
             .values()
-            .filter(|suspect| suspect.crashes >= self.after)
+            .filter(|suspect| self.is_refused(suspect))
             .count();
         self.refused.store(refused, Ordering::Release);
     }
@@ -113,7 +152,7 @@ impl Quarantine {
         let mut letters: Vec<DeadLetter> = self
             .lock()
             .iter()
-            .filter(|(_, suspect)| suspect.crashes >= self.after)
+            .filter(|(_, suspect)| self.is_refused(suspect))
             .map(|(digest, suspect)| DeadLetter {
                 child: child.to_string(),
                 digest: *digest,

@@ -3,14 +3,14 @@
 //! All supervisors of a tree share one arbiter on which nothing slow runs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cell::CellControl;
-use crate::kernel::{ChildId, ChildView, Effect, Event, Kernel, KernelChild};
+use crate::kernel::{ChildId, Effect, Event, Kernel, KernelChild};
+use crate::node::{Member, Node};
 use crate::policy::{ChildPolicy, Policy, Restart};
 use crate::tree::TreeError;
 use crate::watchdog::Watchdog;
@@ -21,95 +21,14 @@ pub(crate) enum Command {
     Add(Member, oneshot::Sender<Result<(), TreeError>>),
     Remove(ChildId, oneshot::Sender<Result<(), TreeError>>),
     Restart(ChildId, oneshot::Sender<Result<(), TreeError>>),
-    Shutdown { close: bool },
-}
-
-/// A child of a supervisor.
-#[derive(Clone)]
-pub(crate) enum Member {
-    Cell(Arc<dyn CellControl>),
-    Supervisor(Arc<Node>),
-}
-
-impl Member {
-    pub(crate) fn id(&self) -> &ChildId {
-        match self {
-            Self::Cell(cell) => cell.id(),
-            Self::Supervisor(node) => &node.id,
-        }
-    }
-
-    fn kernel_child(&self) -> KernelChild {
-        let (restart, significant) = match self {
-            Self::Cell(cell) => (cell.policy().restart, cell.policy().significant),
-            Self::Supervisor(_) => (Restart::Permanent, false),
-        };
-        KernelChild {
-            id: Arc::clone(self.id()),
-            restart,
-            significant,
-        }
-    }
-
-    fn shutdown(&self) -> Option<Duration> {
-        match self {
-            Self::Cell(cell) => Some(Duration::from_millis(cell.policy().shutdown_ms)),
-            // Its own children have budgets.
-            Self::Supervisor(_) => None,
-        }
-    }
-}
-
-/// The part of a supervisor that snapshots read; it outlives the actor.
-pub(crate) struct Node {
-    pub(crate) id: ChildId,
-    pub(crate) policy: Policy,
-    members: Mutex<Vec<Member>>,
-    views: Mutex<HashMap<ChildId, ChildView>>,
-    window: Mutex<usize>,
-    commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Node {
-    pub(crate) fn new(id: ChildId, policy: Policy, members: Vec<Member>) -> Self {
-        Self {
-            id,
-            policy,
-            members: Mutex::new(members),
-            views: Mutex::new(HashMap::new()),
-            window: Mutex::new(0),
-            commands: Mutex::new(None),
-        }
-    }
-
-    pub(crate) fn members(&self) -> Vec<Member> {
-        lock(&self.members).clone()
-    }
-
-    pub(crate) fn view(&self, id: &str) -> Option<ChildView> {
-        lock(&self.views).get(id).copied()
-    }
-
-    pub(crate) fn restarts_in_window(&self) -> usize {
-        *lock(&self.window)
-    }
-
-    pub(crate) fn send(&self, command: Command) -> Result<(), TreeError> {
-        let sent = lock(&self.commands)
-            .as_ref()
-            .is_some_and(|to| to.send(command).is_ok());
-        sent.then_some(()).ok_or(TreeError::Stopped)
-    }
-
-    pub(crate) fn is_running(&self) -> bool {
-        lock(&self.commands)
-            .as_ref()
-            .is_some_and(|commands| !commands.is_closed())
-    }
+    /// Policies that were validated.
+    Reload {
+        policy: Option<Policy>,
+        children: Vec<KernelChild>,
+    },
+    Shutdown {
+        close: bool,
+    },
 }
 
 /// Who hears of a supervisor's start and end.
@@ -144,7 +63,7 @@ pub(crate) struct Supervisor {
     shared: Shared,
     commands: mpsc::UnboundedSender<Command>,
     inbox: Option<mpsc::UnboundedReceiver<Command>>,
-    removals: HashMap<ChildId, oneshot::Sender<Result<(), TreeError>>>,
+    removals: HashMap<ChildId, Vec<oneshot::Sender<Result<(), TreeError>>>>,
     additions: HashMap<ChildId, oneshot::Sender<Result<(), TreeError>>>,
 }
 
@@ -152,7 +71,7 @@ impl Supervisor {
     /// Starts the actor on the current arbiter.
     pub(crate) fn launch(node: Arc<Node>, parent: Parent, shared: Shared) {
         let (commands, inbox) = mpsc::unbounded_channel();
-        *lock(&node.commands) = Some(commands.clone());
+        node.connect(commands.clone());
         let members = node.members();
         for member in &members {
             if let Member::Cell(cell) = member {
@@ -165,7 +84,7 @@ impl Supervisor {
         let salt = node.id.bytes().fold(0_u64, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
-        let kernel = Kernel::new(node.policy.clone(), children, shared.seed ^ salt);
+        let kernel = Kernel::new(node.policy(), children, shared.seed ^ salt);
         Self {
             node,
             kernel,
@@ -184,46 +103,32 @@ impl Supervisor {
     }
 
     fn member(&self, id: &str) -> Option<Member> {
-        lock(&self.node.members)
-            .iter()
-            .find(|member| &**member.id() == id)
-            .cloned()
+        self.node.member(id)
     }
 
     fn feed(&mut self, event: Event, context: &mut Context<Self>) {
         let started = match &event {
-            Event::Started(id) => Some(Arc::clone(id)),
-            _ => None,
-        };
-        let failed = match &event {
-            Event::Failed { child, .. } => Some(Arc::clone(child)),
+            Event::Started(id) => Some((Arc::clone(id), true)),
+            Event::Failed { child, .. } | Event::Ended(child) => Some((Arc::clone(child), false)),
             _ => None,
         };
         let effects = self.kernel.step(self.now(), event);
-        self.publish();
-        if let Some(waiting) = started.and_then(|id| self.additions.remove(&id)) {
-            let _ = waiting.send(Ok(()));
-        }
-        if let Some((id, waiting)) =
-            failed.and_then(|id| self.additions.remove(&id).map(|waiting| (id, waiting)))
-        {
-            let _ = waiting.send(Err(TreeError::NotStarted { id: id.to_string() }));
+        self.node.publish(&self.kernel);
+        if let Some((id, runs)) = started {
+            self.answer_addition(&id, runs);
         }
         for effect in effects {
             self.carry_out(effect, context);
         }
     }
 
-    /// Shows the kernel's state to snapshots.
-    fn publish(&self) {
-        let mut views = lock(&self.node.views);
-        views.clear();
-        for member in lock(&self.node.members).iter() {
-            if let Some(view) = self.kernel.view(member.id()) {
-                views.insert(Arc::clone(member.id()), view);
-            }
+    /// Tells who waits for a new child whether it runs.
+    fn answer_addition(&mut self, id: &ChildId, runs: bool) {
+        if let Some(waiting) = self.additions.remove(id) {
+            let id = id.to_string();
+            let answer = runs.then_some(()).ok_or(TreeError::NotStarted { id });
+            let _ = waiting.send(answer);
         }
-        *lock(&self.node.window) = self.kernel.restarts_in_window(self.now());
     }
 
     fn carry_out(&mut self, effect: Effect, context: &mut Context<Self>) {
@@ -245,13 +150,24 @@ impl Supervisor {
             }
             Effect::Open(id, until) => {
                 tracing::warn!(cell = &*id, "failed too often, it rests");
-                if let Some(Member::Cell(cell)) = self.member(&id) {
-                    cell.open(Duration::from_millis(until.saturating_sub(self.now())));
+                let wait = Duration::from_millis(until.saturating_sub(self.now()));
+                for cell in self
+                    .member(&id)
+                    .map(|member| member.cells())
+                    .into_iter()
+                    .flatten()
+                {
+                    cell.open(wait);
                 }
             }
             Effect::Park(id) => {
                 tracing::error!(cell = &*id, "failed too often, it stays stopped");
-                if let Some(Member::Cell(cell)) = self.member(&id) {
+                for cell in self
+                    .member(&id)
+                    .map(|member| member.cells())
+                    .into_iter()
+                    .flatten()
+                {
                     cell.park();
                 }
             }
@@ -264,15 +180,21 @@ impl Supervisor {
                 }
             },
             Effect::Removed(id) => {
-                if let Some(Member::Cell(cell)) = self.member(&id) {
+                for cell in self
+                    .member(&id)
+                    .map(|member| member.cells())
+                    .into_iter()
+                    .flatten()
+                {
                     cell.close();
                 }
-                lock(&self.node.members).retain(|member| *member.id() != id);
-                if let Some(waiting) = self.removals.remove(&id) {
+                self.node.forget(&id);
+                self.answer_addition(&id, false);
+                for waiting in self.removals.remove(&id).unwrap_or_default() {
                     let _ = waiting.send(Ok(()));
                 }
             }
-            Effect::Done { failed } => self.done(failed, context),
+            Effect::Done { failed, close } => self.done(failed, close, context),
         }
     }
 
@@ -280,44 +202,54 @@ impl Supervisor {
         let Some(member) = self.member(id) else {
             return;
         };
-        match &member {
-            Member::Cell(cell) => cell.stop(close),
+        match member {
+            Member::Cell(cell) => {
+                let budget = Duration::from_millis(cell.policy().shutdown_ms);
+                let stop = cell.stop(close);
+                // Weak: a cell that stopped in time is not kept for the rest of its budget.
+                let cell = Arc::downgrade(&cell);
+                context.run_later(budget, move |_, _| {
+                    if let Some(cell) = cell.upgrade() {
+                        cell.abandon(stop);
+                    }
+                });
+            }
+            // No budget of its own: its children have theirs.
             Member::Supervisor(node) => {
-                if node.send(Command::Shutdown { close }).is_err() {
-                    let _ = self
-                        .commands
-                        .send(Command::Event(Event::Stopped(Arc::clone(id))));
+                if node.stop(close).is_err() {
+                    let stopped = Event::Stopped(Arc::clone(id));
+                    let _ = self.commands.send(Command::Event(stopped));
                 }
             }
-        }
-        if let (Some(budget), Member::Cell(cell)) = (member.shutdown(), member) {
-            context.run_later(budget, move |_, _| cell.abandon());
         }
     }
 
-    fn done(&mut self, failed: bool, context: &mut Context<Self>) {
+    fn done(&mut self, failed: bool, close: bool, context: &mut Context<Self>) {
+        if close {
+            // Also of those that were down when the end came.
+            self.node.cells().iter().for_each(|cell| cell.close());
+        }
+        let told = self.node.disconnect();
+        let id = Arc::clone(&self.node.id);
+        if failed {
+            tracing::error!(supervisor = &*id, "restarts exhausted, giving up");
+        }
         match &self.parent {
             Parent::Root(state) => {
-                if failed {
-                    tracing::error!(supervisor = &*self.node.id, "restarts exhausted, giving up");
-                }
                 state.send_replace(RootState::Done { failed });
             }
             Parent::Supervisor(parent) => {
-                let id = Arc::clone(&self.node.id);
-                let event = if failed {
-                    tracing::error!(supervisor = &*id, "restarts exhausted, escalating");
-                    Event::Failed {
+                let event = match (told, failed) {
+                    (true, _) => Event::Stopped(id),
+                    (false, true) => Event::Failed {
                         child: id,
                         final_straw: false,
-                    }
-                } else {
-                    Event::Ended(id)
+                    },
+                    (false, false) => Event::Ended(id),
                 };
                 let _ = parent.send(Command::Event(event));
             }
         }
-        *lock(&self.node.commands) = None;
         context.stop();
     }
 }
@@ -348,7 +280,7 @@ impl StreamHandler<Command> for Supervisor {
                     self.shared.watchdog.watch(cell);
                 }
                 let child = member.kernel_child();
-                lock(&self.node.members).push(member);
+                self.node.add(member);
                 self.additions.insert(id, reply);
                 self.feed(Event::Add(child), context);
             }
@@ -357,7 +289,10 @@ impl StreamHandler<Command> for Supervisor {
                     let _ = reply.send(Err(TreeError::Unknown { id: id.to_string() }));
                     return;
                 }
-                self.removals.insert(Arc::clone(&id), reply);
+                self.removals
+                    .entry(Arc::clone(&id))
+                    .or_default()
+                    .push(reply);
                 self.feed(Event::Remove(id), context);
             }
             Command::Restart(id, reply) => {
@@ -368,6 +303,14 @@ impl StreamHandler<Command> for Supervisor {
                 } else {
                     Err(TreeError::Unknown { id: id.to_string() })
                 });
+            }
+            Command::Reload { policy, children } => {
+                if let Some(policy) = policy {
+                    self.feed(Event::Policy(policy), context);
+                }
+                for child in children {
+                    self.feed(Event::Child(child), context);
+                }
             }
             Command::Shutdown { close } => self.feed(Event::Shutdown { close }, context),
         }
@@ -425,6 +368,8 @@ impl ChildSpec {
 pub struct SupervisorSpec {
     id: ChildId,
     policy: Policy,
+    restart: Restart,
+    significant: bool,
     children: Vec<ChildSpec>,
 }
 
@@ -434,8 +379,26 @@ impl SupervisorSpec {
         Self {
             id: id.into(),
             policy,
+            restart: Restart::Permanent,
+            significant: false,
             children: Vec::new(),
         }
+    }
+
+    /// Which of its ends lead to a restart by the supervisor above; permanent unless said otherwise.
+    ///
+    /// Giving up is a failure; an auto-shutdown is a normal end.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// Its end for good may end the supervisor above: see [`crate::AutoShutdown`].
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.significant = true;
+        self
     }
 
     /// Adds a child after the others.
@@ -451,6 +414,12 @@ impl SupervisorSpec {
             .into_iter()
             .map(|child| child.member)
             .collect();
-        Node::new(self.id, self.policy, members)
+        Node::new(
+            self.id,
+            self.policy,
+            self.restart,
+            self.significant,
+            members,
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! The whole tree: started, read, acted upon, drained.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
@@ -9,10 +9,12 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cell::{CellControl, NodeKind};
 use crate::fault::CrashSummary;
-use crate::kernel::{ChildView, Phase};
+use crate::kernel::{ChildView, Phase, Tick};
+use crate::node::{Member, Node};
+use crate::policy::PolicyError;
 use crate::quarantine::DeadLetter;
 use crate::supervisor::{
-    ChildSpec, Command, Member, Node, Parent, RootState, Shared, Supervisor, SupervisorSpec,
+    ChildSpec, Command, Parent, RootState, Shared, Supervisor, SupervisorSpec,
 };
 use crate::watchdog::Watchdog;
 
@@ -44,6 +46,14 @@ pub enum TreeError {
         /// The name.
         id: String,
     },
+    /// Its policy makes no sense.
+    #[error("{id}: {error}")]
+    Invalid {
+        /// The name.
+        id: String,
+        /// The field at fault.
+        error: PolicyError,
+    },
     /// The supervisor is not running.
     #[error("the supervisor is not running")]
     Stopped,
@@ -54,7 +64,9 @@ pub enum TreeError {
 
 /// A running tree of supervisors.
 pub struct Tree {
-    root: Arc<Node>,
+    pub(crate) root: Arc<Node>,
+    started: Instant,
+    pub(crate) reloading: Mutex<()>,
     state: watch::Receiver<RootState>,
     arbiter: Arbiter,
     // Held so that it runs as long as the tree.
@@ -70,8 +82,9 @@ pub struct SupervisorRef {
 impl SupervisorRef {
     /// Adds a child and waits until it runs.
     ///
-    /// Errors: `Exists`; `NotStarted` when its factory failed, after which the supervisor goes on trying.
+    /// Errors: `Exists`; `Invalid`; `NotStarted` when its factory failed, after which the supervisor goes on trying.
     pub async fn start_child(&self, child: ChildSpec) -> Result<(), TreeError> {
+        child.member.validate()?;
         let (reply, answer) = oneshot::channel();
         self.node.send(Command::Add(child.member, reply))?;
         answer.await.unwrap_or(Err(TreeError::Stopped))
@@ -116,12 +129,11 @@ pub struct TreeSnapshot {
     pub state: Phase,
     /// Restarts since its supervisor started.
     pub restarts: u64,
-    /// Incarnation of a cell; for a supervisor the restarts within its window.
+    /// Incarnation of a cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// For a supervisor: restarts that count against its intensity now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restarts_in_window: Option<usize>,
+    /// Restarts that count against the intensity now: of a supervisor's children, or of a cell.
+    pub restarts_in_window: usize,
     /// Running workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
@@ -151,15 +163,18 @@ pub struct TreeSnapshot {
 impl Tree {
     /// Starts a tree inside an actix `System` and waits until its static children run, or rest after failing.
     ///
-    /// `seed` feeds the jitter of restarts. Errors: `Stopped` when the root gave up while starting.
+    /// `seed` feeds the jitter of restarts. Errors: `Invalid` and `Exists` before anything starts; `Stopped`
+    /// when the root gave up while starting.
     pub async fn start(spec: SupervisorSpec, seed: u64) -> Result<Self, TreeError> {
+        let root = Arc::new(spec.into_node());
+        root.validate()?;
+        let started = Instant::now();
         let watchdog =
             Arc::new(Watchdog::start().map_err(|error| TreeError::NoThread(error.to_string()))?);
-        let root = Arc::new(spec.into_node());
         let (sender, mut state) = watch::channel(RootState::Starting);
         let shared = Shared {
             watchdog: Arc::clone(&watchdog),
-            started: Instant::now(),
+            started,
             seed,
         };
         let arbiter = Arbiter::new();
@@ -172,49 +187,70 @@ impl Tree {
         }
         Ok(Self {
             root,
+            started,
+            reloading: Mutex::new(()),
             state,
             arbiter,
             _watchdog: watchdog,
         })
     }
 
-    /// Finds a supervisor by its id.
+    /// Finds a supervisor by its id or path.
     pub fn supervisor(&self, id: &str) -> Option<SupervisorRef> {
-        fn find(node: &Arc<Node>, id: &str) -> Option<Arc<Node>> {
-            if &*node.id == id {
-                return Some(Arc::clone(node));
-            }
-            node.members().iter().find_map(|member| match member {
-                Member::Supervisor(node) => find(node, id),
-                Member::Cell(_) => None,
-            })
+        if id == &*self.root.id {
+            let node = Arc::clone(&self.root);
+            return Some(SupervisorRef { node });
         }
-        find(&self.root, id).map(|node| SupervisorRef { node })
+        let id = self.below_root(id);
+        let supervisor = |place: Place| match place.member {
+            Member::Supervisor(node) if place.is_named(id) => Some(SupervisorRef { node }),
+            _ => None,
+        };
+        self.places().into_iter().find_map(supervisor)
     }
 
-    /// Finds the supervisor of a child by the child's id or its path below the root, such as `engines/embedding`.
-    fn locate(&self, id: &str) -> Result<(Arc<Node>, Member), TreeError> {
-        fn walk(node: &Arc<Node>, path: &str, id: &str) -> Option<(Arc<Node>, Member)> {
-            node.members().into_iter().find_map(|member| {
-                let below = if path.is_empty() {
+    /// A path may begin with the root's name.
+    pub(crate) fn below_root<'id>(&self, id: &'id str) -> &'id str {
+        let below = id.strip_prefix(&*self.root.id);
+        below.and_then(|id| id.strip_prefix('/')).unwrap_or(id)
+    }
+
+    /// Every node below the root, each before those below it.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        fn walk(node: &Arc<Node>, path: &str, places: &mut Vec<Place>) {
+            for member in node.members() {
+                let path = if path.is_empty() {
                     member.id().to_string()
                 } else {
                     format!("{path}/{}", member.id())
                 };
-                if &**member.id() == id || below == id {
-                    return Some((Arc::clone(node), member));
+                let (parent, below) = (Arc::clone(node), member.clone());
+                places.push(Place {
+                    path: path.clone(),
+                    parent,
+                    member,
+                });
+                if let Member::Supervisor(child) = &below {
+                    walk(child, &path, places);
                 }
-                match &member {
-                    Member::Supervisor(child) => walk(child, &below, id),
-                    Member::Cell(_) => None,
-                }
-            })
+            }
         }
-        let unknown = || TreeError::Unknown {
-            id: id.chars().take(100).collect(),
-        };
-        let rooted = format!("{}/", self.root.id);
-        walk(&self.root, "", id.strip_prefix(&rooted).unwrap_or(id)).ok_or_else(unknown)
+        let mut places = Vec::new();
+        walk(&self.root, "", &mut places);
+        places
+    }
+
+    /// Finds a child by its id or its path below the root, such as `engines/embedding`.
+    fn locate(&self, id: &str) -> Result<(Arc<Node>, Member), TreeError> {
+        let name = self.below_root(id);
+        let place = self
+            .places()
+            .into_iter()
+            .find(|place| place.is_named(name))
+            .ok_or_else(|| TreeError::Unknown {
+                id: id.chars().take(100).collect(),
+            })?;
+        Ok((place.parent, place.member))
     }
 
     /// Restarts a node with fresh state; queues are kept, and it does not count against the intensity.
@@ -249,20 +285,22 @@ impl Tree {
             RootState::Running => Phase::Ready,
             RootState::Done { .. } => Phase::Stopped,
         };
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         supervisor_snapshot(
             &self.root,
             ChildView {
                 phase: state,
                 restarts: 0,
             },
+            now,
         )
     }
 
     /// Reads liveness and readiness off the tree.
     pub fn health(&self) -> Health {
         fn visit(node: &TreeSnapshot, ready: &mut bool, degraded: &mut Vec<String>) {
-            // A pool that lost one of its workers still serves.
-            let serves = node.state == Phase::Ready
+            // A pool that lost one of its workers still serves; what ended as it should is not missing.
+            let serves = matches!(node.state, Phase::Ready | Phase::Ended)
                 || (node.state == Phase::Backoff && node.workers.is_some_and(|count| count > 0));
             if !serves {
                 degraded.push(node.id.clone());
@@ -284,47 +322,53 @@ impl Tree {
 
     /// Lists the requests that are refused because they crashed their worker too often.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.cells()
+        self.root
+            .cells()
             .iter()
             .flat_map(|cell| cell.dead_letters())
             .collect()
     }
 
-    /// Lets a refused request through again; `false` when there is none of this digest.
+    /// Lets a refused request through again; `false` when there is none of this digest. Should it crash its
+    /// worker so often again, its letter still shows the earlier crashes.
     pub fn release(&self, digest: &str) -> bool {
         let mut found = false;
         // Every cell that knows it: the same text can have crashed several.
-        for cell in self.cells() {
+        for cell in self.root.cells() {
             found |= cell.release(digest);
         }
         found
     }
 
-    fn cells(&self) -> Vec<Arc<dyn CellControl>> {
-        fn collect(node: &Node, cells: &mut Vec<Arc<dyn CellControl>>) {
-            for member in node.members() {
-                match member {
-                    Member::Cell(cell) => cells.push(cell),
-                    Member::Supervisor(node) => collect(&node, cells),
-                }
-            }
-        }
-        let mut cells = Vec::new();
-        collect(&self.root, &mut cells);
-        cells
+    /// Forgets a refused request, its count and its crashes; `false` when there is none of this digest. If it
+    /// comes again, it runs as if for the first time.
+    pub fn delete_letter(&self, digest: &str) -> bool {
+        let deleted = |cell: &Arc<dyn CellControl>| cell.delete(digest);
+        self.root
+            .cells()
+            .iter()
+            .filter(|cell| deleted(cell))
+            .count()
+            > 0
     }
 
     /// Stops everything in reverse order of start. What has not ended within `budget` gets `ShuttingDown`.
     pub async fn drain(&self, budget: Duration) -> DrainReport {
-        let _ = self.root.send(Command::Shutdown { close: true });
+        // A root that is down already needs no telling.
+        let _ = self.root.stop(true);
         let mut state = self.state.clone();
         let done = state.wait_for(|state| matches!(state, RootState::Done { .. }));
         let complete = tokio::time::timeout(budget, done).await.is_ok();
-        for cell in self.cells() {
-            cell.close();
-            cell.abandon();
-        }
+        self.end_cells();
         DrainReport { complete }
+    }
+
+    /// Answers whatever is still queued or running.
+    fn end_cells(&self) {
+        for cell in self.root.cells() {
+            let stop = cell.stop(true);
+            cell.abandon(stop);
+        }
     }
 
     /// Resolves when the root has given up: the process should end, for its service manager to start it anew.
@@ -343,11 +387,27 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
+        self.end_cells();
         self.arbiter.stop();
     }
 }
 
-fn supervisor_snapshot(node: &Node, view: ChildView) -> TreeSnapshot {
+/// A node and where it is.
+pub(crate) struct Place {
+    /// Below the root, such as `engines/embedding`.
+    pub(crate) path: String,
+    pub(crate) parent: Arc<Node>,
+    pub(crate) member: Member,
+}
+
+impl Place {
+    /// By its id or its path.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        &**self.member.id() == name || self.path == name
+    }
+}
+
+fn supervisor_snapshot(node: &Node, view: ChildView, now: Tick) -> TreeSnapshot {
     let children = node
         .members()
         .iter()
@@ -357,8 +417,11 @@ fn supervisor_snapshot(node: &Node, view: ChildView) -> TreeSnapshot {
                 restarts: 0,
             });
             match member {
-                Member::Supervisor(node) => supervisor_snapshot(node, view),
-                Member::Cell(cell) => cell_snapshot(cell.as_ref(), view),
+                Member::Supervisor(child) => supervisor_snapshot(child, view, now),
+                Member::Cell(cell) => TreeSnapshot {
+                    restarts_in_window: node.restarts_in_window(now, Some(cell.id())),
+                    ..cell_snapshot(cell.as_ref(), view)
+                },
             }
         })
         .collect();
@@ -368,7 +431,7 @@ fn supervisor_snapshot(node: &Node, view: ChildView) -> TreeSnapshot {
         state: view.phase,
         restarts: view.restarts,
         epoch: None,
-        restarts_in_window: Some(node.restarts_in_window()),
+        restarts_in_window: node.restarts_in_window(now, None),
         workers: None,
         queue: None,
         capacity: None,
@@ -388,7 +451,7 @@ fn cell_snapshot(cell: &dyn CellControl, view: ChildView) -> TreeSnapshot {
         state: view.phase,
         restarts: view.restarts,
         epoch: Some(seen.epoch),
-        restarts_in_window: None,
+        restarts_in_window: 0,
         workers: Some(seen.workers),
         queue: Some(seen.queue),
         capacity: Some(seen.capacity),

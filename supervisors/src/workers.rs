@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use actix::Arbiter;
 
 use crate::cell::{
-    Admitted, AsyncWorker, Cell, CellRef, Core, NodeKind, Slot, StartCx, StartError, Worker,
-    drop_quietly,
+    Admitted, AsyncWorker, Cell, CellRef, Core, NodeKind, StartCx, StartError, Worker, drop_quietly,
 };
+use crate::crew::{Exit, Slot};
 use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
 use crate::policy::ChildPolicy;
@@ -27,35 +28,25 @@ pub(crate) fn sync_cell<W: Worker>(
     factory: impl Fn(&StartCx) -> Result<W, StartError> + Send + Sync + 'static,
 ) -> (Cell<W>, CellRef<W>) {
     install_hook();
-    let workers = policy.workers;
     let core = Arc::new(Core::new(id, policy, NodeKind::Sync));
     let factory = Arc::new(factory);
-    let spawn = Box::new(move |core: &Arc<Core<W>>, generation, slot: Arc<Slot<W>>| {
+    let spawn = Box::new(move |core: &Arc<Core<W>>, slot: Arc<Slot<W>>| {
         let (held, own_slot) = (Arc::clone(core), Arc::clone(&slot));
         let factory = Arc::clone(&factory);
         let thread = std::thread::Builder::new().name(core.id.chars().take(15).collect());
-        let spawned =
-            thread.spawn(move || run_sync(&held, generation, &own_slot, factory.as_ref()));
+        let spawned = thread.spawn(move || run_sync(&held, &own_slot, factory.as_ref()));
         if let Err(error) = spawned {
-            core.worker_not_started(generation, &slot, &format!("no thread: {error}"));
+            core.worker_not_started(&slot, &format!("no thread: {error}"));
         }
     });
     let handle = CellRef {
         core: Arc::clone(&core),
     };
-    (
-        Cell {
-            core,
-            spawn,
-            workers,
-        },
-        handle,
-    )
+    (Cell { core, spawn }, handle)
 }
 
 fn run_sync<W: Worker>(
     core: &Arc<Core<W>>,
-    generation: u64,
     slot: &Arc<Slot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
@@ -66,14 +57,14 @@ fn run_sync<W: Worker>(
     let mut worker = match fenced(|| factory(&start)) {
         Ok(Ok(worker)) => worker,
         Ok(Err(error)) => {
-            return core.worker_not_started(generation, slot, &error.to_string());
+            return core.worker_not_started(slot, &error.to_string());
         }
         Err(panic) => {
             let report = core.report(slot.epoch, panic, None);
-            return core.worker_not_started(generation, slot, &report.to_string());
+            return core.worker_not_started(slot, &report.to_string());
         }
     };
-    core.worker_started(generation);
+    core.worker_started(slot);
     while let Some(job) = core.inbox.pop(&slot.stop) {
         let Some(Admitted {
             request,
@@ -103,12 +94,22 @@ fn run_sync<W: Worker>(
                     core.answer(flight, Err(Fault::Crashed(report)));
                 }
                 drop_quietly(worker);
-                return core.leave(slot, true);
+                return core.leave(slot, Exit::Failed);
             }
+        }
+        if slot.is_finished() {
+            break;
         }
     }
     drop_quietly(worker);
-    core.leave(slot, false);
+    core.leave(
+        slot,
+        if slot.is_finished() {
+            Exit::Ended
+        } else {
+            Exit::Quiet
+        },
+    );
 }
 
 /// Builds a cell with one arbiter on which many requests are in flight.
@@ -120,36 +121,28 @@ pub(crate) fn async_cell<W: AsyncWorker>(
     install_hook();
     let core = Arc::new(Core::new(id, policy, NodeKind::Async));
     let factory = Arc::new(factory);
-    let spawn = Box::new(move |core: &Arc<Core<W>>, generation, slot: Arc<Slot<W>>| {
+    let spawn = Box::new(move |core: &Arc<Core<W>>, slot: Arc<Slot<W>>| {
         let (core, factory) = (Arc::clone(core), Arc::clone(&factory));
         let arbiter = Arbiter::new();
         let lost = (Arc::clone(&core), Arc::clone(&slot));
         let alive = arbiter.spawn_fn(move || {
             actix::spawn(async move {
-                run_async(&core, generation, &slot, factory.as_ref()).await;
+                run_async(&core, &slot, factory.as_ref()).await;
                 Arbiter::current().stop();
             });
         });
         if !alive {
-            lost.0.worker_not_started(generation, &lost.1, "no arbiter");
+            lost.0.worker_not_started(&lost.1, "no arbiter");
         }
     });
     let handle = CellRef {
         core: Arc::clone(&core),
     };
-    (
-        Cell {
-            core,
-            spawn,
-            workers: 1,
-        },
-        handle,
-    )
+    (Cell { core, spawn }, handle)
 }
 
 async fn run_async<W: AsyncWorker>(
     core: &Arc<Core<W>>,
-    generation: u64,
     slot: &Arc<Slot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
@@ -160,14 +153,14 @@ async fn run_async<W: AsyncWorker>(
     let worker = match fenced(|| factory(&start)) {
         Ok(Ok(worker)) => Rc::new(worker),
         Ok(Err(error)) => {
-            return core.worker_not_started(generation, slot, &error.to_string());
+            return core.worker_not_started(slot, &error.to_string());
         }
         Err(panic) => {
             let report = core.report(slot.epoch, panic, None);
-            return core.worker_not_started(generation, slot, &report.to_string());
+            return core.worker_not_started(slot, &report.to_string());
         }
     };
-    core.worker_started(generation);
+    core.worker_started(slot);
     let idle = Rc::new(tokio::sync::Notify::new());
     while let Some(job) = core.inbox.pop_async(&slot.stop).await {
         let Some(admitted) = core.admit(slot, job) else {
@@ -184,7 +177,8 @@ async fn run_async<W: AsyncWorker>(
         idle.notified().await;
     }
     drop_quietly(worker);
-    core.leave(slot, false);
+    let ended = slot.is_finished() && !slot.is_retired();
+    core.leave(slot, if ended { Exit::Ended } else { Exit::Quiet });
 }
 
 async fn run_one<W: AsyncWorker>(
@@ -246,5 +240,9 @@ async fn run_one<W: AsyncWorker>(
                 );
             }
         }
+    }
+    if slot.is_finished() {
+        slot.stop.store(true, Ordering::Release);
+        core.inbox.wake_all();
     }
 }

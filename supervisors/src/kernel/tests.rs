@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Backoff, Strategy};
+use crate::policy::{AutoShutdown, Backoff, Jitter, OnExhausted, Strategy};
 
 fn kernel(policy: Policy, names: &[&str]) -> Kernel {
     let children = names
@@ -30,6 +30,7 @@ fn policy(strategy: Strategy, intensity: u32, on_exhausted: OnExhausted) -> Poli
         period_ms: 1_000,
         backoff,
         on_exhausted,
+        auto_shutdown: AutoShutdown::AnySignificant,
     }
 }
 
@@ -50,7 +51,7 @@ fn words(effects: Vec<Effect>) -> String {
         Effect::Park(id) => format!("park:{id}"),
         Effect::Booted => "booted".to_owned(),
         Effect::Removed(id) => format!("removed:{id}"),
-        Effect::Done { failed } => format!("done:{failed}"),
+        Effect::Done { failed, .. } => format!("done:{failed}"),
     };
     effects.into_iter().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -130,8 +131,9 @@ fn one_for_all_stops_in_reverse_and_starts_in_order() {
     run(
         &mut kernel,
         &[
-            (10, failed("b"), "-c -a"),
+            (10, failed("b"), "-c -b -a"),
             (11, Event::Stopped("a".into()), ""),
+            (11, Event::Stopped("b".into()), ""),
             (12, Event::Stopped("c".into()), "+a"),
             (13, Event::Started("a".into()), "+b"),
             (14, Event::Started("b".into()), "+c"),
@@ -149,7 +151,8 @@ fn rest_for_one_leaves_the_earlier_alone() {
     run(
         &mut kernel,
         &[
-            (10, failed("b"), "-c"),
+            (10, failed("b"), "-c -b"),
+            (11, Event::Stopped("b".into()), ""),
             (11, Event::Stopped("c".into()), "+b"),
             (12, Event::Started("b".into()), "+c"),
         ],
@@ -165,9 +168,11 @@ fn a_failure_inside_a_group_restart_extends_it() {
     run(
         &mut kernel,
         &[
-            (10, failed("a"), "-b"),
+            (10, failed("a"), "-b -a"),
+            (10, Event::Stopped("a".into()), ""),
             (11, Event::Stopped("b".into()), "+a"),
-            (12, failed("a"), "a@62"),
+            (12, failed("a"), "-a a@62"),
+            (12, Event::Stopped("a".into()), ""),
             (62, Event::Due("a".into()), "+a"),
             (63, Event::Started("a".into()), "+b"),
             (64, Event::Started("b".into()), ""),
@@ -205,7 +210,8 @@ fn escalation_stops_the_others_and_fails() {
         &mut kernel,
         &[
             (10, failed("a"), "-b"),
-            (11, Event::Stopped("b".into()), "done:true"),
+            (11, Event::Stopped("b".into()), "-a"),
+            (11, Event::Stopped("a".into()), "done:true"),
         ],
     );
 }
@@ -219,7 +225,8 @@ fn stop_parks_the_child_until_an_operator_acts() {
     run(
         &mut kernel,
         &[
-            (10, failed("a"), "park:a"),
+            (10, failed("a"), "park:a -a"),
+            (11, Event::Stopped("a".into()), ""),
             (20, Event::Restart("a".into()), "+a"),
         ],
     );
@@ -228,16 +235,40 @@ fn stop_parks_the_child_until_an_operator_acts() {
 #[test]
 fn transient_and_temporary_children_end_for_good() {
     for (restart, event, expected) in [
-        (Restart::Transient, Event::Ended("t".into()), "removed:t"),
+        (Restart::Transient, Event::Ended("t".into()), "-t!"),
         (Restart::Transient, failed("t"), "+t"),
-        (Restart::Temporary, failed("t"), "removed:t"),
+        (Restart::Temporary, failed("t"), "-t!"),
         (Restart::Permanent, Event::Ended("t".into()), "+t"),
     ] {
         let mut kernel = booted(policy(Strategy::OneForOne, 5, OnExhausted::Open), &["a"]);
         kernel.step(1, Event::Add(spec("t", restart)));
         kernel.step(2, Event::Started("t".into()));
         run(&mut kernel, &[(3, event, expected)]);
+        if expected == "-t!" {
+            run(&mut kernel, &[(4, Event::Stopped("t".into()), "removed:t")]);
+        }
     }
+}
+
+#[test]
+fn a_static_child_that_ended_can_be_restarted() {
+    let children = vec![spec("t", Restart::Transient)];
+    let mut kernel = Kernel::new(
+        policy(Strategy::OneForOne, 5, OnExhausted::Open),
+        children,
+        7,
+    );
+    run(
+        &mut kernel,
+        &[
+            (0, Event::Boot, "+t"),
+            (1, Event::Started("t".into()), "booted"),
+            (2, Event::Ended("t".into()), "-t!"),
+            (3, Event::Stopped("t".into()), ""),
+        ],
+    );
+    assert_eq!(kernel.view("t").unwrap().phase, Phase::Ended);
+    run(&mut kernel, &[(4, Event::Restart("t".into()), "+t")]);
 }
 
 #[test]
@@ -250,7 +281,8 @@ fn a_significant_child_takes_the_supervisor_along() {
     run(
         &mut kernel,
         &[
-            (3, Event::Ended("job".into()), "removed:job -a!"),
+            (3, Event::Ended("job".into()), "-job!"),
+            (3, Event::Stopped("job".into()), "removed:job -a!"),
             (4, Event::Stopped("a".into()), "done:false"),
         ],
     );
@@ -296,75 +328,7 @@ fn the_zombie_cap_counts_as_exhausted() {
     run(&mut kernel, &[(1, straw, "open:a@51 a@51")]);
 }
 
-/// What the outside world does: starts succeed or fail, stops complete, timers fire, workers crash.
-fn world(strategy: Strategy, on_exhausted: OnExhausted, choices: Vec<u8>) -> Vec<(Tick, String)> {
-    let names = ["a", "b", "c", "d"];
-    let mut kernel = kernel(policy(strategy, 3, on_exhausted), &names);
-    let mut running: Vec<ChildId> = Vec::new();
-    let mut pending: Vec<(Tick, Event)> = vec![(0, Event::Boot)];
-    let mut log = Vec::new();
-    let mut now = 0;
-    for choice in choices {
-        now += u64::from(choice % 7);
-        let event = if !pending.is_empty() && choice & 8 == 0 {
-            let (at, event) = pending.remove(usize::from(choice) % pending.len());
-            now = now.max(at);
-            match (event, choice & 0x30) {
-                (Event::Started(id), 0x30) => Event::Failed {
-                    child: id,
-                    final_straw: false,
-                },
-                (event, _) => event,
-            }
-        } else if let Some(id) = running.get(usize::from(choice) % running.len().max(1)) {
-            Event::Failed {
-                child: id.clone(),
-                final_straw: false,
-            }
-        } else {
-            continue;
-        };
-        match &event {
-            Event::Started(id) => running.push(id.clone()),
-            Event::Failed { child, .. } | Event::Stopped(child) => running.retain(|id| id != child),
-            _ => {}
-        }
-        for effect in kernel.step(now, event) {
-            match &effect {
-                Effect::Start(id) => {
-                    assert!(!running.contains(id), "{id} started while it runs: {log:?}");
-                    pending.push((now, Event::Started(id.clone())));
-                }
-                Effect::Stop { child, .. } => {
-                    // A stop overtakes a start that was under way.
-                    let overtaken =
-                        |event: &Event| matches!(event, Event::Started(id) if id == child);
-                    pending.retain(|(_, event)| !overtaken(event));
-                    pending.push((now, Event::Stopped(child.clone())));
-                }
-                Effect::Timer(id, at) => pending.push((*at, Event::Due(id.clone()))),
-                _ => {}
-            }
-            log.push((now, words(vec![effect])));
-        }
-    }
-    log
-}
-
 proptest! {
-    #[test]
-    fn nothing_starts_twice_and_restarts_stay_within_the_intensity(
-        choices in proptest::collection::vec(any::<u8>(), 0..400),
-        strategy in prop_oneof![
-            Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)],
-    ) {
-        let log = world(strategy, OnExhausted::Escalate, choices);
-        // After giving up nothing starts.
-        if let Some(end) = log.iter().position(|(_, word)| word.starts_with("done")) {
-            prop_assert!(log[end..].iter().all(|(_, word)| !word.starts_with('+')));
-        }
-    }
-
     #[test]
     fn one_for_one_never_exceeds_the_intensity(
         gaps in proptest::collection::vec(0_u64..600, 1..200),
@@ -391,4 +355,93 @@ proptest! {
             prop_assert!(recent <= 3 + 3, "{restarts:?}");
         }
     }
+}
+
+#[test]
+fn a_boot_that_regroups_still_boots() {
+    let mut kernel = kernel(
+        policy(Strategy::OneForAll, 5, OnExhausted::Open),
+        &["a", "b"],
+    );
+    run(
+        &mut kernel,
+        &[
+            (0, Event::Boot, "+a"),
+            (1, Event::Started("a".into()), "+b"),
+            (2, failed("a"), "-b -a"),
+            (3, Event::Stopped("b".into()), ""),
+            (3, Event::Stopped("a".into()), "+a"),
+            (4, Event::Started("a".into()), "+b"),
+            (5, Event::Started("b".into()), "booted"),
+        ],
+    );
+}
+
+#[test]
+fn a_group_does_not_wait_for_a_child_that_was_removed_meanwhile() {
+    let mut kernel = booted(
+        policy(Strategy::OneForAll, 5, OnExhausted::Open),
+        &["a", "b"],
+    );
+    run(
+        &mut kernel,
+        &[
+            (10, failed("a"), "-b -a"),
+            (10, Event::Stopped("a".into()), ""),
+            (11, Event::Remove("b".into()), ""),
+            (12, Event::Stopped("b".into()), "removed:b +a"),
+        ],
+    );
+}
+
+#[test]
+fn a_timer_of_an_earlier_failure_does_not_cut_a_later_backoff_short() {
+    let mut kernel = booted(policy(Strategy::OneForOne, 9, OnExhausted::Open), &["a"]);
+    run(
+        &mut kernel,
+        &[
+            (10, failed("a"), "+a"),
+            (11, failed("a"), "a@61"),
+            (12, Event::Restart("a".into()), "-a"),
+            (13, Event::Stopped("a".into()), "+a"),
+            (58, failed("a"), "+a"),
+            (59, failed("a"), "a@109"),
+            (61, Event::Due("a".into()), ""),
+            (109, Event::Due("a".into()), "+a"),
+        ],
+    );
+}
+
+#[test]
+fn a_removal_during_a_shutdown_is_final_and_keeps_the_order() {
+    let mut kernel = booted(
+        policy(Strategy::OneForOne, 5, OnExhausted::Open),
+        &["a", "b"],
+    );
+    run(
+        &mut kernel,
+        &[
+            (1, Event::Shutdown { close: false }, "-b"),
+            (2, Event::Remove("a".into()), ""),
+            (3, Event::Stopped("b".into()), "-a"),
+            (4, Event::Stopped("a".into()), "removed:a done:false"),
+        ],
+    );
+}
+
+#[test]
+fn a_new_policy_keeps_the_history() {
+    let mut kernel = booted(policy(Strategy::OneForOne, 3, OnExhausted::Open), &["a"]);
+    kernel.step(10, failed("a"));
+    kernel.step(11, failed("a"));
+    kernel.step(61, Event::Due("a".into()));
+    kernel.step(62, Event::Started("a".into()));
+    let stricter = policy(Strategy::OneForOne, 2, OnExhausted::Stop);
+    run(
+        &mut kernel,
+        &[
+            (63, Event::Policy(stricter), ""),
+            (64, failed("a"), "park:a -a"),
+        ],
+    );
 }

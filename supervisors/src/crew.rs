@@ -1,0 +1,258 @@
+//! The workers of a cell: started, counted, stopped, given up. All under one lock, so that what they report
+//! has an order: each stop gets one `Stopped`, and what happened before it is told before it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cell::{Core, Flight, Protocol};
+use crate::fault::Fault;
+use crate::kernel::Event;
+
+/// One incarnation of one worker.
+pub(crate) struct Slot<P: Protocol> {
+    pub(crate) epoch: u64,
+    /// Take no further request.
+    pub(crate) stop: AtomicBool,
+    /// Given up: whoever still runs here is a zombie.
+    pub(crate) abandoned: Arc<AtomicBool>,
+    /// Its state crashed: it only finishes what is in flight.
+    pub(crate) retired: AtomicBool,
+    /// A request asked for a normal end.
+    pub(crate) finished: Arc<AtomicBool>,
+    /// Its factory has not returned yet. Changes under the crew's lock.
+    starting: AtomicBool,
+    flights: Mutex<HashMap<u64, Flight<P>>>,
+}
+
+impl<P: Protocol> Slot<P> {
+    fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            stop: AtomicBool::new(false),
+            abandoned: Arc::new(AtomicBool::new(false)),
+            retired: AtomicBool::new(false),
+            finished: Arc::new(AtomicBool::new(false)),
+            starting: AtomicBool::new(true),
+            flights: Mutex::new(HashMap::new()),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Flight<P>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to answer; `None` when it was answered already.
+    pub(crate) fn take(&self, key: u64) -> Option<Flight<P>> {
+        self.lock().remove(&key)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// As it was told to, or after its supervisor has heard why.
+    Quiet,
+    /// Normally, by itself.
+    Ended,
+    /// It crashed or could not start.
+    Failed,
+}
+
+/// The workers of a cell and where their start or stop stands.
+pub(crate) struct Crew<P: Protocol> {
+    pub(crate) slots: Vec<Arc<Slot<P>>>,
+    epoch: u64,
+    /// Factories that have not returned.
+    pending: usize,
+    /// The start under way has failed already: a pool's other workers need not tell it again.
+    start_failed: bool,
+    stopping: bool,
+    /// Counts stops: a shutdown budget ends only the stop that it was given for.
+    stops: u64,
+}
+
+impl<P: Protocol> Crew<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            epoch: 0,
+            pending: 0,
+            start_failed: false,
+            stopping: false,
+            stops: 0,
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Takes a slot out; `false` when it is gone already.
+    fn part(&mut self, slot: &Arc<Slot<P>>) -> bool {
+        let before = self.slots.len();
+        self.slots.retain(|known| !Arc::ptr_eq(known, slot));
+        self.slots.len() < before
+    }
+
+    /// The factory of a slot has returned, or is no longer waited for; `false` when this was known.
+    fn settle_start(&mut self, slot: &Slot<P>) -> bool {
+        let first = slot.starting.swap(false, Ordering::AcqRel);
+        self.pending -= usize::from(first);
+        first
+    }
+}
+
+impl<P: Protocol> Core<P> {
+    /// Makes room for the workers that a start must build: as many as are missing.
+    pub(crate) fn prepare_start(&self, workers: usize) -> Vec<Arc<Slot<P>>> {
+        let mut crew = self.crew();
+        crew.stopping = false;
+        self.admit_again();
+        crew.epoch += 1;
+        let running = crew.slots.iter().filter(|slot| !slot.is_retired()).count();
+        let fresh: Vec<_> = (running..workers)
+            .map(|_| Arc::new(Slot::new(crew.epoch)))
+            .collect();
+        crew.slots.extend(fresh.iter().map(Arc::clone));
+        crew.start_failed = false;
+        crew.pending += fresh.len();
+        if crew.pending == 0 {
+            self.emit(Event::Started(Arc::clone(&self.id)));
+        }
+        fresh
+    }
+
+    /// One worker of a start runs.
+    pub(crate) fn worker_started(&self, slot: &Slot<P>) {
+        let mut crew = self.crew();
+        if crew.settle_start(slot) && crew.pending == 0 && !crew.start_failed {
+            self.emit(Event::Started(Arc::clone(&self.id)));
+        }
+    }
+
+    /// One worker of a start could not be built. Only the first of a start counts as a failure.
+    pub(crate) fn worker_not_started(&self, slot: &Arc<Slot<P>>, reason: &str) {
+        tracing::warn!(cell = &*self.id, reason, "a worker could not start");
+        let first = {
+            let mut crew = self.crew();
+            crew.settle_start(slot) && !std::mem::replace(&mut crew.start_failed, true)
+        };
+        self.leave(slot, if first { Exit::Failed } else { Exit::Quiet });
+    }
+
+    /// A worker has ended.
+    pub(crate) fn leave(&self, slot: &Arc<Slot<P>>, exit: Exit) {
+        let mut crew = self.crew();
+        if !crew.part(slot) {
+            self.zombies.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        if crew.stopping {
+            return self.tell_when_stopped(&crew);
+        }
+        let child = Arc::clone(&self.id);
+        match exit {
+            Exit::Quiet => {}
+            Exit::Ended => self.emit(Event::Ended(child)),
+            Exit::Failed => self.emit(Event::Failed {
+                child,
+                final_straw: false,
+            }),
+        }
+    }
+
+    fn tell_when_stopped(&self, crew: &Crew<P>) {
+        if crew.slots.is_empty() {
+            self.emit(Event::Stopped(Arc::clone(&self.id)));
+        }
+    }
+
+    /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
+    pub(crate) fn retire(&self, slot: &Slot<P>) {
+        let crew = self.crew();
+        if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        slot.stop.store(true, Ordering::Release);
+        self.inbox.wake_all();
+        if !crew.stopping {
+            self.emit(Event::Failed {
+                child: Arc::clone(&self.id),
+                final_straw: false,
+            });
+        }
+    }
+
+    /// Tells all workers to stop; returns the number of this stop.
+    pub(crate) fn stop_crew(&self) -> u64 {
+        let mut crew = self.crew();
+        crew.stopping = true;
+        crew.stops += 1;
+        for slot in &crew.slots {
+            slot.stop.store(true, Ordering::Release);
+        }
+        self.inbox.wake_all();
+        self.tell_when_stopped(&crew);
+        crew.stops
+    }
+
+    /// The budget of a stop is over: whoever still runs is given up.
+    pub(crate) fn abandon_crew(&self, stop: u64) {
+        let slots = {
+            let crew = self.crew();
+            if !crew.stopping || crew.stops != stop {
+                return;
+            }
+            crew.slots.clone()
+        };
+        for slot in &slots {
+            self.abandon_slot(slot, |_| Fault::ShuttingDown);
+        }
+    }
+
+    /// Gives a stuck worker up: its callers are answered, its late effects refused. Its supervisor hears of
+    /// it, unless that has replaced it already.
+    pub(crate) fn abandon_slot(
+        &self,
+        slot: &Arc<Slot<P>>,
+        fault: impl Fn(&Flight<P>) -> Fault<P::Err>,
+    ) {
+        {
+            let mut crew = self.crew();
+            if !crew.part(slot) {
+                return;
+            }
+            crew.settle_start(slot);
+            slot.abandoned.store(true, Ordering::Release);
+            slot.stop.store(true, Ordering::Release);
+            let zombies = self.zombies.fetch_add(1, Ordering::AcqRel) + 1;
+            if crew.stopping {
+                self.tell_when_stopped(&crew);
+            } else if !slot.is_retired() {
+                self.emit(Event::Failed {
+                    child: Arc::clone(&self.id),
+                    final_straw: zombies > self.policy().max_zombies,
+                });
+            }
+        }
+        let flights: Vec<_> = slot.lock().drain().map(|(_, flight)| flight).collect();
+        for flight in flights {
+            let fault = fault(&flight);
+            self.answer(flight, Err(fault));
+        }
+        self.inbox.wake_all();
+    }
+}
