@@ -97,15 +97,27 @@ impl App {
             metrics,
             limits: EdgeLimits {
                 max_body_bytes: settings.http.max_body_bytes,
+                body_timeout: Duration::from_millis(settings.http.deadline_ms),
+                allowed_hosts: settings.http.allowed_hosts.clone(),
             },
         };
         let http = &settings.http;
         let mut server = HttpServer::new(move || {
             WebApp::new()
+                .wrap(from_fn(api::refuse_foreign))
+                // Outermost, so that a refusal is named and counted too.
                 .wrap(from_fn(api::name_request))
                 .configure(|app| api::configure(app, &state))
         })
         .disable_signals()
+        // Small pieces of a stream must not wait for the client's acknowledgement of the one before.
+        .on_connect(|connection, _| {
+            if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+                && let Err(error) = socket.set_nodelay(true)
+            {
+                tracing::debug!(%error, "no TCP_NODELAY");
+            }
+        })
         // Otherwise a client that has left is noticed only at the next write.
         .h1_allow_half_closed(false)
         .client_request_timeout(Duration::from_millis(http.header_timeout_ms))

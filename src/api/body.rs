@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::context::{Context, EdgeLimits};
 use super::error::ApiError;
@@ -22,12 +22,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let context = Context::of(request);
-        let limit = request
+        let limits = request
             .app_data::<EdgeLimits>()
-            .map_or(0, |limits| limits.max_body_bytes);
+            .cloned()
+            .unwrap_or_default();
+        let (limit, wait) = (limits.max_body_bytes, limits.body_timeout);
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
-            let bytes = bytes.await.map_err(|error| {
+            let bytes = tokio::time::timeout(wait, bytes).await.map_err(|_| {
+                let waited = wait.as_millis();
+                let message = format!("the body did not arrive within http.deadline_ms, {waited}");
+                context.fail(ServiceError::new(ErrorKind::Timeout, message).code("body_timeout"))
+            })?;
+            let bytes = bytes.map_err(|error| {
                 let status = error.as_response_error().status_code();
                 let failed = if status == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
                     ServiceError::new(
@@ -54,11 +61,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
         .code("invalid_utf8")
     })?;
     let text = if text.trim().is_empty() { "{}" } else { text };
+    if !text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Err(
+            ServiceError::bad_request("the body must be a JSON object").code("invalid_json")
+        );
+    }
     serde_json::from_str(text).map_err(|error| {
         let message: String = error.to_string().chars().take(500).collect();
-        ServiceError::bad_request(match error.classify() {
-            serde_json::error::Category::Data => message,
-            _ => format!("the body is not JSON: {message}"),
+        // A null where a word is needed counts as a fault of syntax in serde_json, though it is JSON.
+        ServiceError::bad_request(match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => message,
+            Err(_) => format!("the body is not JSON: {message}"),
         })
         .code("invalid_json")
     })
@@ -84,6 +97,8 @@ mod tests {
             (&b"{\"k\": 1"[..], "not JSON"),
             (b"{\"q\": 1}", "unknown field `q`, expected `k` or `v`"),
             (b"{\"k\": -1}", "invalid value"),
+            (b"[1]", "must be a JSON object"),
+            (b"3", "must be a JSON object"),
             (b"{\"k\": \"\xff\"}", "not UTF-8: bad byte at 7"),
             (b"{\"k\": NaN}", "not JSON"),
             (deep.as_bytes(), "recursion limit"),

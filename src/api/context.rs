@@ -1,6 +1,7 @@
 //! What a handler knows about the request it answers.
 
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -12,10 +13,14 @@ use super::request_id::RequestId;
 use crate::services::ServiceError;
 
 /// Bounds of the HTTP edge.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EdgeLimits {
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
+    /// Longest wait for a whole body.
+    pub body_timeout: Duration,
+    /// Names, besides loopback's, that the server may be called by.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// The request's id and the form its errors take.

@@ -61,6 +61,8 @@ pub(super) fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -80,6 +82,8 @@ fn openai_type(kind: ErrorKind) -> &'static str {
         | ErrorKind::NotFound
         | ErrorKind::Conflict
         | ErrorKind::TooLarge
+        | ErrorKind::Forbidden
+        | ErrorKind::MethodNotAllowed
         | ErrorKind::Unprocessable => "invalid_request_error",
         ErrorKind::Unauthorized => "authentication_error",
         ErrorKind::TooManyRequests => "rate_limit_error",
@@ -149,16 +153,12 @@ pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiEr
 }
 
 /// Answers a method that the path does not have.
-pub(super) async fn no_method(request: HttpRequest) -> HttpResponse {
-    let error = ServiceError::bad_request(format!(
-        "{} is not allowed on {}; see /openapi.json",
-        request.method(),
-        request.path().chars().take(200).collect::<String>()
-    ))
-    .code("method_not_allowed");
-    let mut response = Context::of(&request).fail(error).error_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+pub(super) async fn no_method(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let (method, path) = (request.method(), request.path());
+    let path: String = path.chars().take(200).collect();
+    let message = format!("{method} is not allowed on {path}; see /openapi.json");
+    let error = ServiceError::new(ErrorKind::MethodNotAllowed, message);
+    Err(Context::of(&request).fail(error.code("method_not_allowed")))
 }
 
 /// Malformed paths and queries that actix-web itself refuses.

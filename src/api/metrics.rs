@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::services::health::Figures;
 
+/// Methods that are counted by name: a client can invent any number of others.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+
 /// The edge's counters.
 pub struct Metrics {
     registry: Registry,
@@ -47,6 +50,11 @@ impl Metrics {
 
     /// Counts one answered request. `route` is the pattern, never the path: it must stay a small set.
     pub(super) fn observe(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        let method = if METHODS.contains(&method) {
+            method
+        } else {
+            "other"
+        };
         self.requests
             .with_label_values(&[method, route, &status.to_string()])
             .inc();

@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod metrics;
 mod openapi;
+mod origin;
 mod request_id;
 pub mod routes;
 mod sse;
@@ -19,6 +20,7 @@ use actix_web::web;
 pub use context::EdgeLimits;
 pub use metrics::Metrics;
 pub use openapi::document;
+pub use origin::middleware as refuse_foreign;
 pub use request_id::middleware as name_request;
 
 use crate::services::Services;

@@ -14,6 +14,8 @@ pub struct HttpConfig {
     pub port: u16,
     /// Threads; 0 = one for each core.
     pub workers: usize,
+    /// Names, besides loopback's, that the server may be called by: those that a proxy in front passes on.
+    pub allowed_hosts: Vec<String>,
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
     /// Longest time to receive a request's head.
@@ -34,6 +36,7 @@ impl Default for HttpConfig {
             bind: "127.0.0.1".to_owned(),
             port: 8642,
             workers: 0,
+            allowed_hosts: Vec::new(),
             max_body_bytes: 32 << 20,
             header_timeout_ms: 5_000,
             keep_alive_ms: 75_000,

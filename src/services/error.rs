@@ -181,9 +181,10 @@ pub(super) fn fault<E: EngineError>(cell: &str, fault: Fault<E>) -> ServiceError
             format!("the deadline passed while waiting for {cell}"),
         )
         .code("expired"),
-        Fault::ShuttingDown => {
-            ServiceError::new(ErrorKind::Unavailable, "the server is shutting down")
-                .code("shutting_down")
-        }
+        Fault::ShuttingDown => ServiceError::new(
+            ErrorKind::Unavailable,
+            format!("{cell} is stopping: it was removed, or the server is shutting down"),
+        )
+        .code("shutting_down"),
     }
 }

@@ -18,6 +18,10 @@ pub enum ErrorKind {
     Unprocessable,
     /// Missing or wrong credentials.
     Unauthorized,
+    /// Not from there, whoever it is.
+    Forbidden,
+    /// The thing cannot be asked this way.
+    MethodNotAllowed,
     /// Shed under load or over a rate limit; retry later.
     TooManyRequests,
     /// The part that answers is restarting, open or draining; retry later.

@@ -277,7 +277,7 @@ fn a_client_that_leaves_takes_the_upstream_call_with_it() {
             let mut socket = std::net::TcpStream::connect(api.address).unwrap();
             write!(
                 socket,
-                "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             )
             .unwrap();

@@ -164,3 +164,40 @@ fn an_upsert_replaces() {
         assert_eq!(ids(&found), Vec::<&str>::new());
     });
 }
+
+#[test]
+fn a_client_that_leaves_neither_bricks_nor_orphans_a_collection() {
+    use std::io::Write as _;
+    serve(async |api| {
+        let abandon = |method: &str, name: &str| {
+            let mut socket = std::net::TcpStream::connect(api.address).unwrap();
+            let head = format!("{method} /v1/collections/{name} HTTP/1.1\r\nhost: localhost\r\n");
+            write!(socket, "{head}content-length: 2\r\n\r\n{{}}").unwrap();
+            // Dropped here: nobody waits for the answer.
+        };
+        for round in 0..20 {
+            let name = format!("c{round}");
+            abandon("PUT", &name);
+            // Made by the one who left, or by us.
+            let made = api.put(&format!("/v1/collections/{name}"), json!({})).await;
+            assert!(made.status == 201 || made.status == 200, "{}", made.text());
+            abandon("DELETE", &name);
+            let gone = api
+                .send(Method::Delete, &format!("/v1/collections/{name}"), "")
+                .await;
+            assert!(gone.status == 200 || gone.status == 404, "{}", gone.text());
+            let again = api.put(&format!("/v1/collections/{name}"), json!({})).await;
+            assert!(
+                again.status == 201 || again.status == 200,
+                "{}",
+                again.text()
+            );
+            let points = json!({"points": [{"id": "a", "text": "alive"}]});
+            let stored = api
+                .post(&format!("/v1/collections/{name}/points"), points)
+                .await;
+            // The abandoned removal may come last of all; then it is gone, not half there.
+            assert!(stored.status == 200 || stored.status == 404 || stored.status == 503);
+        }
+    });
+}

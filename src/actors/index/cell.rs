@@ -1,7 +1,7 @@
 //! The cell of one collection, and typed calls to it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use supervisors::{
     CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
@@ -9,6 +9,7 @@ use supervisors::{
 
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{Filter, IndexConfig, IndexError, SearchRequest, SearchResult};
+use crate::storage::disk;
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -65,20 +66,45 @@ pub enum IndexReply {
 struct Slot {
     dir: PathBuf,
     config: IndexConfig,
-    open: Mutex<Option<Arc<DurableCollection>>>,
+    open: Mutex<Open>,
+}
+
+/// Where the slot is.
+enum Open {
+    /// Not opened yet, or given up after a failure.
+    Closed,
+    /// Serves.
+    Serving(Arc<DurableCollection>),
+    /// The collection was removed: never opened again, whatever stands in its folder now.
+    Retired,
 }
 
 impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn current(&self) -> Result<Arc<DurableCollection>, IndexError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(collection) = open.as_ref().filter(|collection| !collection.is_poisoned()) {
-            return Ok(Arc::clone(collection));
+        let mut open = self.lock();
+        match &*open {
+            Open::Serving(collection) if !collection.is_poisoned() => {
+                return Ok(Arc::clone(collection));
+            }
+            Open::Retired => return Err(IndexError::Poisoned(disk::short(&self.dir))),
+            Open::Serving(_) | Open::Closed => {}
         }
         // The old one is dropped first: it holds the log's file.
-        *open = None;
+        *open = Open::Closed;
         let fresh = Arc::new(DurableCollection::open(&self.dir, self.config.clone())?);
-        *open = Some(Arc::clone(&fresh));
+        *open = Open::Serving(Arc::clone(&fresh));
         Ok(fresh)
+    }
+
+    fn retire(&self) {
+        let before = std::mem::replace(&mut *self.lock(), Open::Retired);
+        if let Open::Serving(collection) = before {
+            collection.retire();
+        }
     }
 }
 
@@ -134,8 +160,9 @@ pub(super) fn child_spec(
     let slot = Arc::new(Slot {
         dir,
         config,
-        open: Mutex::new(None),
+        open: Mutex::new(Open::Closed),
     });
+    let held = Arc::clone(&slot);
     let (spec, cell) = ChildSpec::sync(name, policy, move |_| {
         slot.current()
             .map_err(|error| StartError::new(error.to_string()))?;
@@ -143,19 +170,27 @@ pub(super) fn child_spec(
             slot: Arc::clone(&slot),
         })
     });
-    (spec, IndexCell { cell })
+    (spec, IndexCell { cell, slot: held })
 }
 
 /// Typed calls to one collection's cell.
 #[derive(Clone)]
 pub struct IndexCell {
     cell: CellRef<IndexWorker>,
+    slot: Arc<Slot>,
 }
 
 /// The answer to a call.
 type Answer<T> = Result<T, Fault<IndexError>>;
 
 impl IndexCell {
+    /// Closes the collection for good. When this returns nothing writes to its folder any more.
+    ///
+    /// May wait for a write or a snapshot's record; run it where blocking is allowed.
+    pub(super) fn retire(&self) {
+        self.slot.retire();
+    }
+
     /// Asks, within `deadline`.
     pub async fn ask(&self, request: IndexRequest, deadline: Deadline) -> Answer<IndexReply> {
         self.cell.ask(request, deadline).await

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::CliError;
 use super::{logging, output, serve};
 use crate::app::{App, StartError};
-use crate::config::{Overrides, Settings};
+use crate::config::{LogConfig, Overrides, Settings};
 use steps::Demo;
 
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     let mut settings = serve::settings(overrides)?;
     // The crash on purpose is a step; warnings of it would only interrupt the picture.
     settings.supervisors.allow_crash = true;
-    if settings.log.filter == "info" {
+    if settings.log == LogConfig::default() {
         settings.log.filter = "error,boathouse::api=off".to_owned();
     }
     logging::start(&settings.log);

@@ -14,8 +14,7 @@ const MAX_DIM: usize = 8192;
 /// Checks the properties of a collection to be created.
 pub fn check_spec(spec: &CollectionSpec) -> Result<(), IndexError> {
     let name = spec.name.as_str();
-    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(letters) || name.starts_with('-') {
+    if !is_collection_name(name) {
         let shown: String = name.chars().take(80).filter(|c| !c.is_control()).collect();
         return Err(IndexError::BadSpec(format!(
             "collection name must be 1 to 64 of a-z A-Z 0-9 _ -, not starting with -, got {shown:?}"
@@ -28,6 +27,12 @@ pub fn check_spec(spec: &CollectionSpec) -> Result<(), IndexError> {
         )));
     }
     Ok(())
+}
+
+/// Whether a collection can have this name, which is also its folder's.
+pub fn is_collection_name(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=64).contains(&name.len()) && name.chars().all(letters) && !name.starts_with('-')
 }
 
 /// Checks a batch of points and makes them ready to be stored, or refuses it whole.

@@ -21,7 +21,7 @@ mod request;
 mod rows;
 mod top;
 
-pub use admission::{admit, check_spec, size_of};
+pub use admission::{admit, check_spec, is_collection_name, size_of};
 pub use backends::Graph;
 pub use bits::Bits;
 pub use config::IndexConfig;

@@ -57,9 +57,14 @@ impl DurableCollection {
         self.gauges.wal_bytes() >= self.config.snapshot_wal_bytes.max(last / 4)
     }
 
-    fn snapshot(&self) -> Result<(), IndexError> {
+    pub(super) fn snapshot(&self) -> Result<(), IndexError> {
+        let _writing = self
+            .snapshotting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (view, manifest) = self.begin_snapshot()?;
         self.write_snapshot(&view, &manifest)?;
+        self.check()?;
         manifest.store(&self.dir)?;
         self.end_snapshot(&manifest)
     }
@@ -99,6 +104,8 @@ impl DurableCollection {
             let size = index::size_of(&point);
             // A record holds more than one point only when all of them together are small.
             if bytes + size > RECORD_BYTES && !batch.is_empty() {
+                // A large snapshot must not outlive its collection.
+                self.check()?;
                 write(&mut file, std::mem::take(&mut batch))?;
                 bytes = 0;
             }

@@ -39,6 +39,8 @@ pub struct DurableCollection {
     writer: Mutex<Writer>,
     /// Invariant: held while contents are rebuilt, so that row numbers stay what a graph says.
     maintaining: Mutex<()>,
+    /// Invariant: held while a snapshot writes to the folder, outside the writer's lock.
+    snapshotting: Mutex<()>,
     poisoned: AtomicBool,
     gauges: Gauges,
     cut: Option<Cut>,
@@ -137,6 +139,7 @@ impl DurableCollection {
             contents: RwLock::new(contents),
             writer: Mutex::new(writer),
             maintaining: Mutex::new(()),
+            snapshotting: Mutex::new(()),
             poisoned: AtomicBool::new(false),
             gauges,
             cut: recovered.cut,
@@ -147,6 +150,14 @@ impl DurableCollection {
     /// Whether a failure left the memory behind the disk. Every call fails until it is opened anew.
     pub fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Gives the folder up: when this returns, nothing here writes to it any more, whoever still holds it.
+    pub fn retire(&self) {
+        self.poison();
+        // A write or snapshot under way ends first; the next sees the poison.
+        drop(self.writer.lock());
+        drop(self.snapshotting.lock());
     }
 
     /// Inserts or replaces points, all or none; durable when it returns.

@@ -578,3 +578,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_retired_collection_leaves_its_successor_alone() {
+    let root = TempDir::new().unwrap();
+    let dir = root.path().join("docs");
+    let old = DurableCollection::create(&dir, spec(), config()).unwrap();
+    old.upsert(vec![point("a", 1)]).unwrap();
+    old.retire();
+    fs::rename(&dir, root.path().join(".removed-docs")).unwrap();
+    let new = DurableCollection::create(&dir, spec(), config()).unwrap();
+    new.upsert(vec![point("b", 2)]).unwrap();
+    // A thread that was given up goes on with the old one.
+    assert!(old.upsert(vec![point("c", 3)]).is_err());
+    assert!(old.snapshot().is_err());
+    assert!(old.maintain().is_err());
+    drop((old, new));
+    let again = DurableCollection::open(&dir, config()).unwrap();
+    assert_eq!(all(&again), [point("b", 2)]);
+}
