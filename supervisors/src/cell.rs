@@ -6,13 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::blackbox::{BlackBox, Mark};
+use crate::chaos::{FailPoint, Strike};
 use crate::fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 use crate::fence::{Panic, fenced};
 use crate::inbox::{Inbox, Job, Reply};
@@ -188,6 +190,14 @@ impl<P: Protocol> Slot<P> {
     pub(crate) fn in_flight(&self) -> usize {
         self.lock().len()
     }
+
+    pub(crate) fn holds(&self, key: u64) -> bool {
+        self.lock().contains_key(&key)
+    }
+
+    pub(crate) fn take_all(&self) -> Vec<Flight<P>> {
+        self.lock().drain().map(|(_, flight)| flight).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +218,10 @@ pub enum NodeKind {
     Sync,
     /// Many requests in flight on an arbiter.
     Async,
+    /// Workers on threads that take several requests at once.
+    Batch,
+    /// A plain actix actor on an arbiter.
+    Actor,
 }
 
 /// Where a start stands: it is done when all of its workers run.
@@ -235,6 +249,8 @@ pub(crate) struct Core<P: Protocol> {
     zombies: AtomicUsize,
     crash_next: AtomicBool,
     last_crash: Mutex<Option<Arc<CrashReport>>>,
+    black_box: OnceLock<BlackBox>,
+    pub(crate) fail_point: FailPoint,
     events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
 }
 
@@ -250,6 +266,9 @@ pub(crate) struct Admitted<P: Protocol> {
     pub(crate) key: u64,
     pub(crate) digest: Option<Digest>,
     pub(crate) crash: bool,
+    pub(crate) strike: Option<Strike>,
+    /// Held for as long as the request can end the process.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl<P: Protocol> Core<P> {
@@ -270,6 +289,8 @@ impl<P: Protocol> Core<P> {
             zombies: AtomicUsize::new(0),
             crash_next: AtomicBool::new(false),
             last_crash: Mutex::new(None),
+            black_box: OnceLock::new(),
+            fail_point: FailPoint::default(),
             events: Mutex::new(None),
         }
     }
@@ -359,6 +380,16 @@ impl<P: Protocol> Core<P> {
             let _ = job.reply.send(Err(Fault::Expired));
             return None;
         }
+        let mut flights = slot.lock();
+        // Given up between taking this job and here: whoever comes next runs it.
+        if slot.abandoned.load(Ordering::Acquire) {
+            drop(flights);
+            self.inbox.put_back(job);
+            if self.refusal().is_some() {
+                self.refuse_queue();
+            }
+            return None;
+        }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         job.call.beat();
         let cx = Cx {
@@ -374,13 +405,17 @@ impl<P: Protocol> Core<P> {
             started: Instant::now(),
             call: job.call,
         };
-        slot.lock().insert(key, flight);
+        flights.insert(key, flight);
+        drop(flights);
+        let black_box = self.black_box.get().zip(job.digest);
         Some(Admitted {
             request: job.request,
             cx,
             key,
             digest: job.digest,
             crash: job.crash,
+            strike: self.fail_point.draw(),
+            mark: black_box.and_then(|(black_box, digest)| black_box.begin(&self.id, digest)),
         })
     }
 
@@ -399,24 +434,7 @@ impl<P: Protocol> Core<P> {
         panic: Panic,
         digest: Option<Digest>,
     ) -> Arc<CrashReport> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let report = Arc::new(CrashReport {
-            id: format!(
-                "crash-{:x}-{}",
-                since.as_secs(),
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            ),
-            child: Arc::clone(&self.id),
-            epoch,
-            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            message: panic.message,
-            location: panic.location,
-            backtrace: panic.backtrace,
-            request: digest,
-        });
+        let report = Arc::new(CrashReport::new(&self.id, epoch, panic, digest));
         if let Some(digest) = digest {
             self.quarantine.crashed(digest, &report);
         }
@@ -429,6 +447,16 @@ impl<P: Protocol> Core<P> {
             "a worker crashed, its request failed"
         );
         report
+    }
+
+    /// Whether a request crashed a worker before.
+    pub(crate) fn suspects(&self, digest: Option<Digest>) -> bool {
+        digest.is_some_and(|digest| self.quarantine.suspects(digest))
+    }
+
+    /// Notes a request of a batch that crashed.
+    pub(crate) fn suspected(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.quarantine.suspected(digest, report);
     }
 
     /// Makes room for the workers that a start must build: as many as are missing.
@@ -512,6 +540,45 @@ impl<P: Protocol> Core<P> {
         }
     }
 
+    /// A worker ended by itself, without a failure.
+    pub(crate) fn ended(&self, slot: &Arc<Slot<P>>) {
+        self.leave(slot, false);
+        let given_up = slot.abandoned.load(Ordering::Acquire);
+        if !given_up && !self.stopping.load(Ordering::Acquire) {
+            self.emit(Event::Ended(Arc::clone(&self.id)));
+        }
+    }
+
+    /// Answers those of a batch whose own time is over, while others still have time. When all are late,
+    /// the batch as a whole counts as hung.
+    fn answer_late(&self, slot: &Slot<P>, now: Instant) {
+        let mut flights = slot.lock();
+        if flights.values().all(|flight| flight.deadline.0 <= now) {
+            return;
+        }
+        let late: Vec<_> = flights
+            .extract_if(|_, flight| flight.deadline.0 <= now)
+            .collect();
+        drop(flights);
+        for (_, flight) in late {
+            let after = flight.started.elapsed();
+            self.answer(flight, Err(Fault::Hung { after }));
+        }
+    }
+
+    /// A request that was running when the process died, too often: refused from the start.
+    fn condemn(&self, black_box: &BlackBox) {
+        for suspect in black_box.condemned(&self.id) {
+            let panic = Panic {
+                message: format!("the process died {} times while this ran", suspect.times),
+                location: String::new(),
+                backtrace: None,
+            };
+            let report = CrashReport::new(&self.id, 0, panic, Some(suspect.digest));
+            self.quarantine.condemn(suspect.digest, &Arc::new(report));
+        }
+    }
+
     /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
     pub(crate) fn retire(&self, slot: &Slot<P>) {
         if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
@@ -533,8 +600,7 @@ impl<P: Protocol> Core<P> {
         slot.stop.store(true, Ordering::Release);
         self.zombies.fetch_add(1, Ordering::AcqRel);
         lock(&self.slots).retain(|known| !Arc::ptr_eq(known, slot));
-        let flights: Vec<_> = slot.lock().drain().map(|(_, flight)| flight).collect();
-        for flight in flights {
+        for flight in slot.take_all() {
             let fault = fault(&flight);
             self.answer(flight, Err(fault));
         }
@@ -552,8 +618,25 @@ impl<P: Protocol> Core<P> {
         self.pulse(cx.deadline, cx.call.last_beat())
     }
 
-    pub(crate) async fn caller_gone(cx: &Cx) {
-        cx.call.cancelled().await;
+    /// Waits for work on a request; `None` when its caller is gone or its time is over.
+    pub(crate) async fn within_limit<F: Future + Unpin>(
+        &self,
+        work: &mut F,
+        cx: &Cx,
+    ) -> Option<F::Output> {
+        loop {
+            let limit = self.limit(cx);
+            tokio::select! {
+                outcome = &mut *work => return Some(outcome),
+                () = cx.call.cancelled() => return None,
+                () = tokio::time::sleep_until(limit.into()) => {
+                    // Progress may have moved the limit while this timer ran.
+                    if self.limit(cx) <= Instant::now() {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -592,6 +675,11 @@ pub(crate) trait CellControl: Send + Sync {
     fn park(&self);
     fn close(&self);
     fn crash_next(&self);
+    /// Notes what runs, and refuses what ended the process before.
+    fn record_in(&self, black_box: &BlackBox);
+    /// Where chaos is injected.
+    #[cfg(feature = "chaos")]
+    fn fail_point(&self) -> &FailPoint;
     fn check(&self, now: Instant);
     fn view(&self) -> CellView;
     fn dead_letters(&self) -> Vec<DeadLetter>;
@@ -702,6 +790,17 @@ impl<P: Protocol> CellControl for Cell<P> {
         self.core.crash_next.store(true, Ordering::Release);
     }
 
+    fn record_in(&self, black_box: &BlackBox) {
+        if self.core.black_box.set(black_box.clone()).is_ok() {
+            self.core.condemn(black_box);
+        }
+    }
+
+    #[cfg(feature = "chaos")]
+    fn fail_point(&self) -> &FailPoint {
+        &self.core.fail_point
+    }
+
     fn check(&self, now: Instant) {
         let core = &self.core;
         for job in core.inbox.expired(now) {
@@ -709,13 +808,16 @@ impl<P: Protocol> CellControl for Cell<P> {
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
         }
-        let grace = if core.kind == NodeKind::Async {
+        let grace = if matches!(core.kind, NodeKind::Async | NodeKind::Actor) {
             ARBITER_GRACE
         } else {
             Duration::ZERO
         };
         let slots = lock(&core.slots).clone();
         for slot in &slots {
+            if core.kind == NodeKind::Batch {
+                core.answer_late(slot, now);
+            }
             let hung = slot
                 .lock()
                 .values()
@@ -768,6 +870,9 @@ impl<P: Protocol> CellControl for Cell<P> {
     }
 
     fn release(&self, digest: &str) -> bool {
+        if let Some(black_box) = self.core.black_box.get() {
+            black_box.forget(&self.core.id, digest);
+        }
         self.core.quarantine.release(digest)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -87,6 +87,37 @@ impl<P: Protocol> Inbox<P> {
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits on a thread for a job, then takes up to `max` at once, waiting for more no longer than `window`.
+    pub(crate) fn pop_batch(
+        &self,
+        stop: &AtomicBool,
+        max: usize,
+        window: Duration,
+    ) -> Option<Vec<Job<P>>> {
+        let mut jobs = vec![self.pop(stop)?];
+        let until = Instant::now() + window;
+        let mut queue = self.lock();
+        loop {
+            let more = queue.len().min(max.saturating_sub(jobs.len()));
+            jobs.extend(queue.drain(..more));
+            let left = until.saturating_duration_since(Instant::now());
+            if jobs.len() >= max || left.is_zero() || stop.load(Ordering::Acquire) {
+                return Some(jobs);
+            }
+            (queue, _) = self
+                .filled
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives back a job that was taken and not run; it is the next.
+    pub(crate) fn put_back(&self, job: Job<P>) {
+        self.lock().push_front(job);
+        self.filled.notify_one();
+        self.notify.notify_one();
     }
 
     /// Waits in a task for a job; `None` when `stop` is set.

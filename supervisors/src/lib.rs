@@ -33,7 +33,15 @@ compile_error!(
     "supervision needs panic = \"unwind\": with abort, the first panic ends the process"
 );
 
+mod adopt;
+mod batch;
+mod blackbox;
 mod cell;
+#[cfg(feature = "chaos")]
+mod chaos;
+#[cfg(not(feature = "chaos"))]
+#[path = "calm.rs"]
+mod chaos;
 mod fault;
 mod fence;
 mod inbox;
@@ -45,9 +53,14 @@ mod tree;
 mod watchdog;
 mod workers;
 
+pub use adopt::ActorRef;
+pub use batch::{BatchCx, BatchWorker, Batching};
+pub use blackbox::{BlackBox, BlackBoxError, Suspect};
 pub use cell::{
     AsyncWorker, CellRef, Cx, NodeKind, Pending, Protocol, StartCx, StartError, Worker,
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, Struck, When};
 pub use fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 pub use kernel::{ChildId, Phase};
 pub use policy::{
@@ -55,4 +68,4 @@ pub use policy::{
 };
 pub use quarantine::DeadLetter;
 pub use supervisor::{ChildSpec, SupervisorSpec};
-pub use tree::{DrainReport, Health, SupervisorRef, Tree, TreeError, TreeSnapshot};
+pub use tree::{DrainReport, Health, SupervisorRef, Tree, TreeError, TreeOptions, TreeSnapshot};

@@ -26,10 +26,27 @@ pub struct DeadLetter {
     pub reports: Vec<CrashSummary>,
 }
 
+#[derive(Default)]
 struct Suspect {
     crashes: u32,
+    /// Refused whatever the count.
+    condemned: bool,
     last_ms: u64,
     reports: Vec<Arc<CrashReport>>,
+}
+
+impl Suspect {
+    fn keep(&mut self, report: &Arc<CrashReport>) {
+        self.last_ms = report.at_ms;
+        if self.reports.len() == MAX_REPORTS {
+            self.reports.remove(0);
+        }
+        self.reports.push(Arc::clone(report));
+    }
+
+    fn is_refused(&self, after: u32) -> bool {
+        self.condemned || self.crashes >= after
+    }
 }
 
 /// The suspects of one cell.
@@ -38,6 +55,8 @@ pub(crate) struct Quarantine {
     suspects: Mutex<HashMap<Digest, Suspect>>,
     /// How many are refused: the common case, none, costs one load.
     refused: AtomicUsize,
+    /// How many are remembered.
+    known: AtomicUsize,
 }
 
 impl Quarantine {
@@ -46,6 +65,7 @@ impl Quarantine {
             after,
             suspects: Mutex::new(HashMap::new()),
             refused: AtomicUsize::new(0),
+            known: AtomicUsize::new(0),
         }
     }
 
@@ -58,10 +78,37 @@ impl Quarantine {
             && self
                 .lock()
                 .get(&digest)
-                .is_some_and(|suspect| suspect.crashes >= self.after)
+                .is_some_and(|suspect| suspect.is_refused(self.after))
     }
 
+    /// Counts a crash of the worker that ran this request alone.
     pub(crate) fn crashed(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| {
+            suspect.crashes += 1;
+            suspect.keep(report);
+        });
+    }
+
+    /// Notes that this request was among those of a batch that crashed.
+    pub(crate) fn suspected(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| suspect.keep(report));
+    }
+
+    /// Refuses a request at once.
+    pub(crate) fn condemn(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| {
+            suspect.condemned = true;
+            suspect.crashes += 1;
+            suspect.keep(report);
+        });
+    }
+
+    /// Whether a request crashed its worker before, alone or in a batch.
+    pub(crate) fn suspects(&self, digest: Digest) -> bool {
+        self.known.load(Ordering::Acquire) > 0 && self.lock().contains_key(&digest)
+    }
+
+    fn note(&self, digest: Digest, change: impl FnOnce(&mut Suspect)) {
         if self.after == 0 {
             return;
         }
@@ -72,17 +119,7 @@ impl Quarantine {
                 suspects.remove(&oldest);
             }
         }
-        let suspect = suspects.entry(digest).or_insert_with(|| Suspect {
-            crashes: 0,
-            last_ms: 0,
-            reports: Vec::new(),
-        });
-        suspect.crashes += 1;
-        suspect.last_ms = report.at_ms;
-        if suspect.reports.len() == MAX_REPORTS {
-            suspect.reports.remove(0);
-        }
-        suspect.reports.push(Arc::clone(report));
+        change(suspects.entry(digest).or_default());
         self.count(&suspects);
     }
 
@@ -101,9 +138,10 @@ impl Quarantine {
     fn count(&self, suspects: &HashMap<Digest, Suspect>) {
         let refused = suspects
             .values()
-            .filter(|suspect| suspect.crashes >= self.after)
+            .filter(|suspect| suspect.is_refused(self.after))
             .count();
         self.refused.store(refused, Ordering::Release);
+        self.known.store(suspects.len(), Ordering::Release);
     }
 
     pub(crate) fn dead_letters(&self, child: &str) -> Vec<DeadLetter> {
@@ -113,7 +151,7 @@ impl Quarantine {
         let mut letters: Vec<DeadLetter> = self
             .lock()
             .iter()
-            .filter(|(_, suspect)| suspect.crashes >= self.after)
+            .filter(|(_, suspect)| suspect.is_refused(self.after))
             .map(|(digest, suspect)| DeadLetter {
                 child: child.to_string(),
                 digest: *digest,
