@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -99,8 +99,9 @@ impl Call {
         self.gone.notify_one();
     }
 
-    fn beat(&self) {
-        let ms = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn beat(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.base);
+        let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.progress_ms.store(ms, Ordering::Release);
     }
 
@@ -143,7 +144,7 @@ impl Cx {
 
     /// Says that long work goes on: the child's `deadline_ms` counts from here.
     pub fn progress(&self) {
-        self.call.beat();
+        self.call.beat(Instant::now());
     }
 
     /// Whether the caller has gone away.
@@ -374,7 +375,8 @@ impl<P: Protocol> Core<P> {
             drop_quietly(job.request);
             return None;
         }
-        if job.deadline.is_past() {
+        let now = Instant::now();
+        if job.deadline.0 <= now {
             self.inbox.release();
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
@@ -391,7 +393,7 @@ impl<P: Protocol> Core<P> {
             return None;
         }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        job.call.beat();
+        job.call.beat(now);
         let cx = Cx {
             cell: Arc::clone(&self.id),
             epoch: slot.epoch,
@@ -402,7 +404,7 @@ impl<P: Protocol> Core<P> {
         let flight = Flight {
             reply: job.reply,
             deadline: job.deadline,
-            started: Instant::now(),
+            started: now,
             call: job.call,
         };
         flights.insert(key, flight);
@@ -624,6 +626,11 @@ impl<P: Protocol> Core<P> {
         work: &mut F,
         cx: &Cx,
     ) -> Option<F::Output> {
+        // Most work is done at once and needs no timer.
+        if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *work).poll(cx))).await
+        {
+            return Some(outcome);
+        }
         loop {
             let limit = self.limit(cx);
             tokio::select! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::Arbiter;
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use crate::cell::{
@@ -14,6 +15,9 @@ use crate::cell::{
 use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
 use crate::policy::ChildPolicy;
+
+/// Requests that an async worker takes before it lets those in flight go on.
+const FAIR_SHARE: u64 = 32;
 
 /// Panics as a bug of the worker would: through the hook, with a backtrace.
 #[expect(clippy::panic, reason = "a crash on purpose is asked for, and fenced")]
@@ -195,16 +199,25 @@ async fn run_async<W: AsyncWorker>(
     };
     core.worker_started(generation);
     let idle = Rc::new(tokio::sync::Notify::new());
+    let mut taken = 0_u64;
     while let Some(job) = core.inbox.pop_async(&slot.stop).await {
         let Some(admitted) = core.admit(slot, job) else {
             continue;
         };
         let (core, slot) = (Arc::clone(core), Arc::clone(slot));
         let (worker, idle) = (Rc::clone(&worker), Rc::clone(&idle));
-        actix::spawn(async move {
+        let mut task = Box::pin(async move {
             run_one(&core, &slot, worker, admitted).await;
             idle.notify_one();
         });
+        // Most work is done at once and needs no task of its own.
+        if (&mut task).now_or_never().is_none() {
+            actix::spawn(task);
+        }
+        taken += 1;
+        if taken.is_multiple_of(FAIR_SHARE) {
+            tokio::task::yield_now().await;
+        }
     }
     while slot.in_flight() > 0 {
         idle.notified().await;
