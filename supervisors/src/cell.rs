@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -79,10 +79,12 @@ impl StartError {
 pub(crate) struct Call {
     cancelled: AtomicBool,
     gone: Notify,
-    /// Milliseconds from `base` to the last sign of life.
+    /// Milliseconds from `EPOCH` to the last sign of life.
     progress_ms: AtomicU64,
-    base: Instant,
 }
+
+/// Where signs of life are counted from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Call {
     fn new() -> Self {
@@ -90,7 +92,6 @@ impl Call {
             cancelled: AtomicBool::new(false),
             gone: Notify::new(),
             progress_ms: AtomicU64::new(0),
-            base: Instant::now(),
         }
     }
 
@@ -100,13 +101,13 @@ impl Call {
     }
 
     fn beat(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.base);
+        let since = now.saturating_duration_since(*EPOCH);
         let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.progress_ms.store(ms, Ordering::Release);
     }
 
     fn last_beat(&self) -> Instant {
-        self.base + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
+        *EPOCH + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
     }
 
     pub(crate) async fn cancelled(&self) {
@@ -164,6 +165,13 @@ pub(crate) struct Flight<P: Protocol> {
     deadline: Deadline,
     started: Instant,
     call: Arc<Call>,
+}
+
+impl<P: Protocol> Flight<P> {
+    /// How long it has run.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
 }
 
 /// One incarnation of one worker.
@@ -563,7 +571,7 @@ impl<P: Protocol> Core<P> {
             .collect();
         drop(flights);
         for (_, flight) in late {
-            let after = flight.started.elapsed();
+            let after = flight.elapsed();
             self.answer(flight, Err(Fault::Hung { after }));
         }
     }

@@ -147,15 +147,18 @@ impl<P: Protocol> Inbox<P> {
     /// Waits in a task for a job; `None` when `stop` is set.
     pub(crate) async fn pop_async(&self, stop: &AtomicBool) -> Option<Job<P>> {
         loop {
-            let notified = self.notify.notified();
             if stop.load(Ordering::Acquire) {
                 return None;
             }
-            let job = self.lock().jobs.pop_front();
-            match job {
-                Some(job) => return Some(job),
-                None => notified.await,
+            if let Some(job) = self.lock().jobs.pop_front() {
+                return Some(job);
             }
+            let notified = self.notify.notified();
+            // Looked at once more: what came before `notified` would not wake it.
+            if stop.load(Ordering::Acquire) || !self.lock().jobs.is_empty() {
+                continue;
+            }
+            notified.await;
         }
     }
 

@@ -24,6 +24,10 @@
 //! });
 //! ```
 //!
+//! Besides these there are workers that take several requests at once ([`BatchWorker`]), plain actix actors as
+//! children ([`ChildSpec::actor`]), and a [`BlackBox`] that names what ran when the process died. The feature
+//! `chaos` injects faults into any of them.
+//!
 //! What it promises: unwinding panics are contained, in handlers, factories and drops; hangs are
 //! contained up to [`ChildPolicy::max_zombies`]. What it cannot: an abort, a double panic, a stack overflow,
 //! running out of memory and undefined behaviour end the process.

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix::Arbiter;
 use futures_util::FutureExt as _;
@@ -241,7 +240,6 @@ async fn run_one<W: AsyncWorker>(
         strike,
         mark,
     } = admitted;
-    let started = Instant::now();
     let call = cx.clone();
     let mut work = Fenced::new(async move {
         if crash {
@@ -271,12 +269,8 @@ async fn run_one<W: AsyncWorker>(
         }
         None => {
             if let Some(flight) = flight {
-                core.answer(
-                    flight,
-                    Err(Fault::Hung {
-                        after: started.elapsed(),
-                    }),
-                );
+                let after = flight.elapsed();
+                core.answer(flight, Err(Fault::Hung { after }));
             }
         }
     }
