@@ -15,7 +15,9 @@ use crate::workers::{build, crash_on_purpose, thread_per_worker};
 
 /// Handles several requests in one call, on a thread of its own; may block, and need not be `Send`.
 ///
-/// Each request keeps its own caller, deadline and answer.
+/// Each request keeps its own caller, deadline and answer. One whose deadline passes while the batch runs gets
+/// `Hung`, and the batch goes on. When all are late, or nothing moves for the child's `deadline_ms`, the whole batch
+/// gets `Hung` and the worker is replaced: the stuck thread holds the requests, so they cannot be run again.
 pub trait BatchWorker: Protocol {
     /// Whether a request may be run again after a crash of the batch it was in.
     ///

@@ -264,7 +264,7 @@ fn one_that_is_late_is_answered_alone_and_the_batch_goes_on() {
             .cell
             .try_ask(Do::Block(Arc::clone(&inner)), soon())
             .unwrap();
-        let short = Deadline::after(Duration::from_millis(200));
+        let short = Deadline::after(Duration::from_millis(500));
         let late = rig.cell.try_ask(Do::Add(1), short).unwrap();
         gate.wait();
         inner.wait();
