@@ -1,17 +1,19 @@
 //! A cell: a queue that outlives crashes, the workers that pull from it, and the handle that callers keep.
 
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::blackbox::{BlackBox, Mark};
+use crate::chaos::{FailPoint, Strike};
 use crate::crew::{Crew, Slot};
 use crate::fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 use crate::fence::{Panic, fenced};
@@ -77,10 +79,12 @@ impl StartError {
 pub(crate) struct Call {
     cancelled: AtomicBool,
     gone: Notify,
-    /// Milliseconds from `base` to the last sign of life.
+    /// Milliseconds from `EPOCH` to the last sign of life.
     progress_ms: AtomicU64,
-    base: Instant,
 }
+
+/// Where signs of life are counted from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Call {
     fn new() -> Self {
@@ -88,7 +92,6 @@ impl Call {
             cancelled: AtomicBool::new(false),
             gone: Notify::new(),
             progress_ms: AtomicU64::new(0),
-            base: Instant::now(),
         }
     }
 
@@ -97,13 +100,14 @@ impl Call {
         self.gone.notify_one();
     }
 
-    fn beat(&self) {
-        let ms = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn beat(&self, now: Instant) {
+        let since = now.saturating_duration_since(*EPOCH);
+        let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.progress_ms.store(ms, Ordering::Release);
     }
 
     fn last_beat(&self) -> Instant {
-        self.base + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
+        *EPOCH + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
     }
 
     pub(crate) async fn cancelled(&self) {
@@ -142,7 +146,7 @@ impl Cx {
 
     /// Says that long work goes on: the child's `deadline_ms` counts from here.
     pub fn progress(&self) {
-        self.call.beat();
+        self.call.beat(Instant::now());
     }
 
     /// Whether the caller has gone away.
@@ -172,6 +176,13 @@ pub(crate) struct Flight<P: Protocol> {
     call: Arc<Call>,
 }
 
+impl<P: Protocol> Flight<P> {
+    /// How long it has run.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gate {
     Admitting,
@@ -190,6 +201,10 @@ pub enum NodeKind {
     Sync,
     /// Many requests in flight on an arbiter.
     Async,
+    /// Workers on threads that take several requests at once.
+    Batch,
+    /// A plain actix actor on an arbiter.
+    Actor,
 }
 
 /// The part of a cell that outlives its workers.
@@ -209,6 +224,8 @@ pub(crate) struct Core<P: Protocol> {
     pub(crate) zombies: AtomicUsize,
     crash_next: AtomicBool,
     last_crash: Mutex<Option<Arc<CrashReport>>>,
+    black_box: OnceLock<BlackBox>,
+    pub(crate) fail_point: FailPoint,
     events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
 }
 
@@ -224,6 +241,9 @@ pub(crate) struct Admitted<P: Protocol> {
     pub(crate) key: u64,
     pub(crate) digest: Option<Digest>,
     pub(crate) crash: bool,
+    pub(crate) strike: Option<Strike>,
+    /// Held for as long as the request can end the process.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl<P: Protocol> Core<P> {
@@ -242,6 +262,8 @@ impl<P: Protocol> Core<P> {
             zombies: AtomicUsize::new(0),
             crash_next: AtomicBool::new(false),
             last_crash: Mutex::new(None),
+            black_box: OnceLock::new(),
+            fail_point: FailPoint::default(),
             events: Mutex::new(None),
         }
     }
@@ -345,14 +367,25 @@ impl<P: Protocol> Core<P> {
             drop_quietly(job.request);
             return None;
         }
-        if job.deadline.is_past() {
+        let now = Instant::now();
+        if job.deadline.0 <= now {
             self.inbox.release();
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
             return None;
         }
+        let mut flights = slot.lock();
+        // Given up between taking this job and here: whoever comes next runs it.
+        if slot.abandoned.load(Ordering::Acquire) {
+            drop(flights);
+            self.inbox.put_back(job);
+            if self.refusal().is_some() {
+                self.refuse_queue();
+            }
+            return None;
+        }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        job.call.beat();
+        job.call.beat(now);
         let cx = Cx {
             cell: Arc::clone(&self.id),
             epoch: slot.epoch,
@@ -364,16 +397,20 @@ impl<P: Protocol> Core<P> {
         let flight = Flight {
             reply: job.reply,
             deadline: job.deadline,
-            started: Instant::now(),
+            started: now,
             call: job.call,
         };
-        slot.lock().insert(key, flight);
+        flights.insert(key, flight);
+        drop(flights);
+        let black_box = self.black_box.get().zip(job.digest);
         Some(Admitted {
             request: job.request,
             cx,
             key,
             digest: job.digest,
             crash: job.crash,
+            strike: self.fail_point.draw(),
+            mark: black_box.and_then(|(black_box, digest)| black_box.begin(&self.id, digest)),
         })
     }
 
@@ -392,24 +429,7 @@ impl<P: Protocol> Core<P> {
         panic: Panic,
         digest: Option<Digest>,
     ) -> Arc<CrashReport> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let report = Arc::new(CrashReport {
-            id: format!(
-                "crash-{:x}-{}",
-                since.as_secs(),
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            ),
-            child: Arc::clone(&self.id),
-            epoch,
-            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            message: panic.message,
-            location: panic.location,
-            backtrace: panic.backtrace,
-            request: digest,
-        });
+        let report = Arc::new(CrashReport::new(&self.id, epoch, panic, digest));
         if let Some(digest) = digest {
             self.quarantine.crashed(digest, &report);
         }
@@ -424,6 +444,46 @@ impl<P: Protocol> Core<P> {
         report
     }
 
+    /// Whether a request crashed a worker before.
+    pub(crate) fn suspects(&self, digest: Option<Digest>) -> bool {
+        digest.is_some_and(|digest| self.quarantine.suspects(digest))
+    }
+
+    /// Notes a request of a batch that crashed.
+    pub(crate) fn suspected(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.quarantine.suspected(digest, report);
+    }
+
+    /// Answers those of a batch whose own time is over, while others still have time. When all are late,
+    /// the batch as a whole counts as hung.
+    fn answer_late(&self, slot: &Slot<P>, now: Instant) {
+        let mut flights = slot.lock();
+        if flights.values().all(|flight| flight.deadline.0 <= now) {
+            return;
+        }
+        let late: Vec<_> = flights
+            .extract_if(|_, flight| flight.deadline.0 <= now)
+            .collect();
+        drop(flights);
+        for (_, flight) in late {
+            let after = flight.elapsed();
+            self.answer(flight, Err(Fault::Hung { after }));
+        }
+    }
+
+    /// A request that was running when the process died, too often: refused from the start.
+    fn condemn(&self, black_box: &BlackBox) {
+        for suspect in black_box.condemned(&self.id) {
+            let panic = Panic {
+                message: format!("the process died {} times while this ran", suspect.times),
+                location: String::new(),
+                backtrace: None,
+            };
+            let report = CrashReport::new(&self.id, 0, panic, Some(suspect.digest));
+            self.quarantine.condemn(suspect.digest, &Arc::new(report));
+        }
+    }
+
     pub(crate) fn pulse(&self, flight_deadline: Deadline, call_last: Instant) -> Instant {
         flight_deadline
             .0
@@ -435,8 +495,30 @@ impl<P: Protocol> Core<P> {
         self.pulse(cx.deadline, cx.call.last_beat())
     }
 
-    pub(crate) async fn caller_gone(cx: &Cx) {
-        cx.call.cancelled().await;
+    /// Waits for work on a request; `None` when its caller is gone or its time is over.
+    pub(crate) async fn within_limit<F: Future + Unpin>(
+        &self,
+        work: &mut F,
+        cx: &Cx,
+    ) -> Option<F::Output> {
+        // Most work is done at once and needs no timer.
+        if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *work).poll(cx))).await
+        {
+            return Some(outcome);
+        }
+        loop {
+            let limit = self.limit(cx);
+            tokio::select! {
+                outcome = &mut *work => return Some(outcome),
+                () = cx.call.cancelled() => return None,
+                () = tokio::time::sleep_until(limit.into()) => {
+                    // Progress may have moved the limit while this timer ran.
+                    if self.limit(cx) <= Instant::now() {
+                        return None;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -478,6 +560,11 @@ pub(crate) trait CellControl: Send + Sync {
     fn park(&self);
     fn close(&self);
     fn crash_next(&self);
+    /// Notes what runs, and refuses what ended the process before.
+    fn record_in(&self, black_box: &BlackBox);
+    /// Where chaos is injected.
+    #[cfg(feature = "chaos")]
+    fn fail_point(&self) -> &FailPoint;
     fn check(&self, now: Instant);
     fn view(&self) -> CellView;
     fn dead_letters(&self) -> Vec<DeadLetter>;
@@ -529,7 +616,7 @@ impl<P: Protocol> CellControl for Cell<P> {
 
     fn start(&self) {
         let workers = match self.core.kind {
-            NodeKind::Sync => self.core.policy().workers,
+            NodeKind::Sync | NodeKind::Batch => self.core.policy().workers,
             _ => 1,
         };
         for slot in self.core.prepare_start(workers) {
@@ -570,6 +657,17 @@ impl<P: Protocol> CellControl for Cell<P> {
         self.core.crash_next.store(true, Ordering::Release);
     }
 
+    fn record_in(&self, black_box: &BlackBox) {
+        if self.core.black_box.set(black_box.clone()).is_ok() {
+            self.core.condemn(black_box);
+        }
+    }
+
+    #[cfg(feature = "chaos")]
+    fn fail_point(&self) -> &FailPoint {
+        &self.core.fail_point
+    }
+
     fn check(&self, now: Instant) {
         let core = &self.core;
         for job in core.inbox.expired(now) {
@@ -577,13 +675,16 @@ impl<P: Protocol> CellControl for Cell<P> {
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
         }
-        let grace = if core.kind == NodeKind::Async {
+        let grace = if matches!(core.kind, NodeKind::Async | NodeKind::Actor) {
             ARBITER_GRACE
         } else {
             Duration::ZERO
         };
         let slots = core.crew().slots.clone();
         for slot in &slots {
+            if core.kind == NodeKind::Batch {
+                core.answer_late(slot, now);
+            }
             let hung = slot
                 .lock()
                 .values()
@@ -625,6 +726,9 @@ impl<P: Protocol> CellControl for Cell<P> {
     }
 
     fn release(&self, digest: &str) -> bool {
+        if let Some(black_box) = self.core.black_box.get() {
+            black_box.forget(&self.core.id, digest);
+        }
         self.core.quarantine.release(digest)
     }
 

@@ -51,6 +51,14 @@ impl<P: Protocol> Slot<P> {
         self.lock().len()
     }
 
+    pub(crate) fn holds(&self, key: u64) -> bool {
+        self.lock().contains_key(&key)
+    }
+
+    pub(crate) fn take_all(&self) -> Vec<Flight<P>> {
+        self.lock().drain().map(|(_, flight)| flight).collect()
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
@@ -248,8 +256,7 @@ impl<P: Protocol> Core<P> {
                 });
             }
         }
-        let flights: Vec<_> = slot.lock().drain().map(|(_, flight)| flight).collect();
-        for flight in flights {
+        for flight in slot.take_all() {
             let fault = fault(&flight);
             self.answer(flight, Err(fault));
         }

@@ -3,9 +3,12 @@
 use std::backtrace::Backtrace;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+
+use crate::fence::Panic;
 
 /// Why a request has no reply. `E` is the worker's own error.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +53,17 @@ impl Digest {
     /// Digests bytes.
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
+    }
+}
+
+impl Digest {
+    pub(crate) fn words(self) -> [u64; 2] {
+        let whole = u128::from_le_bytes(self.0);
+        [whole as u64, (whole >> 64) as u64]
+    }
+
+    pub(crate) fn from_words([low, high]: [u64; 2]) -> Self {
+        Self((u128::from(low) | u128::from(high) << 64).to_le_bytes())
     }
 }
 
@@ -109,6 +123,29 @@ impl fmt::Display for CrashReport {
             "{}: {} at {}",
             self.id, self.message, self.location
         )
+    }
+}
+
+impl CrashReport {
+    pub(crate) fn new(child: &Arc<str>, epoch: u64, panic: Panic, request: Option<Digest>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            id: format!(
+                "crash-{:x}-{}",
+                since.as_secs(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            ),
+            child: Arc::clone(child),
+            epoch,
+            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            message: panic.message,
+            location: panic.location,
+            backtrace: panic.backtrace,
+            request,
+        }
     }
 }
 

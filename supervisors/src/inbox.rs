@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -25,9 +25,16 @@ pub(crate) struct Job<P: Protocol> {
     pub(crate) call: Arc<Call>,
 }
 
+/// What waits, and who waits for it.
+struct Queue<P: Protocol> {
+    jobs: VecDeque<Job<P>>,
+    /// Threads waiting on `filled`. Its notification is a system call even when nobody waits.
+    sleepers: usize,
+}
+
 /// A bounded queue that threads and tasks pull from.
 pub(crate) struct Inbox<P: Protocol> {
-    queue: Mutex<VecDeque<Job<P>>>,
+    queue: Mutex<Queue<P>>,
     /// Queued and running. Invariant: an admission never takes it above `capacity`.
     admitted: AtomicUsize,
     capacity: AtomicUsize,
@@ -38,7 +45,10 @@ pub(crate) struct Inbox<P: Protocol> {
 impl<P: Protocol> Inbox<P> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::new(Queue {
+                jobs: VecDeque::new(),
+                sleepers: 0,
+            }),
             admitted: AtomicUsize::new(0),
             capacity: AtomicUsize::new(capacity),
             filled: Condvar::new(),
@@ -46,7 +56,7 @@ impl<P: Protocol> Inbox<P> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Job<P>>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<P>> {
         // No user code runs under this lock, so a poisoned one is whole.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,10 +72,20 @@ impl<P: Protocol> Inbox<P> {
         if admitted.is_err() {
             return Err(job);
         }
-        self.lock().push_back(job);
-        self.filled.notify_one();
-        self.notify.notify_one();
+        let mut queue = self.lock();
+        queue.jobs.push_back(job);
+        self.announce(queue);
         Ok(())
+    }
+
+    /// Wakes one who waits for the job just queued.
+    fn announce(&self, queue: MutexGuard<'_, Queue<P>>) {
+        let sleepers = queue.sleepers;
+        drop(queue);
+        if sleepers > 0 {
+            self.filled.notify_one();
+        }
+        self.notify.notify_one();
     }
 
     /// Frees the place of an answered job.
@@ -80,28 +100,66 @@ impl<P: Protocol> Inbox<P> {
             if stop.load(Ordering::Acquire) {
                 return None;
             }
-            if let Some(job) = queue.pop_front() {
+            if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
             }
+            queue.sleepers += 1;
             queue = self
                 .filled
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
+            queue.sleepers -= 1;
         }
+    }
+
+    /// Waits on a thread for a job, then takes up to `max` at once, waiting for more no longer than `window`.
+    pub(crate) fn pop_batch(
+        &self,
+        stop: &AtomicBool,
+        max: usize,
+        window: Duration,
+    ) -> Option<Vec<Job<P>>> {
+        let mut jobs = vec![self.pop(stop)?];
+        let until = Instant::now() + window;
+        let mut queue = self.lock();
+        loop {
+            let more = queue.jobs.len().min(max.saturating_sub(jobs.len()));
+            jobs.extend(queue.jobs.drain(..more));
+            let left = until.saturating_duration_since(Instant::now());
+            if jobs.len() >= max || left.is_zero() || stop.load(Ordering::Acquire) {
+                return Some(jobs);
+            }
+            queue.sleepers += 1;
+            (queue, _) = self
+                .filled
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue.sleepers -= 1;
+        }
+    }
+
+    /// Gives back a job that was taken and not run; it is the next.
+    pub(crate) fn put_back(&self, job: Job<P>) {
+        let mut queue = self.lock();
+        queue.jobs.push_front(job);
+        self.announce(queue);
     }
 
     /// Waits in a task for a job; `None` when `stop` is set.
     pub(crate) async fn pop_async(&self, stop: &AtomicBool) -> Option<Job<P>> {
         loop {
-            let notified = self.notify.notified();
             if stop.load(Ordering::Acquire) {
                 return None;
             }
-            let job = self.lock().pop_front();
-            match job {
-                Some(job) => return Some(job),
-                None => notified.await,
+            if let Some(job) = self.lock().jobs.pop_front() {
+                return Some(job);
             }
+            let notified = self.notify.notified();
+            // Looked at once more: what came before `notified` would not wake it.
+            if stop.load(Ordering::Acquire) || !self.lock().jobs.is_empty() {
+                continue;
+            }
+            notified.await;
         }
     }
 
@@ -116,22 +174,22 @@ impl<P: Protocol> Inbox<P> {
 
     /// Takes out what has waited past its deadline.
     pub(crate) fn expired(&self, now: Instant) -> Vec<Job<P>> {
-        let mut queue = self.lock();
-        if queue.iter().all(|job| job.deadline.0 > now) {
+        let jobs = &mut self.lock().jobs;
+        if jobs.iter().all(|job| job.deadline.0 > now) {
             return Vec::new();
         }
-        let (expired, kept) = queue.drain(..).partition(|job| job.deadline.0 <= now);
-        *queue = kept;
+        let (expired, kept) = jobs.drain(..).partition(|job| job.deadline.0 <= now);
+        *jobs = kept;
         Vec::from(expired)
     }
 
     /// Takes out everything.
     pub(crate) fn drain(&self) -> Vec<Job<P>> {
-        self.lock().drain(..).collect()
+        self.lock().jobs.drain(..).collect()
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.lock().len()
+        self.lock().jobs.len()
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -24,6 +24,10 @@
 //! });
 //! ```
 //!
+//! Besides these there are workers that take several requests at once ([`BatchWorker`]), plain actix actors as
+//! children ([`ChildSpec::actor`]), and a [`BlackBox`] that names what ran when the process died. The feature
+//! `chaos` injects faults into any of them.
+//!
 //! What it promises: unwinding panics are contained, in handlers, factories and drops; hangs are
 //! contained up to [`ChildPolicy::max_zombies`]. What it cannot: an abort, a double panic, a stack overflow,
 //! running out of memory and undefined behaviour end the process.
@@ -37,7 +41,15 @@ compile_error!(
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod adopt;
+mod batch;
+mod blackbox;
 mod cell;
+#[cfg(feature = "chaos")]
+mod chaos;
+#[cfg(not(feature = "chaos"))]
+#[path = "calm.rs"]
+mod chaos;
 mod crew;
 mod fault;
 mod fence;
@@ -52,9 +64,14 @@ mod tree;
 mod watchdog;
 mod workers;
 
+pub use adopt::ActorRef;
+pub use batch::{BatchCx, BatchWorker, Batching};
+pub use blackbox::{BlackBox, BlackBoxError, Suspect};
 pub use cell::{
     AsyncWorker, CellRef, Cx, NodeKind, Pending, Protocol, StartCx, StartError, Worker,
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, Struck, When};
 pub use fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 pub use kernel::{ChildId, Phase};
 pub use policy::{
@@ -63,4 +80,4 @@ pub use policy::{
 pub use quarantine::DeadLetter;
 pub use reload::{ReloadError, ReloadPlan};
 pub use supervisor::{ChildSpec, SupervisorSpec};
-pub use tree::{DrainReport, Health, SupervisorRef, Tree, TreeError, TreeSnapshot};
+pub use tree::{DrainReport, Health, SupervisorRef, Tree, TreeError, TreeOptions, TreeSnapshot};

@@ -26,10 +26,23 @@ pub struct DeadLetter {
     pub reports: Vec<CrashSummary>,
 }
 
+#[derive(Default)]
 struct Suspect {
     crashes: u32,
+    /// Refused whatever the count.
+    condemned: bool,
     last_ms: u64,
     reports: Vec<Arc<CrashReport>>,
+}
+
+impl Suspect {
+    fn keep(&mut self, report: &Arc<CrashReport>) {
+        self.last_ms = report.at_ms;
+        if self.reports.len() == MAX_REPORTS {
+            self.reports.remove(0);
+        }
+        self.reports.push(Arc::clone(report));
+    }
 }
 
 /// The suspects of one cell.
@@ -38,6 +51,8 @@ pub(crate) struct Quarantine {
     suspects: Mutex<HashMap<Digest, Suspect>>,
     /// How many are refused: the common case, none, costs one load.
     refused: AtomicUsize,
+    /// How many are remembered.
+    known: AtomicUsize,
 }
 
 impl Quarantine {
@@ -46,6 +61,7 @@ impl Quarantine {
             after: AtomicU32::new(after),
             suspects: Mutex::new(HashMap::new()),
             refused: AtomicUsize::new(0),
+            known: AtomicUsize::new(0),
         }
     }
 
@@ -67,7 +83,7 @@ impl Quarantine {
 
     fn is_refused(&self, suspect: &Suspect) -> bool {
         let after = self.after();
-        after > 0 && suspect.crashes >= after
+        suspect.condemned || (after > 0 && suspect.crashes >= after)
     }
 
     pub(crate) fn refuses(&self, digest: Digest) -> bool {
@@ -78,7 +94,34 @@ impl Quarantine {
                 .is_some_and(|suspect| self.is_refused(suspect))
     }
 
+    /// Counts a crash of the worker that ran this request alone.
     pub(crate) fn crashed(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| {
+            suspect.crashes += 1;
+            suspect.keep(report);
+        });
+    }
+
+    /// Notes that this request was among those of a batch that crashed.
+    pub(crate) fn suspected(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| suspect.keep(report));
+    }
+
+    /// Refuses a request at once.
+    pub(crate) fn condemn(&self, digest: Digest, report: &Arc<CrashReport>) {
+        self.note(digest, |suspect| {
+            suspect.condemned = true;
+            suspect.crashes += 1;
+            suspect.keep(report);
+        });
+    }
+
+    /// Whether a request crashed its worker before, alone or in a batch.
+    pub(crate) fn suspects(&self, digest: Digest) -> bool {
+        self.known.load(Ordering::Acquire) > 0 && self.lock().contains_key(&digest)
+    }
+
+    fn note(&self, digest: Digest, change: impl FnOnce(&mut Suspect)) {
         if self.after() == 0 {
             return;
         }
@@ -89,17 +132,7 @@ impl Quarantine {
                 suspects.remove(&oldest);
             }
         }
-        let suspect = suspects.entry(digest).or_insert_with(|| Suspect {
-            crashes: 0,
-            last_ms: 0,
-            reports: Vec::new(),
-        });
-        suspect.crashes += 1;
-        suspect.last_ms = report.at_ms;
-        if suspect.reports.len() == MAX_REPORTS {
-            suspect.reports.remove(0);
-        }
-        suspect.reports.push(Arc::clone(report));
+        change(suspects.entry(digest).or_default());
         self.count(&suspects);
     }
 
@@ -109,6 +142,7 @@ impl Quarantine {
         self.with_refused(digest, |suspects, digest| {
             if let Some(suspect) = suspects.get_mut(&digest) {
                 suspect.crashes = 0;
+                suspect.condemned = false;
             }
         })
     }
@@ -143,6 +177,7 @@ impl Quarantine {
             .filter(|suspect| self.is_refused(suspect))
             .count();
         self.refused.store(refused, Ordering::Release);
+        self.known.store(suspects.len(), Ordering::Release);
     }
 
     pub(crate) fn dead_letters(&self, child: &str) -> Vec<DeadLetter> {

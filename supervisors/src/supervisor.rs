@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::blackbox::BlackBox;
+use crate::cell::CellControl;
 use crate::kernel::{ChildId, Effect, Event, Kernel, KernelChild};
 use crate::node::{Member, Node};
 use crate::policy::{ChildPolicy, Policy, Restart};
@@ -53,6 +55,16 @@ pub(crate) struct Shared {
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) started: Instant,
     pub(crate) seed: u64,
+    pub(crate) black_box: Option<BlackBox>,
+}
+
+impl Shared {
+    fn watch(&self, cell: &Arc<dyn CellControl>) {
+        self.watchdog.watch(cell);
+        if let Some(black_box) = &self.black_box {
+            cell.record_in(black_box);
+        }
+    }
 }
 
 /// The actor.
@@ -76,7 +88,7 @@ impl Supervisor {
         for member in &members {
             if let Member::Cell(cell) = member {
                 cell.bind(commands.clone());
-                shared.watchdog.watch(cell);
+                shared.watch(cell);
             }
         }
         let children = members.iter().map(Member::kernel_child).collect();
@@ -277,7 +289,7 @@ impl StreamHandler<Command> for Supervisor {
                 }
                 if let Member::Cell(cell) = &member {
                     cell.bind(self.commands.clone());
-                    self.shared.watchdog.watch(cell);
+                    self.shared.watch(cell);
                 }
                 let child = member.kernel_child();
                 self.node.add(member);
@@ -348,6 +360,40 @@ impl ChildSpec {
         factory: impl Fn(&crate::StartCx) -> Result<W, crate::StartError> + Send + Sync + 'static,
     ) -> (Self, crate::CellRef<W>) {
         let (cell, handle) = crate::workers::async_cell(id.into(), policy, factory);
+        (
+            Self {
+                member: Member::Cell(Arc::new(cell)),
+            },
+            handle,
+        )
+    }
+
+    /// A cell whose workers have a thread each and take several requests at once.
+    pub fn batch<W: crate::BatchWorker>(
+        id: impl Into<Arc<str>>,
+        policy: ChildPolicy,
+        batching: impl Into<crate::Batching>,
+        factory: impl Fn(&crate::StartCx) -> Result<W, crate::StartError> + Send + Sync + 'static,
+    ) -> (Self, crate::CellRef<W>) {
+        let (cell, handle) = crate::batch::batch_cell(id.into(), policy, batching.into(), factory);
+        (
+            Self {
+                member: Member::Cell(Arc::new(cell)),
+            },
+            handle,
+        )
+    }
+
+    /// A plain actix actor on an arbiter of its own: started anew when it panics or stops.
+    ///
+    /// What its mailbox holds when it ends is lost, and gets `Crashed` or `Unavailable`; what the cell still
+    /// queues is not. Prefer a worker where the code is yours.
+    pub fn actor<A: Actor<Context = Context<A>>>(
+        id: impl Into<Arc<str>>,
+        policy: ChildPolicy,
+        factory: impl Fn(&crate::StartCx) -> Result<A, crate::StartError> + Send + Sync + 'static,
+    ) -> (Self, crate::ActorRef<A>) {
+        let (cell, handle) = crate::adopt::actor_cell(id.into(), policy, factory);
         (
             Self {
                 member: Member::Cell(Arc::new(cell)),

@@ -7,6 +7,7 @@ use actix::Arbiter;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
+use crate::blackbox::BlackBox;
 use crate::cell::{CellControl, NodeKind};
 use crate::fault::CrashSummary;
 use crate::kernel::{ChildView, Phase, Tick};
@@ -62,6 +63,15 @@ pub enum TreeError {
     NoThread(String),
 }
 
+/// What a tree may have besides its supervisors.
+#[derive(Clone, Default)]
+pub struct TreeOptions {
+    /// Feeds the jitter of restarts.
+    pub seed: u64,
+    /// Notes what runs, so that after an abort the next process knows.
+    pub black_box: Option<BlackBox>,
+}
+
 /// A running tree of supervisors.
 pub struct Tree {
     pub(crate) root: Arc<Node>,
@@ -69,6 +79,7 @@ pub struct Tree {
     pub(crate) reloading: Mutex<()>,
     state: watch::Receiver<RootState>,
     arbiter: Arbiter,
+    black_box: Option<BlackBox>,
     // Held so that it runs as long as the tree.
     _watchdog: Arc<Watchdog>,
 }
@@ -166,6 +177,17 @@ impl Tree {
     /// `seed` feeds the jitter of restarts. Errors: `Invalid` and `Exists` before anything starts; `Stopped`
     /// when the root gave up while starting.
     pub async fn start(spec: SupervisorSpec, seed: u64) -> Result<Self, TreeError> {
+        let options = TreeOptions {
+            seed,
+            ..TreeOptions::default()
+        };
+        Self::start_with(spec, options).await
+    }
+
+    /// Starts a tree as [`Tree::start`] does, with a black box if there is one.
+    ///
+    /// Errors: as [`Tree::start`].
+    pub async fn start_with(spec: SupervisorSpec, options: TreeOptions) -> Result<Self, TreeError> {
         let root = Arc::new(spec.into_node());
         root.validate()?;
         let started = Instant::now();
@@ -175,7 +197,8 @@ impl Tree {
         let shared = Shared {
             watchdog: Arc::clone(&watchdog),
             started,
-            seed,
+            seed: options.seed,
+            black_box: options.black_box.clone(),
         };
         let arbiter = Arbiter::new();
         let node = Arc::clone(&root);
@@ -191,6 +214,7 @@ impl Tree {
             reloading: Mutex::new(()),
             state,
             arbiter,
+            black_box: options.black_box,
             _watchdog: watchdog,
         })
     }
@@ -278,6 +302,44 @@ impl Tree {
         }
     }
 
+    #[cfg(feature = "chaos")]
+    fn on_fail_point<T>(
+        &self,
+        id: &str,
+        what: impl FnOnce(&crate::chaos::FailPoint) -> T,
+    ) -> Result<T, TreeError> {
+        match self.locate(id)?.1 {
+            Member::Cell(cell) => Ok(what(cell.fail_point())),
+            Member::Supervisor(node) => Err(TreeError::NotACell {
+                id: node.id.to_string(),
+            }),
+        }
+    }
+
+    /// Injects a fault into a cell: into its next request, or into each by chance.
+    ///
+    /// Errors: `Unknown`, `NotACell`.
+    #[cfg(feature = "chaos")]
+    pub fn inject(&self, id: &str, what: crate::Chaos, when: crate::When) -> Result<(), TreeError> {
+        self.on_fail_point(id, |point| point.inject(what, when))
+    }
+
+    /// Takes back what was injected into a cell and has not struck.
+    ///
+    /// Errors: `Unknown`, `NotACell`.
+    #[cfg(feature = "chaos")]
+    pub fn calm(&self, id: &str) -> Result<(), TreeError> {
+        self.on_fail_point(id, crate::chaos::FailPoint::calm)
+    }
+
+    /// Says how often faults struck a cell.
+    ///
+    /// Errors: `Unknown`, `NotACell`.
+    #[cfg(feature = "chaos")]
+    pub fn struck(&self, id: &str) -> Result<crate::Struck, TreeError> {
+        self.on_fail_point(id, crate::chaos::FailPoint::struck)
+    }
+
     /// Reads the whole tree. Never waits for a worker.
     pub fn snapshot(&self) -> TreeSnapshot {
         let state = match *self.state.borrow() {
@@ -360,6 +422,9 @@ impl Tree {
         let done = state.wait_for(|state| matches!(state, RootState::Done { .. }));
         let complete = tokio::time::timeout(budget, done).await.is_ok();
         self.end_cells();
+        if let Some(black_box) = self.black_box.as_ref().filter(|_| complete) {
+            black_box.settle();
+        }
         DrainReport { complete }
     }
 

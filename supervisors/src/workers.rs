@@ -3,22 +3,81 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use actix::Arbiter;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 
 use crate::cell::{
-    Admitted, AsyncWorker, Cell, CellRef, Core, NodeKind, StartCx, StartError, Worker, drop_quietly,
+    Admitted, AsyncWorker, Cell, CellRef, Core, NodeKind, Protocol, Spawn, StartCx, StartError,
+    Worker, drop_quietly,
 };
 use crate::crew::{Exit, Slot};
 use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
 use crate::policy::ChildPolicy;
 
+/// Requests that an async worker takes before it lets those in flight go on.
+const FAIR_SHARE: u64 = 32;
+
 /// Panics as a bug of the worker would: through the hook, with a backtrace.
 #[expect(clippy::panic, reason = "a crash on purpose is asked for, and fenced")]
-fn crash_on_purpose() -> ! {
+pub(crate) fn crash_on_purpose() -> ! {
     std::panic::panic_any("crashed on purpose")
+}
+
+/// Builds a worker; why not, when its factory fails or panics.
+pub(crate) fn build<P: Protocol, W>(
+    core: &Core<P>,
+    slot: &Slot<P>,
+    factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
+) -> Result<W, String> {
+    let start = StartCx {
+        cell: Arc::clone(&core.id),
+        epoch: slot.epoch,
+    };
+    let built = fenced(|| {
+        core.fail_point.factory()?;
+        factory(&start)
+    });
+    match built {
+        Ok(built) => built.map_err(|error| error.to_string()),
+        Err(panic) => Err(core.report(slot.epoch, panic, None).to_string()),
+    }
+}
+
+/// Starts each worker on a thread that `run`s it to its end.
+pub(crate) fn thread_per_worker<P: Protocol>(
+    run: impl Fn(&Arc<Core<P>>, &Arc<Slot<P>>) + Send + Sync + 'static,
+) -> Spawn<P> {
+    let run = Arc::new(run);
+    Box::new(move |core, slot| {
+        let (held, own_slot, run) = (Arc::clone(core), Arc::clone(&slot), Arc::clone(&run));
+        let thread = std::thread::Builder::new().name(core.id.chars().take(15).collect());
+        let spawned = thread.spawn(move || run(&held, &own_slot));
+        if let Err(error) = spawned {
+            core.worker_not_started(&slot, &format!("no thread: {error}"));
+        }
+    })
+}
+
+/// Starts each worker on an arbiter that ends with it.
+pub(crate) fn arbiter_per_worker<P: Protocol>(
+    run: impl Fn(Arc<Core<P>>, Arc<Slot<P>>) -> LocalBoxFuture<'static, ()> + Send + Sync + 'static,
+) -> Spawn<P> {
+    let run = Arc::new(run);
+    Box::new(move |core, slot| {
+        let (held, own_slot, run) = (Arc::clone(core), Arc::clone(&slot), Arc::clone(&run));
+        let alive = Arbiter::new().spawn_fn(move || {
+            actix::spawn(async move {
+                run(held, own_slot).await;
+                Arbiter::current().stop();
+            });
+        });
+        if !alive {
+            core.worker_not_started(&slot, "no arbiter");
+        }
+    })
 }
 
 /// Builds a cell whose workers have a thread each.
@@ -29,15 +88,8 @@ pub(crate) fn sync_cell<W: Worker>(
 ) -> (Cell<W>, CellRef<W>) {
     install_hook();
     let core = Arc::new(Core::new(id, policy, NodeKind::Sync));
-    let factory = Arc::new(factory);
-    let spawn = Box::new(move |core: &Arc<Core<W>>, slot: Arc<Slot<W>>| {
-        let (held, own_slot) = (Arc::clone(core), Arc::clone(&slot));
-        let factory = Arc::clone(&factory);
-        let thread = std::thread::Builder::new().name(core.id.chars().take(15).collect());
-        let spawned = thread.spawn(move || run_sync(&held, &own_slot, factory.as_ref()));
-        if let Err(error) = spawned {
-            core.worker_not_started(&slot, &format!("no thread: {error}"));
-        }
+    let spawn = thread_per_worker(move |core, slot| {
+        run_sync(core, slot, &factory);
     });
     let handle = CellRef {
         core: Arc::clone(&core),
@@ -50,19 +102,9 @@ fn run_sync<W: Worker>(
     slot: &Arc<Slot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
-    let start = StartCx {
-        cell: Arc::clone(&core.id),
-        epoch: slot.epoch,
-    };
-    let mut worker = match fenced(|| factory(&start)) {
-        Ok(Ok(worker)) => worker,
-        Ok(Err(error)) => {
-            return core.worker_not_started(slot, &error.to_string());
-        }
-        Err(panic) => {
-            let report = core.report(slot.epoch, panic, None);
-            return core.worker_not_started(slot, &report.to_string());
-        }
+    let mut worker = match build(core, slot, factory) {
+        Ok(worker) => worker,
+        Err(reason) => return core.worker_not_started(slot, &reason),
     };
     core.worker_started(slot);
     while let Some(job) = core.inbox.pop(&slot.stop) {
@@ -72,6 +114,8 @@ fn run_sync<W: Worker>(
             key,
             digest,
             crash,
+            strike,
+            mark,
         }) = core.admit(slot, job)
         else {
             continue;
@@ -80,20 +124,27 @@ fn run_sync<W: Worker>(
             if crash {
                 crash_on_purpose();
             }
+            if let Some(strike) = strike {
+                strike.on_thread(&cx);
+            }
             worker.handle(request, &cx)
         });
         match outcome {
-            Ok(result) => match slot.take(key) {
-                Some(flight) => core.answer(flight, result.map_err(Fault::App)),
-                // Given up meanwhile: the caller has its answer, this thread ends.
-                None => drop_quietly(result),
-            },
+            Ok(result) => {
+                drop(mark);
+                match slot.take(key) {
+                    Some(flight) => core.answer(flight, result.map_err(Fault::App)),
+                    // Given up meanwhile: the caller has its answer, this thread ends.
+                    None => drop_quietly(result),
+                }
+            }
             Err(panic) => {
                 let report = core.report(slot.epoch, panic, digest);
                 if let Some(flight) = slot.take(key) {
                     core.answer(flight, Err(Fault::Crashed(report)));
                 }
                 drop_quietly(worker);
+                drop(mark);
                 return core.leave(slot, Exit::Failed);
             }
         }
@@ -121,19 +172,9 @@ pub(crate) fn async_cell<W: AsyncWorker>(
     install_hook();
     let core = Arc::new(Core::new(id, policy, NodeKind::Async));
     let factory = Arc::new(factory);
-    let spawn = Box::new(move |core: &Arc<Core<W>>, slot: Arc<Slot<W>>| {
-        let (core, factory) = (Arc::clone(core), Arc::clone(&factory));
-        let arbiter = Arbiter::new();
-        let lost = (Arc::clone(&core), Arc::clone(&slot));
-        let alive = arbiter.spawn_fn(move || {
-            actix::spawn(async move {
-                run_async(&core, &slot, factory.as_ref()).await;
-                Arbiter::current().stop();
-            });
-        });
-        if !alive {
-            lost.0.worker_not_started(&lost.1, "no arbiter");
-        }
+    let spawn = arbiter_per_worker(move |core, slot| {
+        let factory = Arc::clone(&factory);
+        Box::pin(async move { run_async(&core, &slot, factory.as_ref()).await })
     });
     let handle = CellRef {
         core: Arc::clone(&core),
@@ -146,32 +187,31 @@ async fn run_async<W: AsyncWorker>(
     slot: &Arc<Slot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
-    let start = StartCx {
-        cell: Arc::clone(&core.id),
-        epoch: slot.epoch,
-    };
-    let worker = match fenced(|| factory(&start)) {
-        Ok(Ok(worker)) => Rc::new(worker),
-        Ok(Err(error)) => {
-            return core.worker_not_started(slot, &error.to_string());
-        }
-        Err(panic) => {
-            let report = core.report(slot.epoch, panic, None);
-            return core.worker_not_started(slot, &report.to_string());
-        }
+    let worker = match build(core, slot, factory) {
+        Ok(worker) => Rc::new(worker),
+        Err(reason) => return core.worker_not_started(slot, &reason),
     };
     core.worker_started(slot);
     let idle = Rc::new(tokio::sync::Notify::new());
+    let mut taken = 0_u64;
     while let Some(job) = core.inbox.pop_async(&slot.stop).await {
         let Some(admitted) = core.admit(slot, job) else {
             continue;
         };
         let (core, slot) = (Arc::clone(core), Arc::clone(slot));
         let (worker, idle) = (Rc::clone(&worker), Rc::clone(&idle));
-        actix::spawn(async move {
+        let mut task = Box::pin(async move {
             run_one(&core, &slot, worker, admitted).await;
             idle.notify_one();
         });
+        // Most work is done at once and needs no task of its own.
+        if (&mut task).now_or_never().is_none() {
+            actix::spawn(task);
+        }
+        taken += 1;
+        if taken.is_multiple_of(FAIR_SHARE) {
+            tokio::task::yield_now().await;
+        }
     }
     while slot.in_flight() > 0 {
         idle.notified().await;
@@ -193,30 +233,23 @@ async fn run_one<W: AsyncWorker>(
         key,
         digest,
         crash,
+        strike,
+        mark,
     } = admitted;
-    let started = Instant::now();
     let call = cx.clone();
     let mut work = Fenced::new(async move {
         if crash {
             crash_on_purpose();
         }
+        if let Some(strike) = strike {
+            strike.in_task().await;
+        }
         worker.handle(request, cx).await
     });
-    let outcome = loop {
-        let limit = core.limit(&call);
-        tokio::select! {
-            outcome = &mut work => break Some(outcome),
-            () = Core::<W>::caller_gone(&call) => break None,
-            () = tokio::time::sleep_until(limit.into()) => {
-                // Progress may have moved the limit while this timer ran.
-                if core.limit(&call) <= Instant::now() {
-                    break None;
-                }
-            }
-        }
-    };
+    let outcome = core.within_limit(&mut work, &call).await;
     // The future is dropped before the answer: when the caller knows, nothing of its request goes on.
     drop_quietly(work);
+    drop(mark);
     let flight = slot.take(key);
     match outcome {
         Some(Ok(result)) => match flight {
@@ -232,12 +265,8 @@ async fn run_one<W: AsyncWorker>(
         }
         None => {
             if let Some(flight) = flight {
-                core.answer(
-                    flight,
-                    Err(Fault::Hung {
-                        after: started.elapsed(),
-                    }),
-                );
+                let after = flight.elapsed();
+                core.answer(flight, Err(Fault::Hung { after }));
             }
         }
     }
