@@ -234,7 +234,8 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         paths.evidence.clone(),
         settings.evidence.clone(),
     );
-    let (embedding_child, embedding) = embedding::child_spec(policies.child("embedding"));
+    let cache = Arc::new(EmbeddingCache::new(settings.embedding.cache_bytes));
+    let (embedding_child, embedding) = embedding::child_spec(policies.child("embedding"), cache);
     let (validation_child, validation) =
         validation::child_spec(policies.child("validation"), Arc::clone(&validators));
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
@@ -280,7 +281,6 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     Ok(Services {
         tree,
         embedders: Arc::new(embedders),
-        cache: Arc::new(EmbeddingCache::new(settings.embedding.cache_bytes)),
         validators,
         embedding,
         validation,

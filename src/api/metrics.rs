@@ -70,7 +70,7 @@ impl Metrics {
             (
                 "embedding_cache_misses_total",
                 "counter",
-                "Texts computed.",
+                "Texts that the cache did not hold.",
                 cache.misses,
             ),
             (

@@ -254,7 +254,7 @@ pub async fn upsert(
         let embedder = pinned(services, model, spec.fingerprint.as_deref())?;
         let vectors = embed::vectors(services, &embedder, &texts).await?;
         for (place, vector) in places.into_iter().zip(vectors) {
-            points[place].vector = vector.floats.to_vec();
+            points[place].vector = vector.vector.to_vec();
         }
     }
     cell.upsert(points, services.deadline())

@@ -1,20 +1,14 @@
 //! Texts to vectors, through the cache and the embedding cell.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use supervisors::Fault;
 use utoipa::ToSchema;
 
 use super::Services;
 use super::error::{ServiceError, fault};
-use crate::actors::embedding::EmbedJob;
-use crate::engines::embedding::{EmbedError, Embedder, ModelInfo, base64_f32, truncate_dims};
-
-/// Texts sent to the embedding cell in one message, so that a long list shares it with single requests.
-const TEXTS_PER_MESSAGE: usize = 64;
+use crate::engines::embedding::{CachedVector, Embedder, ModelInfo, base64_f32, truncate_dims};
 
 /// How the vectors are written in the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -109,9 +103,9 @@ pub async fn embeddings(
     let mut data = Vec::with_capacity(vectors.len());
     for (index, vector) in vectors.into_iter().enumerate() {
         let floats = match input.dimensions {
-            Some(dimensions) => truncate_dims(&vector.floats, dimensions)
+            Some(dimensions) => truncate_dims(&vector.vector, dimensions)
                 .map_err(|error| ServiceError::from(error).param("dimensions"))?,
-            None => vector.floats.to_vec(),
+            None => vector.vector.to_vec(),
         };
         let embedding = match input.encoding_format {
             EncodingFormat::Float => EncodedVector::Floats(floats),
@@ -171,75 +165,16 @@ fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, Servic
     }
 }
 
-/// A text's vector and its size in tokens.
-#[derive(Debug, Clone)]
-pub(super) struct TextVector {
-    /// L2-normalised.
-    pub(super) floats: Arc<[f32]>,
-    /// Tokens read.
-    pub(super) tokens: u32,
-}
-
-/// Returns one vector for each text, in order. Only texts that the cache does not hold are computed, each once.
+/// Returns one vector for each text, in order.
 pub(super) async fn vectors(
     services: &Services,
     embedder: &Arc<dyn Embedder>,
     texts: &[String],
-) -> Result<Vec<TextVector>, ServiceError> {
+) -> Result<Vec<CachedVector>, ServiceError> {
     services.embedders.check(texts)?;
-    let fingerprint = &embedder.info().fingerprint;
-    let mut found: Vec<Option<TextVector>> = Vec::with_capacity(texts.len());
-    let mut missing: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let hit = services.cache.get(fingerprint, text);
-        if hit.is_none() {
-            let places = missing.entry(text).or_default();
-            if places.is_empty() {
-                order.push(text);
-            }
-            places.push(index);
-        }
-        found.push(hit.map(|hit| TextVector {
-            floats: hit.vector,
-            tokens: hit.tokens,
-        }));
-    }
-    for chunk in order.chunks(TEXTS_PER_MESSAGE) {
-        let job = EmbedJob {
-            embedder: Arc::clone(embedder),
-            texts: chunk.iter().map(|text| (*text).to_owned()).collect(),
-        };
-        let asked = services.embedding.ask(job, services.deadline()).await;
-        let embedded = asked.map_err(|failed| match failed {
-            // The worker counts within its message; the caller must hear of its own list.
-            Fault::App(EmbedError::EmptyText { index }) => {
-                let place = chunk.get(index).and_then(|text| missing[text].first());
-                EmbedError::EmptyText {
-                    index: place.copied().unwrap_or(index),
-                }
-                .into()
-            }
-            other => fault("embedding", other),
-        })?;
-        for ((text, vector), tokens) in chunk.iter().zip(embedded.vectors).zip(embedded.tokens) {
-            let floats: Arc<[f32]> = vector.into();
-            services
-                .cache
-                .insert(fingerprint, text, Arc::clone(&floats), tokens);
-            for &place in &missing[text] {
-                found[place] = Some(TextVector {
-                    floats: Arc::clone(&floats),
-                    tokens,
-                });
-            }
-        }
-    }
-    let complete: Option<Vec<TextVector>> = found.into_iter().collect();
-    complete.ok_or_else(|| {
-        ServiceError::new(
-            crate::types::error_kind::ErrorKind::Internal,
-            "the embedder returned fewer vectors than texts",
-        )
-    })
+    let asked = services
+        .embedding
+        .vectors(embedder, texts, services.deadline())
+        .await;
+    asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }

@@ -152,7 +152,7 @@ pub(super) async fn hits(
             vectors
                 .into_iter()
                 .next()
-                .map(|vector| vector.floats.to_vec())
+                .map(|vector| vector.vector.to_vec())
         }
         _ => None,
     };

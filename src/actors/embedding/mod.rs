@@ -1,46 +1,23 @@
-//! The embedding cell: misses of the cache, computed on its own threads.
+//! The embedding cell, and the way to it: the cache, and one flight for equal texts.
+
+mod dispatch;
+mod flights;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
+use supervisors::{ChildPolicy, ChildSpec};
 
-use crate::engines::embedding::{EmbedError, Embedded, Embedder};
+pub use dispatch::{EmbedFailure, Embedding};
+pub use worker::{EmbedJob, EmbeddingWorker};
 
-/// Embed `texts` with `embedder`. Replies with one vector for each text, in the same order.
-pub struct EmbedJob {
-    /// The model, already resolved from the request's name.
-    pub embedder: Arc<dyn Embedder>,
-    /// Texts that the cache did not hold.
-    pub texts: Vec<String>,
-}
+use crate::engines::embedding::EmbeddingCache;
 
-/// Computes embeddings; keeps no state, so a restart loses nothing.
-pub struct EmbeddingWorker;
-
-impl Protocol for EmbeddingWorker {
-    type Req = EmbedJob;
-    type Rep = Embedded;
-    type Err = EmbedError;
-
-    fn digest(job: &EmbedJob) -> Option<supervisors::Digest> {
-        let mut hasher = blake3::Hasher::new();
-        for text in &job.texts {
-            hasher
-                .update(&(text.len() as u64).to_le_bytes())
-                .update(text.as_bytes());
-        }
-        Some(supervisors::Digest::from(hasher.finalize()))
-    }
-}
-
-impl Worker for EmbeddingWorker {
-    fn handle(&mut self, job: EmbedJob, _cx: &Cx) -> Result<Embedded, EmbedError> {
-        let texts: Vec<&str> = job.texts.iter().map(String::as_str).collect();
-        job.embedder.embed(&texts)
-    }
-}
-
-/// Describes the cell to its supervisor.
-pub fn child_spec(policy: ChildPolicy) -> (ChildSpec, CellRef<EmbeddingWorker>) {
-    ChildSpec::sync("embedding", policy, |_| Ok(EmbeddingWorker))
+/// Describes the cell to its supervisor, and returns what stands before it.
+pub fn child_spec(policy: ChildPolicy, cache: Arc<EmbeddingCache>) -> (ChildSpec, Embedding) {
+    let (spec, cell) = ChildSpec::sync("embedding", policy, |_| Ok(EmbeddingWorker));
+    (spec, Embedding::new(cache, cell))
 }

@@ -19,8 +19,24 @@ const TYPICAL_ENTRY_BYTES: u64 = ENTRY_BYTES + 4 * 256;
 /// Locks of a cache large enough to need several; a power of two, as `quick_cache` rounds to one.
 const SHARDS: u64 = 16;
 
-/// First 16 bytes of a BLAKE3 hash.
-type Key = [u8; 16];
+/// Names a text under a model: the first 16 bytes of a BLAKE3 hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CacheKey([u8; 16]);
+
+impl CacheKey {
+    /// Names `text` under the model of `fingerprint`.
+    pub fn of(fingerprint: &str, text: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        hasher.update(&(fingerprint.len() as u64).to_le_bytes());
+        hasher
+            .update(fingerprint.as_bytes())
+            .update(text.as_bytes());
+        let mut key = [0; 16];
+        hasher.finalize_xof().fill(&mut key);
+        Self(key)
+    }
+}
 
 /// A remembered vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +62,13 @@ pub struct CacheStats {
 
 /// Remembers vectors by model and text. Safe to share between threads.
 pub struct EmbeddingCache {
-    entries:
-        Cache<Key, CachedVector, ByBytes, DefaultHashBuilder, DefaultLifecycle<Key, CachedVector>>,
+    entries: Cache<
+        CacheKey,
+        CachedVector,
+        ByBytes,
+        DefaultHashBuilder,
+        DefaultLifecycle<CacheKey, CachedVector>,
+    >,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -55,8 +76,8 @@ pub struct EmbeddingCache {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Key, CachedVector> for ByBytes {
-    fn weight(&self, _key: &Key, value: &CachedVector) -> u64 {
+impl Weighter<CacheKey, CachedVector> for ByBytes {
+    fn weight(&self, _key: &CacheKey, value: &CachedVector) -> u64 {
         ENTRY_BYTES + size_of_val(&*value.vector) as u64
     }
 }
@@ -96,9 +117,9 @@ impl EmbeddingCache {
         }
     }
 
-    /// Returns the vector of `text` by the model of `fingerprint`, when it is known.
-    pub fn get(&self, fingerprint: &str, text: &str) -> Option<CachedVector> {
-        let found = self.entries.get(&key(fingerprint, text));
+    /// Returns a vector that is known, and counts whether it was.
+    pub fn get(&self, key: &CacheKey) -> Option<CachedVector> {
+        let found = self.entries.get(key);
         let counter = if found.is_some() {
             &self.hits
         } else {
@@ -108,10 +129,14 @@ impl EmbeddingCache {
         found
     }
 
-    /// Remembers `vector`; an older one of the same text is replaced.
-    pub fn insert(&self, fingerprint: &str, text: &str, vector: Arc<[f32]>, tokens: u32) {
-        self.entries
-            .insert(key(fingerprint, text), CachedVector { vector, tokens });
+    /// The same for a text that was counted already.
+    pub fn peek(&self, key: &CacheKey) -> Option<CachedVector> {
+        self.entries.peek(key)
+    }
+
+    /// Remembers `vector`; an older one of the same key is replaced.
+    pub fn insert(&self, key: CacheKey, vector: CachedVector) {
+        self.entries.insert(key, vector);
     }
 
     /// Reads the counters.
@@ -125,46 +150,33 @@ impl EmbeddingCache {
     }
 }
 
-fn key(fingerprint: &str, text: &str) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    // The length keeps ("ab", "c") apart from ("a", "bc").
-    hasher.update(&(fingerprint.len() as u64).to_le_bytes());
-    hasher
-        .update(fingerprint.as_bytes())
-        .update(text.as_bytes());
-    let mut key = Key::default();
-    hasher.finalize_xof().fill(&mut key);
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn vector(dim: usize, value: f32) -> Arc<[f32]> {
-        vec![value; dim].into()
+    fn vector(dim: usize, value: f32, tokens: u32) -> CachedVector {
+        CachedVector {
+            vector: vec![value; dim].into(),
+            tokens,
+        }
+    }
+
+    fn key(text: &str) -> CacheKey {
+        CacheKey::of("m", text)
     }
 
     #[test]
     fn a_vector_is_found_by_its_own_model_and_text_only() {
         let cache = EmbeddingCache::new(1 << 20);
-        cache.insert("ab", "c", vector(4, 1.0), 7);
-        assert_eq!(
-            cache.get("ab", "c"),
-            Some(CachedVector {
-                vector: vector(4, 1.0),
-                tokens: 7
-            })
-        );
+        let own = CacheKey::of("ab", "c");
+        cache.insert(own, vector(4, 1.0, 7));
+        assert_eq!(cache.get(&own), Some(vector(4, 1.0, 7)));
         for (fingerprint, text) in [("a", "bc"), ("abc", ""), ("", "abc"), ("ab", "C")] {
-            assert_eq!(
-                cache.get(fingerprint, text),
-                None,
-                "{fingerprint:?} {text:?}"
-            );
+            let other = CacheKey::of(fingerprint, text);
+            assert_eq!(cache.get(&other), None, "{fingerprint:?} {text:?}");
         }
-        cache.insert("ab", "c", vector(4, 2.0), 8);
-        assert_eq!(cache.get("ab", "c").map(|hit| hit.tokens), Some(8));
+        cache.insert(own, vector(4, 2.0, 8));
+        assert_eq!(cache.get(&own).map(|hit| hit.tokens), Some(8));
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.entries), (2, 4, 1));
         assert_eq!(stats.bytes, ENTRY_BYTES + 16);
@@ -176,7 +188,7 @@ mod tests {
             let cache = EmbeddingCache::new(bytes);
             assert!(cache.entries.capacity() <= bytes, "{bytes}");
             for text in 0..12_000 {
-                cache.insert("m", &text.to_string(), vector(256, 0.0), 1);
+                cache.insert(key(&text.to_string()), vector(256, 0.0, 1));
                 assert!(cache.stats().bytes <= bytes, "{bytes}");
             }
             let kept = cache.stats().entries;
@@ -190,12 +202,12 @@ mod tests {
     #[test]
     fn an_entry_larger_than_the_cache_is_not_kept() {
         let cache = EmbeddingCache::new(10_000);
-        cache.insert("m", "small", vector(4, 1.0), 1);
-        cache.insert("m", "large", vector(100_000, 1.0), 1);
-        assert_eq!(cache.get("m", "large"), None);
-        assert!(cache.get("m", "small").is_some());
+        cache.insert(key("small"), vector(4, 1.0, 1));
+        cache.insert(key("large"), vector(100_000, 1.0, 1));
+        assert_eq!(cache.get(&key("large")), None);
+        assert!(cache.get(&key("small")).is_some());
         // A replacement that does not fit must not leave the old vector behind.
-        cache.insert("m", "small", vector(100_000, 1.0), 1);
-        assert_eq!(cache.get("m", "small"), None);
+        cache.insert(key("small"), vector(100_000, 1.0, 1));
+        assert_eq!(cache.get(&key("small")), None);
     }
 }

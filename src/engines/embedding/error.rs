@@ -76,6 +76,14 @@ pub enum EmbedError {
         /// What does not fit.
         reason: String,
     },
+    /// The model does not keep its promise; report it.
+    #[error("the model gave {got} vectors for {texts} texts")]
+    WrongCount {
+        /// Vectors or token counts that came.
+        got: usize,
+        /// Texts that were sent.
+        texts: usize,
+    },
     /// The tokenizer refused a text; skip it.
     #[error("text cannot be split into tokens: {reason}")]
     Tokenizer {
@@ -95,7 +103,9 @@ impl EmbedError {
             | Self::Config(_) => ErrorKind::BadRequest,
             Self::TooManyTexts { .. } | Self::TextTooLong { .. } => ErrorKind::TooLarge,
             Self::UnknownModel { .. } => ErrorKind::NotFound,
-            Self::BrokenModel { .. } | Self::Tokenizer { .. } => ErrorKind::Internal,
+            Self::BrokenModel { .. } | Self::WrongCount { .. } | Self::Tokenizer { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ mod wordpiece;
 
 use serde::Serialize;
 
-pub use cache::{CacheStats, CachedVector, EmbeddingCache};
+pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
 pub use config::EmbeddingConfig;
 pub use encoding::{base64_f32, truncate_dims};
 pub use error::EmbedError;
