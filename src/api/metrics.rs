@@ -74,6 +74,12 @@ impl Metrics {
                 cache.misses,
             ),
             (
+                "embedding_cache_evictions_total",
+                "counter",
+                "Texts dropped for want of room.",
+                cache.evictions,
+            ),
+            (
                 "embedding_cache_entries",
                 "gauge",
                 "Texts in the cache.",

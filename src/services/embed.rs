@@ -133,6 +133,17 @@ pub fn models(services: &Services) -> Vec<ModelInfo> {
     services.embedders.list()
 }
 
+/// Saves the cache for the next start, when something in it is new.
+pub async fn save_cache(services: &Services) {
+    let embedding = services.embedding.clone();
+    match tokio::task::spawn_blocking(move || embedding.cache().save()).await {
+        Ok(Ok(true)) => tracing::debug!("the embedding cache is saved"),
+        Ok(Ok(false)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the embedding cache could not be saved"),
+        Err(error) => tracing::error!(%error, "saving the embedding cache crashed"),
+    }
+}
+
 /// Reads the four forms of OpenAI's `input`.
 fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, ServiceError> {
     const FORMS: &str = "input must be a text, a list of texts, a list of token ids, \

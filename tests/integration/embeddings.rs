@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::harness::serve;
+use crate::harness::{Api, serve, serve_with, settings};
 
 #[test]
 fn floats_and_base64_are_the_same_unit_vector() {
@@ -105,5 +105,45 @@ fn models_are_listed_and_described() {
         let unknown = api.get("/v1/models/gpt-9").await;
         assert_eq!(unknown.status, 404);
         assert_eq!(unknown.json()["error"]["code"], "model_not_found");
+    });
+}
+
+async fn metric(api: &Api, name: &str) -> u64 {
+    let page = api.get("/metrics").await.text();
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(&format!("boathouse_embedding_cache_{name} ")));
+    let value = line.and_then(|line| line.rsplit(' ').next()).unwrap();
+    value.parse().unwrap()
+}
+
+#[test]
+fn the_cache_outlives_the_process_and_a_damaged_one_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data/embedding-cache.bin");
+    let body = json!({"model": "static-minilm", "input": ["one", "two"]});
+    let mut first = None;
+    serve_with(settings(folder.path()), async |api| {
+        first = Some(api.ok("/v1/embeddings", body.clone()).await);
+        assert_eq!(metric(&api, "evictions_total").await, 0);
+    });
+    serve_with(settings(folder.path()), async |api| {
+        assert_eq!(metric(&api, "entries").await, 2);
+        let again = api.ok("/v1/embeddings", body.clone()).await;
+        assert_eq!(Some(again), first);
+        assert_eq!(metric(&api, "hits_total").await, 2);
+        assert_eq!(metric(&api, "misses_total").await, 0);
+    });
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    serve_with(settings(folder.path()), async |api| {
+        assert_eq!(metric(&api, "entries").await, 0);
+        api.ok("/v1/embeddings", body.clone()).await;
+    });
+    let mut never = settings(folder.path());
+    never.embedding.cache_save_ms = 0;
+    serve_with(never, async |api| {
+        assert_eq!(metric(&api, "entries").await, 0);
     });
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use supervisors::{CellRef, Deadline, Fault};
 
+use super::cache::SavedCache;
 use super::flights::{Arrival, Flights, Seat};
 use super::worker::{EmbedJob, EmbeddingWorker};
-use crate::engines::embedding::{
-    CacheKey, CacheStats, CachedVector, EmbedError, Embedded, Embedder, EmbeddingCache,
-};
+use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Embedder};
 
 /// Texts in one message, and their bytes. A list sends its next message only when the one before is
 /// answered: a single request waits for one message of each list, not for the list.
@@ -32,7 +31,7 @@ pub struct Embedding {
 }
 
 struct Inner {
-    cache: Arc<EmbeddingCache>,
+    cache: SavedCache,
     flights: Arc<Flights>,
     cell: CellRef<EmbeddingWorker>,
 }
@@ -47,7 +46,7 @@ struct Missing<'a> {
 
 impl Embedding {
     /// Puts the cache before `cell`.
-    pub(super) fn new(cache: Arc<EmbeddingCache>, cell: CellRef<EmbeddingWorker>) -> Self {
+    pub(super) fn new(cache: SavedCache, cell: CellRef<EmbeddingWorker>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 cache,
@@ -57,9 +56,9 @@ impl Embedding {
         }
     }
 
-    /// Reads the counters of the cache.
-    pub fn cache_stats(&self) -> CacheStats {
-        self.inner.cache.stats()
+    /// The cache.
+    pub fn cache(&self) -> &SavedCache {
+        &self.inner.cache
     }
 
     /// Returns one vector for each text, in order. Only texts that the cache does not hold are
@@ -211,9 +210,12 @@ impl Embedding {
             }
             fault => fault,
         })?;
+        let fingerprint = &embedder.info().fingerprint;
         let vectors = checked(embedded, wanted.len()).map_err(Fault::App)?;
         for (&at, vector) in wanted.iter().zip(&vectors) {
-            self.inner.cache.insert(texts[at].key, vector.clone());
+            self.inner
+                .cache
+                .insert(fingerprint, texts[at].key, vector.clone());
         }
         Ok(vectors)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use supervisors::{ChildPolicy, Deadline, Fault, Policy, SupervisorSpec, Tree};
 
-use super::{Embedding, child_spec};
+use super::{Embedding, SavedCache, child_spec};
 use crate::engines::embedding::{
     CachedVector, EmbedError, Embedded, Embedder, EmbeddingCache, ModelInfo,
 };
@@ -71,7 +71,7 @@ impl Embedder for Gated {
 /// Runs `work` with a cell of one thread.
 fn run(work: impl AsyncFnOnce(Embedding, Arc<Gated>, mpsc::Sender<()>)) {
     actix::System::new().block_on(async {
-        let cache = Arc::new(EmbeddingCache::new(1 << 20));
+        let cache = SavedCache::new(EmbeddingCache::new(1 << 20), None);
         let (spec, embedding) = child_spec(ChildPolicy::default(), cache);
         let root = SupervisorSpec::new("engines", Policy::default()).child(spec);
         let _tree = Tree::start(root, 7).await.unwrap();

@@ -15,6 +15,9 @@ pub struct EmbeddingConfig {
     /// Memory of the cache of vectors, bytes; default 256 MiB, about 230,000 texts. 0 keeps
     /// nothing.
     pub cache_bytes: u64,
+    /// How often the cache is saved for the next start, milliseconds; default 300,000, at least
+    /// 1,000. 0 neither saves nor loads it.
+    pub cache_save_ms: u64,
     /// Most texts in one request; default 2048, at least 1.
     pub max_texts: usize,
     /// Most bytes of one text; default 262144, at least 1. What is longer is refused rather than
@@ -30,6 +33,7 @@ impl Default for EmbeddingConfig {
         Self {
             default: embedders::DEFAULT.to_owned(),
             cache_bytes: 256 << 20,
+            cache_save_ms: 300_000,
             max_texts: 2048,
             max_text_bytes: 256 << 10,
             aliases: BTreeMap::new(),
@@ -51,6 +55,12 @@ impl EmbeddingConfig {
             if value == 0 {
                 return Err(format!("{key} must be at least 1, got 0"));
             }
+        }
+        if (1..1_000).contains(&self.cache_save_ms) {
+            let got = self.cache_save_ms;
+            return Err(format!(
+                "cache_save_ms must be 0 (never) or at least 1000, got {got}"
+            ));
         }
         for (alias, model) in &self.aliases {
             if alias.is_empty() || alias.trim() != alias {
@@ -111,6 +121,7 @@ mod tests {
     fn nonsense_is_refused_with_its_key() {
         let cases = [
             ("max_texts = 0", "max_texts must be at least 1"),
+            ("cache_save_ms = 999", "cache_save_ms must be 0 (never) or"),
             ("max_text_bytes = 0", "max_text_bytes must be at least 1"),
             (
                 "default = \"ada\"",

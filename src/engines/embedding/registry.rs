@@ -70,6 +70,12 @@ impl Embedders {
         })
     }
 
+    /// Whether one of the models gives vectors of this fingerprint.
+    pub fn knows(&self, fingerprint: &str) -> bool {
+        let mut models = self.models.iter();
+        models.any(|model| model.info().fingerprint == fingerprint)
+    }
+
     /// Describes the models, one entry for each name and alias, in order of name.
     pub fn list(&self) -> Vec<ModelInfo> {
         let named = |(name, &place): (&String, &usize)| {
