@@ -215,8 +215,8 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     for folder in [&collections_dir, &datasets_dir] {
         std::fs::create_dir_all(folder).map_err(part)?;
     }
-    let embedders =
-        Embedders::new(&settings.embedding).map_err(|error| setting("embedding", error))?;
+    let embedders = Embedders::with_keys(&settings.embedding, |name| std::env::var(name).ok())
+        .map_err(|error| setting("embedding", error))?;
     let roster = match &settings.validation.fill.roster {
         Some(path) => read_setting("validation", "fill.roster", path)?,
         None => DEMO_ROSTER.to_owned(),
@@ -242,9 +242,16 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         settings.evidence.clone(),
     );
     let cache = saved_cache(settings, &embedders);
-    let (embedding_child, embedding) = embedding::child_spec(policies.child("embedding"), cache);
+    let (mut engine_children, embedding) = embedding::child_specs(
+        policies.child("embedding"),
+        &policies.child("provider"),
+        &settings.embedding,
+        &embedders,
+        cache,
+    );
     let (validation_child, validation) =
         validation::child_spec(policies.child("validation"), Arc::clone(&validators));
+    engine_children.push(validation_child);
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
     let (provider_children, dispatcher) =
         chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
@@ -270,7 +277,7 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     };
     let root = SupervisorSpec::new("root", policies.group("root"))
         .child(group("storage", vec![evidence_child]))
-        .child(group("engines", vec![embedding_child, validation_child]))
+        .child(group("engines", engine_children))
         .child(group("collections", collection_children))
         .child(group("chat", provider_children))
         .child(group("datasets", vec![dataset_child]));

@@ -1,14 +1,12 @@
 //! Texts to vectors, through the cache and the embedding cell.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Services;
 use super::error::{ServiceError, fault};
-use crate::engines::embedding::{CachedVector, Embedder, ModelInfo, base64_f32, truncate_dims};
+use crate::engines::embedding::{CachedVector, Model, ModelInfo, base64_f32, truncate_dims};
 
 /// How the vectors are written in the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -88,17 +86,17 @@ pub async fn embeddings(
     services: &Services,
     input: EmbeddingsInput,
 ) -> Result<EmbeddingsOutput, ServiceError> {
-    let embedder = services
+    let model = services
         .embedders
         .resolve(&input.model)
         .map_err(|error| ServiceError::from(error).param("model"))?;
-    let texts = texts_of(embedder.as_ref(), input.input)?;
+    let texts = texts_of(&model, input.input)?;
     if texts.is_empty() {
         return Err(
             ServiceError::bad_request("input is empty: send at least one text").param("input"),
         );
     }
-    let vectors = vectors(services, &embedder, &texts).await?;
+    let vectors = vectors(services, &model, &texts).await?;
     let prompt_tokens = vectors.iter().map(|vector| u64::from(vector.tokens)).sum();
     let mut data = Vec::with_capacity(vectors.len());
     for (index, vector) in vectors.into_iter().enumerate() {
@@ -120,7 +118,7 @@ pub async fn embeddings(
     Ok(EmbeddingsOutput {
         object: "list",
         data,
-        model: embedder.info().name.clone(),
+        model: model.name().to_owned(),
         usage: EmbeddingUsage {
             prompt_tokens,
             total_tokens: prompt_tokens,
@@ -145,7 +143,7 @@ pub async fn save_cache(services: &Services) {
 }
 
 /// Reads the four forms of OpenAI's `input`.
-fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, ServiceError> {
+fn texts_of(model: &Model, input: Value) -> Result<Vec<String>, ServiceError> {
     const FORMS: &str = "input must be a text, a list of texts, a list of token ids, \
                          or a list of lists of token ids";
     let wrong = || ServiceError::bad_request(FORMS).param("input");
@@ -154,7 +152,7 @@ fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, Servic
             .iter()
             .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
             .collect();
-        embedder
+        model
             .decode(&ids.ok_or_else(wrong)?)
             .map_err(|error| ServiceError::from(error).param("input"))
     };
@@ -176,16 +174,25 @@ fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, Servic
     }
 }
 
+/// Describes a model; asks its upstream for the dimension when it is not known yet.
+pub(super) async fn info<'m>(
+    services: &Services,
+    model: &'m Model,
+) -> Result<&'m ModelInfo, ServiceError> {
+    let asked = services.embedding.info(model, services.deadline()).await;
+    asked.map_err(|failure| fault(&failure.cell, failure.fault))
+}
+
 /// Returns one vector for each text, in order.
 pub(super) async fn vectors(
     services: &Services,
-    embedder: &Arc<dyn Embedder>,
+    model: &Model,
     texts: &[String],
 ) -> Result<Vec<CachedVector>, ServiceError> {
     services.embedders.check(texts)?;
     let asked = services
         .embedding
-        .vectors(embedder, texts, services.deadline())
+        .vectors(model, texts, services.deadline())
         .await;
     asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }

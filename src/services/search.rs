@@ -147,7 +147,8 @@ pub(super) async fn hits(
                 ))
                 .param("vector"));
             };
-            let embedder = collections::pinned(services, model, spec.fingerprint.as_deref())?;
+            let embedder =
+                collections::pinned(services, model, spec.fingerprint.as_deref()).await?;
             let vectors = embed::vectors(services, &embedder, std::slice::from_ref(query)).await?;
             vectors
                 .into_iter()

@@ -45,7 +45,7 @@ impl SavedCache {
         };
         let mut taken = 0;
         vector_cache::read(file, |fingerprint, kept| {
-            if !embedders.knows(fingerprint) {
+            if !embedders.knows(fingerprint, kept.vector.len()) {
                 return true;
             }
             let fits = self.cache.import(fingerprint, kept);

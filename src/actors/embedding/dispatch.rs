@@ -7,8 +7,9 @@ use supervisors::{CellRef, Deadline, Fault};
 
 use super::cache::SavedCache;
 use super::flights::{Arrival, Flights, Seat};
+use super::upstreams::Upstreams;
 use super::worker::{EmbedJob, EmbeddingWorker};
-use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Embedder};
+use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Model, ModelInfo};
 
 /// Texts in one message, and their bytes. A list sends its next message only when the one before is
 /// answered: a single request waits for one message of each list, not for the list.
@@ -24,7 +25,7 @@ pub struct EmbedFailure {
     pub fault: Fault<EmbedError>,
 }
 
-/// What stands before the embedding cell. Cheap to clone.
+/// What stands before the cells that embed. Cheap to clone.
 #[derive(Clone)]
 pub struct Embedding {
     inner: Arc<Inner>,
@@ -34,6 +35,7 @@ struct Inner {
     cache: SavedCache,
     flights: Arc<Flights>,
     cell: CellRef<EmbeddingWorker>,
+    upstreams: Upstreams,
 }
 
 /// Texts to compute, each once.
@@ -45,13 +47,18 @@ struct Missing<'a> {
 }
 
 impl Embedding {
-    /// Puts the cache before `cell`.
-    pub(super) fn new(cache: SavedCache, cell: CellRef<EmbeddingWorker>) -> Self {
+    /// Puts the cache before the cells.
+    pub(super) fn new(
+        cache: SavedCache,
+        cell: CellRef<EmbeddingWorker>,
+        upstreams: Upstreams,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 cache,
                 flights: Arc::default(),
                 cell,
+                upstreams,
             }),
         }
     }
@@ -61,6 +68,25 @@ impl Embedding {
         &self.inner.cache
     }
 
+    /// Describes a model; asks its upstream for the dimension when it is not known yet.
+    pub async fn info<'m>(
+        &self,
+        model: &'m Model,
+        deadline: Deadline,
+    ) -> Result<&'m ModelInfo, EmbedFailure> {
+        if model.info().is_none() {
+            let probe = ["dimension".to_owned()];
+            let upstreams = &self.inner.upstreams;
+            upstreams
+                .embed(model.name(), &probe, false, deadline)
+                .await?;
+        }
+        model.info().ok_or_else(|| EmbedFailure {
+            cell: model.name().to_owned(),
+            fault: Fault::ShuttingDown,
+        })
+    }
+
     /// Returns one vector for each text, in order. Only texts that the cache does not hold are
     /// computed, each once, also when other requests ask for them meanwhile.
     ///
@@ -68,11 +94,11 @@ impl Embedding {
     /// Cancel safety: what was computed so far is in the cache; who waits for the rest asks again.
     pub async fn vectors(
         &self,
-        embedder: &Arc<dyn Embedder>,
+        model: &Model,
         texts: &[String],
         deadline: Deadline,
     ) -> Result<Vec<CachedVector>, EmbedFailure> {
-        let fingerprint = &embedder.info().fingerprint;
+        let fingerprint = &self.info(model, deadline).await?.fingerprint;
         let mut found: Vec<Option<CachedVector>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<Missing> = Vec::new();
         let mut known: HashMap<CacheKey, usize> = HashMap::new();
@@ -92,12 +118,15 @@ impl Embedding {
             }
             found.push(hit);
         }
-        for message in messages(&missing) {
-            let vectors = self.message(embedder, message, deadline).await;
-            for (one, vector) in message
-                .iter()
-                .zip(vectors.map_err(|fault| self.failed(fault))?)
-            {
+        let task = Task {
+            inner: &self.inner,
+            model,
+            fingerprint,
+            deadline,
+        };
+        for message in messages(&missing, batch(model)) {
+            let vectors = task.message(message).await?;
+            for (one, vector) in message.iter().zip(vectors) {
                 for place in &one.places {
                     if let Some(place) = found.get_mut(*place) {
                         *place = Some(vector.clone());
@@ -108,20 +137,25 @@ impl Embedding {
         // Every place was a hit or is one of `missing`.
         Ok(found.into_iter().flatten().collect())
     }
+}
 
+/// One request under way.
+struct Task<'a> {
+    inner: &'a Inner,
+    model: &'a Model,
+    fingerprint: &'a str,
+    deadline: Deadline,
+}
+
+impl Task<'_> {
     /// Brings the vectors of one message's texts: those that are in the air are waited for.
-    async fn message(
-        &self,
-        embedder: &Arc<dyn Embedder>,
-        texts: &[Missing<'_>],
-        deadline: Deadline,
-    ) -> Result<Vec<CachedVector>, Fault<EmbedError>> {
+    async fn message(&self, texts: &[Missing<'_>]) -> Result<Vec<CachedVector>, EmbedFailure> {
         let mut found: Vec<Option<CachedVector>> = vec![None; texts.len()];
         let mut open: Vec<usize> = (0..texts.len()).collect();
         let mut alone = false;
         while !open.is_empty() {
             if alone {
-                let vectors = self.compute(embedder, texts, &open, deadline).await?;
+                let vectors = self.compute(texts, &open).await?;
                 place(&mut found, &open, vectors);
                 break;
             }
@@ -136,28 +170,27 @@ impl Embedding {
             }
             // One's own first: whoever waits holds nothing that another waits for.
             if !own.is_empty() {
-                let computed = self.own(embedder, texts, &own, deadline).await;
-                match computed {
+                match self.own(texts, &own).await {
                     Ok(vectors) => {
                         flight.land(vectors.clone());
                         place(&mut found, &own, vectors);
                     }
-                    Err(fault) => {
+                    Err(failure) => {
                         flight.fail();
-                        return Err(fault);
+                        return Err(failure);
                     }
                 }
             }
             open.clear();
             for (at, seat) in others {
-                match tokio::time::timeout(deadline.remaining(), seat.arrive()).await {
+                match tokio::time::timeout(self.deadline.remaining(), seat.arrive()).await {
                     Ok(Arrival::Landed(vector)) => place(&mut found, &[at], vec![vector]),
                     Ok(Arrival::Failed) => {
                         alone = true;
                         open.push(at);
                     }
                     Ok(Arrival::Gone) => open.push(at),
-                    Err(_) => return Err(Fault::Expired),
+                    Err(_) => return Err(self.failed(Fault::Expired)),
                 }
             }
         }
@@ -168,11 +201,9 @@ impl Embedding {
     /// was asked.
     async fn own(
         &self,
-        embedder: &Arc<dyn Embedder>,
         texts: &[Missing<'_>],
         own: &[usize],
-        deadline: Deadline,
-    ) -> Result<Vec<CachedVector>, Fault<EmbedError>> {
+    ) -> Result<Vec<CachedVector>, EmbedFailure> {
         let landed = |&at: &usize| self.inner.cache.peek(&texts[at].key);
         let mut vectors: Vec<Option<CachedVector>> = own.iter().map(landed).collect();
         let rest: Vec<(usize, usize)> = (0..own.len())
@@ -181,41 +212,54 @@ impl Embedding {
             .collect();
         if !rest.is_empty() {
             let (seats, open): (Vec<usize>, Vec<usize>) = rest.into_iter().unzip();
-            let computed = self.compute(embedder, texts, &open, deadline).await?;
+            let computed = self.compute(texts, &open).await?;
             place(&mut vectors, &seats, computed);
         }
         Ok(vectors.into_iter().flatten().collect())
     }
 
-    /// Asks the cell, and remembers what it brings.
+    /// Asks the model's cell, and remembers what it brings.
     async fn compute(
         &self,
-        embedder: &Arc<dyn Embedder>,
         texts: &[Missing<'_>],
         wanted: &[usize],
-        deadline: Deadline,
-    ) -> Result<Vec<CachedVector>, Fault<EmbedError>> {
-        let job = EmbedJob {
-            embedder: Arc::clone(embedder),
-            texts: wanted.iter().map(|&at| texts[at].text.to_owned()).collect(),
-        };
-        let embedded = self.inner.cell.ask(job, deadline).await;
-        let embedded = embedded.map_err(|fault| match fault {
-            // The worker counts within its message; the caller must hear of its own list.
-            Fault::App(EmbedError::EmptyText { index }) => {
-                let place = wanted.get(index).and_then(|&at| texts[at].places.first());
-                Fault::App(EmbedError::EmptyText {
-                    index: place.copied().unwrap_or(index),
-                })
+    ) -> Result<Vec<CachedVector>, EmbedFailure> {
+        let sent: Vec<String> = wanted.iter().map(|&at| texts[at].text.to_owned()).collect();
+        let embedded = match self.model {
+            Model::Local(model) => {
+                let job = EmbedJob {
+                    embedder: Arc::clone(model),
+                    texts: sent,
+                };
+                let asked = self.inner.cell.ask(job, self.deadline).await;
+                asked.map_err(|fault| self.failed(fault))
             }
-            fault => fault,
+            Model::Remote(model) => {
+                let upstreams = &self.inner.upstreams;
+                upstreams
+                    .embed(model.name(), &sent, false, self.deadline)
+                    .await
+            }
+        };
+        let embedded = embedded.map_err(|failure| EmbedFailure {
+            fault: match failure.fault {
+                // The worker counts within its message; the caller must hear of its own list.
+                Fault::App(EmbedError::EmptyText { index }) => {
+                    let place = wanted.get(index).and_then(|&at| texts[at].places.first());
+                    Fault::App(EmbedError::EmptyText {
+                        index: place.copied().unwrap_or(index),
+                    })
+                }
+                fault => fault,
+            },
+            ..failure
         })?;
-        let fingerprint = &embedder.info().fingerprint;
-        let vectors = checked(embedded, wanted.len()).map_err(Fault::App)?;
+        let vectors =
+            checked(embedded, wanted.len()).map_err(|error| self.failed(Fault::App(error)))?;
         for (&at, vector) in wanted.iter().zip(&vectors) {
             self.inner
                 .cache
-                .insert(fingerprint, texts[at].key, vector.clone());
+                .insert(self.fingerprint, texts[at].key, vector.clone());
         }
         Ok(vectors)
     }
@@ -228,12 +272,23 @@ impl Embedding {
     }
 }
 
+/// Most texts in a message to the model.
+fn batch(model: &Model) -> usize {
+    match model {
+        Model::Local(_) => MESSAGE_TEXTS,
+        Model::Remote(model) => model.config().batch,
+    }
+}
+
 /// Cuts a list into messages.
-fn messages<'a, 'b>(missing: &'a [Missing<'b>]) -> impl Iterator<Item = &'a [Missing<'b>]> {
+fn messages<'a, 'b>(
+    missing: &'a [Missing<'b>],
+    most: usize,
+) -> impl Iterator<Item = &'a [Missing<'b>]> {
     let mut rest = missing;
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = rest.iter().take(MESSAGE_TEXTS).take_while(|one| {
+        let fits = rest.iter().take(most).take_while(|one| {
             bytes += one.text.len();
             bytes <= MESSAGE_BYTES
         });

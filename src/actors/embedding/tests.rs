@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::future::join;
 use supervisors::{ChildPolicy, Deadline, Fault, Policy, SupervisorSpec, Tree};
 
-use super::{Embedding, SavedCache, child_spec};
+use super::{Embedding, SavedCache, child_specs};
 use crate::engines::embedding::{
-    CachedVector, EmbedError, Embedded, Embedder, EmbeddingCache, ModelInfo,
+    CachedVector, EmbedError, Embedded, Embedder, Embedders, EmbeddingCache, EmbeddingConfig,
+    Model, ModelInfo,
 };
 
 /// Gives each text the vector of its length; waits for leave before each message.
@@ -72,8 +73,12 @@ impl Embedder for Gated {
 fn run(work: impl AsyncFnOnce(Embedding, Arc<Gated>, mpsc::Sender<()>)) {
     actix::System::new().block_on(async {
         let cache = SavedCache::new(EmbeddingCache::new(1 << 20), None);
-        let (spec, embedding) = child_spec(ChildPolicy::default(), cache);
-        let root = SupervisorSpec::new("engines", Policy::default()).child(spec);
+        let config = EmbeddingConfig::default();
+        let embedders = Embedders::new(&config).unwrap();
+        let policy = ChildPolicy::default();
+        let (specs, embedding) = child_specs(policy.clone(), &policy, &config, &embedders, cache);
+        let root = SupervisorSpec::new("engines", Policy::default());
+        let root = specs.into_iter().fold(root, SupervisorSpec::child);
         let _tree = Tree::start(root, 7).await.unwrap();
         let (gated, leave) = Gated::new();
         work(embedding, gated, leave).await;
@@ -90,8 +95,8 @@ async fn ask(
     texts: &[&str],
 ) -> Result<Vec<f32>, Fault<EmbedError>> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-    let embedder = Arc::clone(gated) as Arc<dyn Embedder>;
-    let vectors = embedding.vectors(&embedder, &texts, soon()).await;
+    let model = Model::Local(Arc::clone(gated) as Arc<dyn Embedder>);
+    let vectors = embedding.vectors(&model, &texts, soon()).await;
     let first = |vectors: Vec<CachedVector>| vectors.iter().map(|one| one.vector[0]).collect();
     vectors.map(first).map_err(|failure| failure.fault)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use supervisors::{Cx, Protocol, Worker};
+use supervisors::{Cx, Digest, Protocol, Worker};
 
 use crate::engines::embedding::{EmbedError, Embedded, Embedder};
 
@@ -22,14 +22,8 @@ impl Protocol for EmbeddingWorker {
     type Rep = Embedded;
     type Err = EmbedError;
 
-    fn digest(job: &EmbedJob) -> Option<supervisors::Digest> {
-        let mut hasher = blake3::Hasher::new();
-        for text in &job.texts {
-            hasher
-                .update(&(text.len() as u64).to_le_bytes())
-                .update(text.as_bytes());
-        }
-        Some(supervisors::Digest::from(hasher.finalize()))
+    fn digest(job: &EmbedJob) -> Option<Digest> {
+        Some(digest(&job.texts))
     }
 }
 
@@ -38,4 +32,15 @@ impl Worker for EmbeddingWorker {
         let texts: Vec<&str> = job.texts.iter().map(String::as_str).collect();
         job.embedder.embed(&texts)
     }
+}
+
+/// Names a message by its texts.
+pub(super) fn digest(texts: &[String]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher
+            .update(&(text.len() as u64).to_le_bytes())
+            .update(text.as_bytes());
+    }
+    Digest::from(hasher.finalize())
 }

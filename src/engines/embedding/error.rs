@@ -1,5 +1,6 @@
 //! What can go wrong between a text and its vector.
 
+use crate::engines::upstream::{Reaction, UpstreamError};
 use crate::types::error_kind::ErrorKind;
 
 /// A failed embedding, or a model that cannot be had.
@@ -65,6 +66,34 @@ pub enum EmbedError {
         /// What was asked for.
         dims: usize,
     },
+    /// Send text: this model's vocabulary is known to its upstream only.
+    #[error("{name} takes no token ids: its vocabulary is not known here; send text")]
+    NoTokenizer {
+        /// The model's name.
+        name: String,
+    },
+    /// Name a model that computes here.
+    #[error("{name} computes elsewhere; name a model that computes here")]
+    NotLocal {
+        /// The model's name.
+        name: String,
+    },
+    /// The upstream serves another model than before; restart, or set `dim`.
+    #[error(
+        "{name} gave a vector of {got} numbers where it has {expected}: its upstream serves another \
+         model; restart, or correct embedding.embedders.{name}.dim"
+    )]
+    DimensionChanged {
+        /// The model's name.
+        name: String,
+        /// What is configured, or was first seen.
+        expected: usize,
+        /// What came.
+        got: usize,
+    },
+    /// The upstream of a model failed; its error says what to do.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// Change the setting that the text begins with; stops the start.
     #[error("{0}")]
     Config(String),
@@ -100,12 +129,44 @@ impl EmbedError {
             | Self::UnknownToken { .. }
             | Self::WrongDimensions { .. }
             | Self::ZeroPrefix { .. }
+            | Self::NoTokenizer { .. }
+            | Self::NotLocal { .. }
+            // As OpenAI answers it.
+            | Self::Upstream(UpstreamError::TooLong { .. })
             | Self::Config(_) => ErrorKind::BadRequest,
             Self::TooManyTexts { .. } | Self::TextTooLong { .. } => ErrorKind::TooLarge,
             Self::UnknownModel { .. } => ErrorKind::NotFound,
+            Self::DimensionChanged { .. } => ErrorKind::Upstream,
+            Self::Upstream(error) => error.kind(),
             Self::BrokenModel { .. } | Self::WrongCount { .. } | Self::Tokenizer { .. } => {
                 ErrorKind::Internal
             }
+        }
+    }
+
+    /// When a retry makes sense.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Upstream(error) => error.retry_after_ms(),
+            _ => None,
+        }
+    }
+
+    /// What is done about it where a fallback is configured.
+    pub fn reaction(&self) -> Reaction {
+        match self {
+            Self::Upstream(error) => error.reaction(),
+            Self::DimensionChanged { .. } => Reaction::Next,
+            _ => Reaction::Final,
+        }
+    }
+
+    /// Whether it speaks against an upstream as a whole, so that its breaker counts it.
+    pub fn counts_as_failure(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.counts_as_failure(),
+            Self::DimensionChanged { .. } => true,
+            _ => false,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! use boathouse::engines::embedding::{EmbeddingConfig, Embedders};
 //!
 //! let embedders = Embedders::new(&EmbeddingConfig::default())?;
-//! let embedder = embedders.resolve("static-minilm")?;
+//! let embedder = embedders.local("static-minilm")?;
 //! let embedded = embedder.embed(&["a boat on the river"])?;
 //! assert_eq!(embedded.vectors[0].len(), embedder.info().dim);
 //! # Ok::<(), boathouse::engines::embedding::EmbedError>(())
@@ -13,11 +13,13 @@
 
 mod cache;
 mod config;
+mod embedder_config;
 mod embedders;
 mod encoding;
 mod error;
 pub mod evaluation;
 mod registry;
+mod remote;
 mod vector;
 mod wordpiece;
 
@@ -25,9 +27,11 @@ use serde::Serialize;
 
 pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
 pub use config::EmbeddingConfig;
+pub use embedder_config::EmbedderConfig;
 pub use encoding::{base64_f32, truncate_dims};
 pub use error::EmbedError;
-pub use registry::Embedders;
+pub use registry::{Embedders, Model};
+pub use remote::RemoteModel;
 
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {
@@ -68,7 +72,7 @@ pub struct ModelInfo {
     pub owned_by: String,
     /// Length of its vectors.
     pub dim: usize,
-    /// Tokens of a text that are read; what follows is left out.
+    /// Tokens of a text that are read; 0 where only its upstream knows.
     pub max_tokens: usize,
     /// Changes whenever the same text would give another vector.
     pub fingerprint: String,
