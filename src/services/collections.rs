@@ -78,6 +78,9 @@ impl From<PointId> for String {
 pub struct UpsertInput {
     /// Inserted, or replacing those of the same id; all or none.
     pub points: Vec<PointInput>,
+    /// Embed the beginning of a text that is longer than the model reads; else it is refused. It is stored whole.
+    #[serde(default)]
+    pub truncate: bool,
 }
 
 /// A request to `POST /v1/collections/{name}/points/delete`: ids or a filter.
@@ -253,7 +256,7 @@ pub async fn upsert(
             .param(format!("points[{}].vector", places[0])));
         };
         let embedder = pinned(services, model, spec.fingerprint.as_deref()).await?;
-        let vectors = embed::vectors(services, &embedder, &texts).await?;
+        let vectors = embed::vectors(services, &embedder, &texts, input.truncate).await?;
         for (place, vector) in places.into_iter().zip(vectors) {
             points[place].vector = vector.vector.to_vec();
         }

@@ -96,7 +96,7 @@ pub async fn embeddings(
             ServiceError::bad_request("input is empty: send at least one text").param("input"),
         );
     }
-    let vectors = vectors(services, &model, &texts).await?;
+    let vectors = vectors(services, &model, &texts, false).await?;
     let prompt_tokens = vectors.iter().map(|vector| u64::from(vector.tokens)).sum();
     let mut data = Vec::with_capacity(vectors.len());
     for (index, vector) in vectors.into_iter().enumerate() {
@@ -183,16 +183,17 @@ pub(super) async fn info<'m>(
     asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }
 
-/// Returns one vector for each text, in order.
+/// Returns one vector for each text, in order. What is longer than the model reads is cut with `truncate`, else refused.
 pub(super) async fn vectors(
     services: &Services,
     model: &Model,
     texts: &[String],
+    truncate: bool,
 ) -> Result<Vec<CachedVector>, ServiceError> {
     services.embedders.check(texts)?;
     let asked = services
         .embedding
-        .vectors(model, texts, services.deadline())
+        .vectors(model, texts, truncate, services.deadline())
         .await;
     asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }

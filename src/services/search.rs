@@ -149,7 +149,9 @@ pub(super) async fn hits(
             };
             let embedder =
                 collections::pinned(services, model, spec.fingerprint.as_deref()).await?;
-            let vectors = embed::vectors(services, &embedder, std::slice::from_ref(query)).await?;
+            // A long question is searched for by its beginning, and by all its words where they count.
+            let texts = std::slice::from_ref(query);
+            let vectors = embed::vectors(services, &embedder, texts, true).await?;
             vectors
                 .into_iter()
                 .next()

@@ -90,20 +90,31 @@ impl Embedding {
     /// Returns one vector for each text, in order. Only texts that the cache does not hold are
     /// computed, each once, also when other requests ask for them meanwhile.
     ///
+    /// A text that is longer than what the model reads is cut with `truncate`, else refused.
+    ///
     /// Errors: the first message that failed; an index in it counts in `texts`.
     /// Cancel safety: what was computed so far is in the cache; who waits for the rest asks again.
     pub async fn vectors(
         &self,
         model: &Model,
         texts: &[String],
+        truncate: bool,
         deadline: Deadline,
     ) -> Result<Vec<CachedVector>, EmbedFailure> {
-        let fingerprint = &self.info(model, deadline).await?.fingerprint;
+        let ModelInfo {
+            fingerprint,
+            max_tokens,
+            ..
+        } = self.info(model, deadline).await?;
+        // The vector of a text that was cut must not be found by who does not want that. A token
+        // takes a byte or more.
+        let cut = format!("{fingerprint}+cut");
+        let may_be_cut = |text: &str| truncate && text.len() > *max_tokens;
         let mut found: Vec<Option<CachedVector>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<Missing> = Vec::new();
         let mut known: HashMap<CacheKey, usize> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
-            let key = CacheKey::of(fingerprint, text);
+            let key = CacheKey::of(if may_be_cut(text) { &cut } else { fingerprint }, text);
             let hit = self.inner.cache.get(&key);
             if hit.is_none() {
                 let place = *known.entry(key).or_insert(missing.len());
@@ -122,6 +133,7 @@ impl Embedding {
             inner: &self.inner,
             model,
             fingerprint,
+            truncate,
             deadline,
         };
         for message in messages(&missing, batch(model)) {
@@ -144,6 +156,7 @@ struct Task<'a> {
     inner: &'a Inner,
     model: &'a Model,
     fingerprint: &'a str,
+    truncate: bool,
     deadline: Deadline,
 }
 
@@ -237,23 +250,34 @@ impl Task<'_> {
             Model::Remote(model) => {
                 let upstreams = &self.inner.upstreams;
                 upstreams
-                    .embed(model.name(), &sent, false, self.deadline)
+                    .embed(model.name(), &sent, self.truncate, self.deadline)
                     .await
             }
         };
+        // The worker counts within its message; the caller must hear of its own list.
+        let place = |index: usize| {
+            let place = wanted.get(index).and_then(|&at| texts[at].places.first());
+            place.copied().unwrap_or(index)
+        };
         let embedded = embedded.map_err(|failure| EmbedFailure {
             fault: match failure.fault {
-                // The worker counts within its message; the caller must hear of its own list.
-                Fault::App(EmbedError::EmptyText { index }) => {
-                    let place = wanted.get(index).and_then(|&at| texts[at].places.first());
-                    Fault::App(EmbedError::EmptyText {
-                        index: place.copied().unwrap_or(index),
+                Fault::App(EmbedError::EmptyText { index }) => Fault::App(EmbedError::EmptyText {
+                    index: place(index),
+                }),
+                Fault::App(EmbedError::TooManyTokens { index, max }) => {
+                    Fault::App(EmbedError::TooManyTokens {
+                        index: place(index),
+                        max,
                     })
                 }
                 fault => fault,
             },
             ..failure
         })?;
+        if let Some(index) = embedded.cut.filter(|_| !self.truncate) {
+            let (index, max) = (place(index), self.model.card().max_tokens);
+            return Err(self.failed(Fault::App(EmbedError::TooManyTokens { index, max })));
+        }
         let vectors =
             checked(embedded, wanted.len()).map_err(|error| self.failed(Fault::App(error)))?;
         for (&at, vector) in wanted.iter().zip(&vectors) {

@@ -61,6 +61,9 @@ impl Embedder for Gated {
         Ok(Embedded {
             vectors: texts.iter().map(|text| vec![text.len() as f32]).collect(),
             tokens: vec![1; texts.len()],
+            cut: texts
+                .iter()
+                .position(|text| text.len() > self.info.max_tokens),
         })
     }
 
@@ -96,7 +99,7 @@ async fn ask(
 ) -> Result<Vec<f32>, Fault<EmbedError>> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let model = Model::Local(Arc::clone(gated) as Arc<dyn Embedder>);
-    let vectors = embedding.vectors(&model, &texts, soon()).await;
+    let vectors = embedding.vectors(&model, &texts, false, soon()).await;
     let first = |vectors: Vec<CachedVector>| vectors.iter().map(|one| one.vector[0]).collect();
     vectors.map(first).map_err(|failure| failure.fault)
 }
@@ -191,5 +194,28 @@ fn a_long_list_lets_a_single_request_in_after_one_message() {
         assert_eq!(messages[1], ["299"]);
         let sizes: Vec<usize> = messages.iter().map(Vec::len).collect();
         assert_eq!(sizes, [64, 1, 64, 64, 64, 43]);
+    });
+}
+
+#[test]
+fn a_text_that_is_too_long_is_cut_only_for_who_asks() {
+    run(async |embedding, gated, leave| {
+        for _ in 0..3 {
+            leave.send(()).unwrap();
+        }
+        let texts = ["a".to_owned(), "ten bytes.".to_owned()];
+        let model = Model::Local(Arc::clone(&gated) as Arc<dyn Embedder>);
+        let ask = async |truncate| embedding.vectors(&model, &texts, truncate, soon()).await;
+        for truncate in [true, false, true] {
+            match ask(truncate).await {
+                Ok(vectors) => assert!(truncate && vectors.len() == 2),
+                Err(failure) => {
+                    let error = failure.fault.to_string();
+                    assert!(!truncate && error.contains("text 1 is too long"), "{error}");
+                }
+            }
+        }
+        let sizes: Vec<usize> = gated.messages().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 1], "a short text is shared, and a cut one kept");
     });
 }

@@ -34,6 +34,17 @@ pub enum EmbedError {
         /// `embedding.max_text_bytes`.
         max: usize,
     },
+    /// Split the text, or ask for it to be cut where the interface lets you.
+    #[error(
+        "text {index} is too long: more than {max} tokens, which is all that the model reads; split \
+         it into passages"
+    )]
+    TooManyTokens {
+        /// Place of the text in the list, from 0.
+        index: usize,
+        /// The model's `max_tokens`.
+        max: usize,
+    },
     /// Ask for one of the known names.
     #[error("no embedding model named {name}; known: {known}")]
     UnknownModel {
@@ -129,6 +140,7 @@ impl EmbedError {
             | Self::UnknownToken { .. }
             | Self::WrongDimensions { .. }
             | Self::ZeroPrefix { .. }
+            | Self::TooManyTokens { .. }
             | Self::NoTokenizer { .. }
             | Self::NotLocal { .. }
             // As OpenAI answers it.

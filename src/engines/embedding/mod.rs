@@ -40,6 +40,9 @@ pub trait Embedder: Send + Sync {
 
     /// Embeds `texts`, in order.
     ///
+    /// A text that is longer than `info().max_tokens` is cut; [`Embedded::cut`] tells, and whether that
+    /// will do is for the caller to say.
+    ///
     /// Shapes: one vector of `info().dim` numbers and one token count for each text. Units: vectors
     /// are L2-normalised. Errors: [`EmbedError::EmptyText`] names the place in `texts` that holds
     /// nothing the model knows.
@@ -59,6 +62,8 @@ pub struct Embedded {
     pub vectors: Vec<Vec<f32>>,
     /// Tokens read of each text.
     pub tokens: Vec<u32>,
+    /// Place of the first text that is longer than what the model reads, and was cut.
+    pub cut: Option<usize>,
 }
 
 /// What a client may know of a model.

@@ -66,9 +66,21 @@ impl RemoteModel {
     /// Plans the call for `texts`; `truncate` lets the upstream cut what is too long for it, if it
     /// can.
     ///
-    /// Errors: the key is missing.
+    /// With `max_tokens` configured, words are counted: each is a token or more. So a text that is
+    /// far too long never leaves, and one that may be cut leaves shorter.
+    ///
+    /// Errors: the key is missing; [`EmbedError::TooManyTokens`].
     pub fn plan(&self, texts: &[&str], truncate: bool) -> Result<HttpCall, EmbedError> {
-        Ok(self.wire.plan(&self.config.model, texts, truncate)?)
+        let mut sent = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            let max = self.config.max_tokens.unwrap_or(usize::MAX);
+            let fits = words(text, max);
+            if fits.len() < text.len() && !truncate {
+                return Err(EmbedError::TooManyTokens { index, max });
+            }
+            sent.push(fits);
+        }
+        Ok(self.wire.plan(&self.config.model, &sent, truncate)?)
     }
 
     /// Reads the answer to a call for `texts`, and learns the dimension from the first.
@@ -112,6 +124,8 @@ impl RemoteModel {
         Ok(Embedded {
             tokens: shares(tokens.unwrap_or(0), texts),
             vectors,
+            // Where it cut, it had leave to.
+            cut: None,
         })
     }
 
@@ -149,6 +163,17 @@ impl RemoteModel {
     }
 }
 
+/// Returns `text` when it has at most `max` words, else what comes before the next.
+fn words(text: &str, max: usize) -> &str {
+    let mut starts = text
+        .split_whitespace()
+        .map(|word| word.as_ptr().addr() - text.as_ptr().addr());
+    match starts.nth(max) {
+        Some(end) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
 /// Splits the tokens of a batch among its texts by their lengths: upstreams tell only the sum.
 fn shares(tokens: u64, texts: &[&str]) -> Vec<u32> {
     let all: u64 = texts.iter().map(|text| text.len() as u64).sum();
@@ -169,6 +194,19 @@ fn shares(tokens: u64, texts: &[&str]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_cut_at_the_start_of_the_next() {
+        for (text, max, expected) in [
+            ("a b c", 3, "a b c"),
+            ("a b c", usize::MAX, "a b c"),
+            (" ä  ö ü", 2, " ä  ö "),
+            ("a", 0, ""),
+            ("  ", 1, "  "),
+        ] {
+            assert_eq!(words(text, max), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn the_shares_of_a_batch_add_up() {

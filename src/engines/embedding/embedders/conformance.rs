@@ -90,6 +90,19 @@ fn a_batch_is_one_call() {
 }
 
 #[test]
+fn a_text_of_more_words_than_tokens_is_cut_only_when_asked() {
+    for kind in KINDS {
+        let model = kind.model("max_tokens = 2");
+        assert!(model.plan(&["a b"], false).is_ok());
+        let error = model.plan(&["a b", "a b c"], false).unwrap_err();
+        assert_eq!(error, EmbedError::TooManyTokens { index: 1, max: 2 });
+        let call = model.plan(&["a b c"], true).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(body["input"][0], "a b ");
+    }
+}
+
+#[test]
 fn vectors_come_in_order_normalised_and_with_their_tokens() {
     for kind in KINDS {
         let embedded = kind.decode(200, kind.plain).unwrap();
