@@ -8,6 +8,7 @@ mod error;
 pub mod evaluate;
 pub mod evidence;
 pub mod health;
+pub mod ollama;
 pub mod search;
 pub mod supervision;
 pub mod validate;
