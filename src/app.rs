@@ -17,7 +17,7 @@ use crate::config::{ConfigError, Settings};
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
-use crate::services::{Limits, Services, collections, evidence as evidence_service};
+use crate::services::{Limits, Services, collections, embed, evidence as evidence_service};
 use crate::storage::data_lock::{DataLock, DataLockError};
 
 /// Why the process did not start.
@@ -130,7 +130,7 @@ impl App {
         let server = server.listen(listener).map_err(part)?.run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        let background = vec![
+        let mut background = vec![
             actix_web::rt::spawn(sync_evidence(
                 Arc::clone(&services),
                 Duration::from_millis(settings.evidence.sync_interval_ms),
@@ -140,6 +140,12 @@ impl App {
                 Duration::from_millis(settings.storage.maintenance_ms),
             )),
         ];
+        if settings.embedding.cache_save_ms > 0 {
+            background.push(actix_web::rt::spawn(save_cache(
+                Arc::clone(&services),
+                Duration::from_millis(settings.embedding.cache_save_ms),
+            )));
+        }
         tracing::info!(%address, data_dir = %data_dir.display(), "serving");
         let drain = Duration::from_millis(settings.http.drain_ms);
         Ok(Self {
@@ -182,6 +188,7 @@ impl App {
         if let Err(error) = evidence_service::sync(&self.services).await {
             tracing::warn!(%error, "the journal could not be synced before stopping");
         }
+        embed::save_cache(&self.services).await;
         let report = self.services.tree.drain(self.drain).await;
         if report.complete {
             tracing::info!("drained");
@@ -220,8 +227,8 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     for folder in [&collections_dir, &datasets_dir] {
         std::fs::create_dir_all(folder).map_err(part)?;
     }
-    let embedders =
-        Embedders::new(&settings.embedding).map_err(|error| setting("embedding", error))?;
+    let embedders = Embedders::with_keys(&settings.embedding, |name| std::env::var(name).ok())
+        .map_err(|error| setting("embedding", error))?;
     let roster = match &settings.validation.fill.roster {
         Some(path) => read_setting("validation", "fill.roster", path)?,
         None => DEMO_ROSTER.to_owned(),
@@ -246,9 +253,17 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         paths.evidence.clone(),
         settings.evidence.clone(),
     );
-    let (embedding_child, embedding) = embedding::child_spec(policies.child("embedding"));
+    let cache = saved_cache(settings, &embedders);
+    let (mut engine_children, embedding) = embedding::child_specs(
+        policies.child("embedding"),
+        &policies.child("provider"),
+        &settings.embedding,
+        &embedders,
+        cache,
+    );
     let (validation_child, validation) =
         validation::child_spec(policies.child("validation"), Arc::clone(&validators));
+    engine_children.push(validation_child);
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
     let (provider_children, dispatcher) =
         chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
@@ -274,7 +289,7 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     };
     let root = SupervisorSpec::new("root", policies.group("root"))
         .child(group("storage", vec![evidence_child]))
-        .child(group("engines", vec![embedding_child, validation_child]))
+        .child(group("engines", engine_children))
         .child(group("collections", collection_children))
         .child(group("chat", provider_children))
         .child(group("datasets", vec![dataset_child]));
@@ -292,7 +307,6 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
     Ok(Services {
         tree,
         embedders: Arc::new(embedders),
-        cache: Arc::new(EmbeddingCache::new(settings.embedding.cache_bytes)),
         validators,
         embedding,
         validation,
@@ -306,6 +320,20 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
             allow_crash: policies.allow_crash,
         },
     })
+}
+
+/// The cache with what the last run left. It only saves work: a damaged file is no reason not to start.
+fn saved_cache(settings: &Settings, embedders: &Embedders) -> embedding::SavedCache {
+    let config = &settings.embedding;
+    let keep = config.cache_save_ms > 0 && config.cache_bytes > 0;
+    let file = keep.then(|| settings.storage.data_dir.join("embedding-cache.bin"));
+    let cache = embedding::SavedCache::new(EmbeddingCache::new(config.cache_bytes), file);
+    match cache.load(embedders) {
+        Ok(0) => {}
+        Ok(texts) => tracing::info!(texts, "the embedding cache is warm"),
+        Err(error) => tracing::warn!(%error, "the embedding cache starts empty"),
+    }
+    cache
 }
 
 /// Differs between processes, so that replicas do not retry in step.
@@ -325,6 +353,15 @@ async fn sync_evidence(services: Arc<Services>, every: Duration) {
         if let Err(error) = evidence_service::sync(&services).await {
             tracing::warn!(%error, "the journal could not be synced, will retry");
         }
+    }
+}
+
+async fn save_cache(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        embed::save_cache(&services).await;
     }
 }
 

@@ -9,7 +9,7 @@ use boathouse::storage::eval_set::EvalFolder;
 
 fn measure(folder: &str) -> Result<Retrieval, Box<dyn Error>> {
     let folder = EvalFolder::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))?;
-    let embedder = Embedders::new(&EmbeddingConfig::default())?.resolve("")?;
+    let embedder = Embedders::new(&EmbeddingConfig::default())?.local("")?;
     let report = evaluate(&folder, embedder.as_ref(), 2, &mut |_, _| {})?;
     Ok(report.retrieval.ok_or(EvalError::Nothing)?)
 }

@@ -5,4 +5,5 @@ pub mod dataset;
 pub mod embedding;
 pub mod evidence;
 pub mod index;
+mod upstream;
 pub mod validation;

@@ -1,4 +1,4 @@
-//! The one place that chooses HTTP statuses, and the two forms of an error.
+//! The one place that chooses HTTP statuses, and the three forms of an error.
 
 use std::fmt;
 
@@ -15,16 +15,20 @@ use crate::types::error_kind::ErrorKind;
 pub(super) enum Flavor {
     /// `{"error": {"message", "type", "param", "code"}}`.
     OpenAi,
+    /// `{"error": "…"}`.
+    Ollama,
     /// RFC 9457 problem+json.
     Problem,
 }
 
 impl Flavor {
-    /// OpenAI's form under the paths that its clients call.
+    /// OpenAI's and Ollama's form under the paths that their clients call.
     pub(super) fn of(path: &str) -> Self {
         const OPENAI: [&str; 3] = ["/v1/chat/completions", "/v1/embeddings", "/v1/models"];
         if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
             Self::OpenAi
+        } else if path.starts_with("/api/") {
+            Self::Ollama
         } else {
             Self::Problem
         }
@@ -138,6 +142,7 @@ impl ResponseError for ApiError {
         }
         match self.flavor {
             Flavor::OpenAi => response.json(openai_body(&self.error, &self.request_id)),
+            Flavor::Ollama => response.json(json!({"error": self.error.message})),
             Flavor::Problem => response
                 .content_type("application/problem+json")
                 .body(problem_body(&self.error, &self.request_id).to_string()),
@@ -178,6 +183,7 @@ mod tests {
             ("/v1/embeddings", Flavor::OpenAi),
             ("/v1/models/x", Flavor::OpenAi),
             ("/v1/chat/completions", Flavor::OpenAi),
+            ("/api/embed", Flavor::Ollama),
             ("/v1/validate", Flavor::Problem),
             ("/nowhere", Flavor::Problem),
         ] {

@@ -78,8 +78,14 @@ impl Metrics {
             (
                 "embedding_cache_misses_total",
                 "counter",
-                "Texts computed.",
+                "Texts that the cache did not hold.",
                 cache.misses,
+            ),
+            (
+                "embedding_cache_evictions_total",
+                "counter",
+                "Texts dropped for want of room.",
+                cache.evictions,
             ),
             (
                 "embedding_cache_entries",

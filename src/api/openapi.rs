@@ -3,7 +3,7 @@
 use utoipa::OpenApi;
 
 use super::routes::{
-    chat, collections, datasets, embeddings, operations, points, supervision, validation,
+    chat, collections, datasets, embeddings, ollama, operations, points, supervision, validation,
 };
 
 #[derive(OpenApi)]
@@ -16,6 +16,8 @@ use super::routes::{
         embeddings::create,
         embeddings::models,
         embeddings::model,
+        ollama::embed,
+        ollama::embeddings,
         chat::complete,
         collections::list,
         collections::read,

@@ -4,4 +4,5 @@ pub mod chat;
 pub mod dataset;
 pub mod embedding;
 pub mod index;
+pub mod upstream;
 pub mod validation;

@@ -8,6 +8,7 @@ use super::error::{ServiceError, fault};
 use super::{Services, embed, now_ms};
 use crate::actors::index::IndexCell;
 pub use crate::actors::index::collection::CollectionInfo;
+use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
 use crate::types::collection::CollectionSpec;
 use crate::types::point::{Metric, Point};
@@ -77,6 +78,9 @@ impl From<PointId> for String {
 pub struct UpsertInput {
     /// Inserted, or replacing those of the same id; all or none.
     pub points: Vec<PointInput>,
+    /// Embed the beginning of a text that is longer than the model reads; else it is refused. It is stored whole.
+    #[serde(default)]
+    pub truncate: bool,
 }
 
 /// A request to `POST /v1/collections/{name}/points/delete`: ids or a filter.
@@ -129,7 +133,7 @@ pub async fn create(
     name: &str,
     input: CollectionInput,
 ) -> Result<(CollectionInfo, bool), ServiceError> {
-    let embedder = match (&input.embedder, input.dim) {
+    let model = match (&input.embedder, input.dim) {
         (Some(None), _) => None,
         (Some(Some(model)), _) => Some(
             services
@@ -138,21 +142,25 @@ pub async fn create(
                 .map_err(|error| ServiceError::from(error).param("embedder"))?,
         ),
         (None, None) => Some(services.embedders.resolve("")?),
-        (None, Some(dim)) => {
-            Some(services.embedders.resolve("")?).filter(|default| default.info().dim == dim)
-        }
+        (None, Some(_)) => Some(services.embedders.resolve("")?),
     };
-    let dim = match (input.dim, &embedder) {
-        (Some(dim), Some(embedder)) if dim != embedder.info().dim => {
+    let embedder = match &model {
+        Some(model) => Some(embed::info(services, model).await?),
+        None => None,
+    };
+    // The default model is meant only where it fits.
+    let embedder = embedder
+        .filter(|found| input.embedder.is_some() || input.dim.is_none_or(|dim| dim == found.dim));
+    let dim = match (input.dim, embedder) {
+        (Some(dim), Some(embedder)) if dim != embedder.dim => {
             return Err(ServiceError::bad_request(format!(
                 "wrong dimension: {} gives {}, got dim {dim}; leave dim out, or set embedder to null",
-                embedder.info().name,
-                embedder.info().dim
+                embedder.name, embedder.dim
             ))
             .param("dim"));
         }
         (Some(dim), _) => dim,
-        (None, Some(embedder)) => embedder.info().dim,
+        (None, Some(embedder)) => embedder.dim,
         (None, None) => {
             return Err(ServiceError::bad_request(
                 "dim is needed when embedder is null: the length of your vectors",
@@ -164,12 +172,8 @@ pub async fn create(
         name: name.to_owned(),
         dim,
         metric: input.metric.unwrap_or_default(),
-        embedder: embedder
-            .as_ref()
-            .map(|embedder| embedder.info().name.clone()),
-        fingerprint: embedder
-            .as_ref()
-            .map(|embedder| embedder.info().fingerprint.clone()),
+        embedder: embedder.map(|embedder| embedder.name.clone()),
+        fingerprint: embedder.map(|embedder| embedder.fingerprint.clone()),
         created_ms: now_ms(),
     };
     if let Ok(existing) = services.collections.find(name) {
@@ -251,10 +255,10 @@ pub async fn upsert(
             ))
             .param(format!("points[{}].vector", places[0])));
         };
-        let embedder = pinned(services, model, spec.fingerprint.as_deref())?;
-        let vectors = embed::vectors(services, &embedder, &texts).await?;
+        let embedder = pinned(services, model, spec.fingerprint.as_deref()).await?;
+        let vectors = embed::vectors(services, &embedder, &texts, input.truncate).await?;
         for (place, vector) in places.into_iter().zip(vectors) {
-            points[place].vector = vector.floats.to_vec();
+            points[place].vector = vector.vector.to_vec();
         }
     }
     cell.upsert(points, services.deadline())
@@ -341,13 +345,15 @@ pub(super) fn parse_filter(filter: &Value) -> Result<Filter, ServiceError> {
 }
 
 /// The embedder that a collection was made with; another version's vectors must not be mixed in.
-pub(super) fn pinned(
+pub(super) async fn pinned(
     services: &Services,
     model: &str,
     fingerprint: Option<&str>,
-) -> Result<std::sync::Arc<dyn crate::engines::embedding::Embedder>, ServiceError> {
+) -> Result<Model, ServiceError> {
     let embedder = services.embedders.resolve(model)?;
-    if fingerprint.is_some_and(|pinned| pinned != embedder.info().fingerprint) {
+    if let Some(pinned) = fingerprint
+        && pinned != embed::info(services, &embedder).await?.fingerprint
+    {
         return Err(ServiceError::new(
             crate::types::error_kind::ErrorKind::Conflict,
             format!(

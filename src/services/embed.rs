@@ -1,20 +1,12 @@
 //! Texts to vectors, through the cache and the embedding cell.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use supervisors::Fault;
 use utoipa::ToSchema;
 
 use super::Services;
 use super::error::{ServiceError, fault};
-use crate::actors::embedding::EmbedJob;
-use crate::engines::embedding::{EmbedError, Embedder, ModelInfo, base64_f32, truncate_dims};
-
-/// Texts sent to the embedding cell in one message, so that a long list shares it with single requests.
-const TEXTS_PER_MESSAGE: usize = 64;
+use crate::engines::embedding::{CachedVector, Model, ModelInfo, base64_f32, truncate_dims};
 
 /// How the vectors are written in the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -94,24 +86,24 @@ pub async fn embeddings(
     services: &Services,
     input: EmbeddingsInput,
 ) -> Result<EmbeddingsOutput, ServiceError> {
-    let embedder = services
+    let model = services
         .embedders
         .resolve(&input.model)
         .map_err(|error| ServiceError::from(error).param("model"))?;
-    let texts = texts_of(embedder.as_ref(), input.input)?;
+    let texts = texts_of(&model, input.input)?;
     if texts.is_empty() {
         return Err(
             ServiceError::bad_request("input is empty: send at least one text").param("input"),
         );
     }
-    let vectors = vectors(services, &embedder, &texts).await?;
+    let vectors = vectors(services, &model, &texts, false).await?;
     let prompt_tokens = vectors.iter().map(|vector| u64::from(vector.tokens)).sum();
     let mut data = Vec::with_capacity(vectors.len());
     for (index, vector) in vectors.into_iter().enumerate() {
         let floats = match input.dimensions {
-            Some(dimensions) => truncate_dims(&vector.floats, dimensions)
+            Some(dimensions) => truncate_dims(&vector.vector, dimensions)
                 .map_err(|error| ServiceError::from(error).param("dimensions"))?,
-            None => vector.floats.to_vec(),
+            None => vector.vector.to_vec(),
         };
         let embedding = match input.encoding_format {
             EncodingFormat::Float => EncodedVector::Floats(floats),
@@ -126,7 +118,7 @@ pub async fn embeddings(
     Ok(EmbeddingsOutput {
         object: "list",
         data,
-        model: embedder.info().name.clone(),
+        model: model.name().to_owned(),
         usage: EmbeddingUsage {
             prompt_tokens,
             total_tokens: prompt_tokens,
@@ -139,8 +131,19 @@ pub fn models(services: &Services) -> Vec<ModelInfo> {
     services.embedders.list()
 }
 
+/// Saves the cache for the next start, when something in it is new.
+pub async fn save_cache(services: &Services) {
+    let embedding = services.embedding.clone();
+    match tokio::task::spawn_blocking(move || embedding.cache().save()).await {
+        Ok(Ok(true)) => tracing::debug!("the embedding cache is saved"),
+        Ok(Ok(false)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the embedding cache could not be saved"),
+        Err(error) => tracing::error!(%error, "saving the embedding cache crashed"),
+    }
+}
+
 /// Reads the four forms of OpenAI's `input`.
-fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, ServiceError> {
+fn texts_of(model: &Model, input: Value) -> Result<Vec<String>, ServiceError> {
     const FORMS: &str = "input must be a text, a list of texts, a list of token ids, \
                          or a list of lists of token ids";
     let wrong = || ServiceError::bad_request(FORMS).param("input");
@@ -149,7 +152,7 @@ fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, Servic
             .iter()
             .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
             .collect();
-        embedder
+        model
             .decode(&ids.ok_or_else(wrong)?)
             .map_err(|error| ServiceError::from(error).param("input"))
     };
@@ -171,75 +174,26 @@ fn texts_of(embedder: &dyn Embedder, input: Value) -> Result<Vec<String>, Servic
     }
 }
 
-/// A text's vector and its size in tokens.
-#[derive(Debug, Clone)]
-pub(super) struct TextVector {
-    /// L2-normalised.
-    pub(super) floats: Arc<[f32]>,
-    /// Tokens read.
-    pub(super) tokens: u32,
+/// Describes a model; asks its upstream for the dimension when it is not known yet.
+pub(super) async fn info<'m>(
+    services: &Services,
+    model: &'m Model,
+) -> Result<&'m ModelInfo, ServiceError> {
+    let asked = services.embedding.info(model, services.deadline()).await;
+    asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }
 
-/// Returns one vector for each text, in order. Only texts that the cache does not hold are computed, each once.
+/// Returns one vector for each text, in order. What is longer than the model reads is cut with `truncate`, else refused.
 pub(super) async fn vectors(
     services: &Services,
-    embedder: &Arc<dyn Embedder>,
+    model: &Model,
     texts: &[String],
-) -> Result<Vec<TextVector>, ServiceError> {
+    truncate: bool,
+) -> Result<Vec<CachedVector>, ServiceError> {
     services.embedders.check(texts)?;
-    let fingerprint = &embedder.info().fingerprint;
-    let mut found: Vec<Option<TextVector>> = Vec::with_capacity(texts.len());
-    let mut missing: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let hit = services.cache.get(fingerprint, text);
-        if hit.is_none() {
-            let places = missing.entry(text).or_default();
-            if places.is_empty() {
-                order.push(text);
-            }
-            places.push(index);
-        }
-        found.push(hit.map(|hit| TextVector {
-            floats: hit.vector,
-            tokens: hit.tokens,
-        }));
-    }
-    for chunk in order.chunks(TEXTS_PER_MESSAGE) {
-        let job = EmbedJob {
-            embedder: Arc::clone(embedder),
-            texts: chunk.iter().map(|text| (*text).to_owned()).collect(),
-        };
-        let asked = services.embedding.ask(job, services.deadline()).await;
-        let embedded = asked.map_err(|failed| match failed {
-            // The worker counts within its message; the caller must hear of its own list.
-            Fault::App(EmbedError::EmptyText { index }) => {
-                let place = chunk.get(index).and_then(|text| missing[text].first());
-                EmbedError::EmptyText {
-                    index: place.copied().unwrap_or(index),
-                }
-                .into()
-            }
-            other => fault("embedding", other),
-        })?;
-        for ((text, vector), tokens) in chunk.iter().zip(embedded.vectors).zip(embedded.tokens) {
-            let floats: Arc<[f32]> = vector.into();
-            services
-                .cache
-                .insert(fingerprint, text, Arc::clone(&floats), tokens);
-            for &place in &missing[text] {
-                found[place] = Some(TextVector {
-                    floats: Arc::clone(&floats),
-                    tokens,
-                });
-            }
-        }
-    }
-    let complete: Option<Vec<TextVector>> = found.into_iter().collect();
-    complete.ok_or_else(|| {
-        ServiceError::new(
-            crate::types::error_kind::ErrorKind::Internal,
-            "the embedder returned fewer vectors than texts",
-        )
-    })
+    let asked = services
+        .embedding
+        .vectors(model, texts, truncate, services.deadline())
+        .await;
+    asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }

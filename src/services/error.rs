@@ -80,6 +80,10 @@ impl EngineError for EmbedError {
     fn error_kind(&self) -> ErrorKind {
         self.kind()
     }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after_ms()
+    }
 }
 
 impl EngineError for IndexError {

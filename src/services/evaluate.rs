@@ -18,7 +18,7 @@ pub fn embedding(
 ) -> Result<Report, ServiceError> {
     let set =
         EvalFolder::read(folder).map_err(|error| ServiceError::bad_request(error.to_string()))?;
-    let embedder = Embedders::new(config)?.resolve(model)?;
+    let embedder = Embedders::new(config)?.local(model)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     evaluation::evaluate(&set, embedder.as_ref(), threads, progress)
         .map_err(|error| ServiceError::bad_request(error.to_string()))

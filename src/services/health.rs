@@ -23,7 +23,7 @@ pub struct Figures {
 /// Reads the figures.
 pub fn figures(services: &Services) -> Figures {
     Figures {
-        cache: services.cache.stats(),
+        cache: services.embedding.cache().stats(),
         collections: services.collections.names().len(),
     }
 }

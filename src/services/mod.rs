@@ -8,6 +8,7 @@ mod error;
 pub mod evaluate;
 pub mod evidence;
 pub mod health;
+pub mod ollama;
 pub mod search;
 pub mod supervision;
 pub mod validate;
@@ -19,11 +20,11 @@ use supervisors::{CellRef, Deadline, Tree};
 
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
-use crate::actors::embedding::EmbeddingWorker;
+use crate::actors::embedding::Embedding;
 use crate::actors::evidence::EvidenceWorker;
 use crate::actors::index::Collections;
 use crate::actors::validation::ValidationWorker;
-use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::embedding::Embedders;
 use crate::engines::validation::Validators;
 
 pub use error::ServiceError;
@@ -34,12 +35,10 @@ pub struct Services {
     pub tree: Tree,
     /// Known embedding models.
     pub embedders: Arc<Embedders>,
-    /// Vectors of texts seen before.
-    pub cache: Arc<EmbeddingCache>,
     /// Known validators.
     pub validators: Arc<Validators>,
-    /// Computes vectors.
-    pub embedding: CellRef<EmbeddingWorker>,
+    /// Brings vectors: the cache, and the cell behind it.
+    pub embedding: Embedding,
     /// Judges payloads.
     pub validation: CellRef<ValidationWorker>,
     /// Writes the journal.

@@ -147,12 +147,15 @@ pub(super) async fn hits(
                 ))
                 .param("vector"));
             };
-            let embedder = collections::pinned(services, model, spec.fingerprint.as_deref())?;
-            let vectors = embed::vectors(services, &embedder, std::slice::from_ref(query)).await?;
+            let embedder =
+                collections::pinned(services, model, spec.fingerprint.as_deref()).await?;
+            // A long question is searched for by its beginning, and by all its words where they count.
+            let texts = std::slice::from_ref(query);
+            let vectors = embed::vectors(services, &embedder, texts, true).await?;
             vectors
                 .into_iter()
                 .next()
-                .map(|vector| vector.floats.to_vec())
+                .map(|vector| vector.vector.to_vec())
         }
         _ => None,
     };

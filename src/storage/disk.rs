@@ -3,7 +3,7 @@
 //! Also home of [`StorageError`], the one error of the files that collections are kept in.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::types::error_kind::ErrorKind;
@@ -108,10 +108,19 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 ///
 /// Writes `<path>.tmp`, syncs it, renames it, and syncs the folder.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// The same for content that is too large to hold twice.
+pub(super) fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), StorageError> {
     let tmp = tmp_of(path);
-    let written = File::create(&tmp).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let written = File::create(&tmp).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()
     });
     if let Err(error) = written {
         // The first error is the one to tell; what is left of the file is swept at the next open.

@@ -8,4 +8,5 @@ pub mod eval_set;
 pub mod evidence_log;
 mod frame;
 pub mod snapshot;
+pub mod vector_cache;
 pub mod wal;

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::harness::serve;
+use crate::harness::{Api, serve, serve_with, settings};
 
 #[test]
 fn floats_and_base64_are_the_same_unit_vector() {
@@ -105,5 +105,139 @@ fn models_are_listed_and_described() {
         let unknown = api.get("/v1/models/gpt-9").await;
         assert_eq!(unknown.status, 404);
         assert_eq!(unknown.json()["error"]["code"], "model_not_found");
+    });
+}
+
+async fn metric(api: &Api, name: &str) -> u64 {
+    let page = api.get("/metrics").await.text();
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(&format!("boathouse_embedding_cache_{name} ")));
+    let value = line.and_then(|line| line.rsplit(' ').next()).unwrap();
+    value.parse().unwrap()
+}
+
+#[test]
+fn the_cache_outlives_the_process_and_a_damaged_one_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data/embedding-cache.bin");
+    let body = json!({"model": "static-minilm", "input": ["one", "two"]});
+    let mut first = None;
+    serve_with(settings(folder.path()), async |api| {
+        first = Some(api.ok("/v1/embeddings", body.clone()).await);
+        assert_eq!(metric(&api, "evictions_total").await, 0);
+    });
+    serve_with(settings(folder.path()), async |api| {
+        assert_eq!(metric(&api, "entries").await, 2);
+        let again = api.ok("/v1/embeddings", body.clone()).await;
+        assert_eq!(Some(again), first);
+        assert_eq!(metric(&api, "hits_total").await, 2);
+        assert_eq!(metric(&api, "misses_total").await, 0);
+    });
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    serve_with(settings(folder.path()), async |api| {
+        assert_eq!(metric(&api, "entries").await, 0);
+        api.ok("/v1/embeddings", body.clone()).await;
+    });
+    let mut never = settings(folder.path());
+    never.embedding.cache_save_ms = 0;
+    serve_with(never, async |api| {
+        assert_eq!(metric(&api, "entries").await, 0);
+    });
+}
+
+#[test]
+fn clients_of_ollama_are_served_in_its_shapes() {
+    serve(async |api| {
+        let own = json!({"model": "static-minilm", "input": ["a boat", "ships"]});
+        let own = api.ok("/v1/embeddings", own).await;
+        let body = json!({"model": "static-minilm:latest", "input": ["a boat", "ships"], "keep_alive": "5m", "options": {}});
+        let answer = api.ok("/api/embed", body).await;
+        assert_eq!(answer["model"], "static-minilm:latest");
+        for at in 0..2 {
+            assert_eq!(answer["embeddings"][at], own["data"][at]["embedding"]);
+        }
+        assert_eq!(answer["prompt_eval_count"], own["usage"]["total_tokens"]);
+        let short = json!({"model": "static-minilm", "input": "a boat", "dimensions": 8});
+        let short = api.ok("/api/embed", short).await;
+        assert_eq!(short["embeddings"][0].as_array().unwrap().len(), 8);
+        let older = json!({"model": "static-minilm", "prompt": "a boat"});
+        let older = api.ok("/api/embeddings", older).await;
+        assert_eq!(older["embedding"], own["data"][0]["embedding"]);
+        // So clients have a model loaded.
+        let nothing = api
+            .ok("/api/embed", json!({"model": "static-minilm"}))
+            .await;
+        assert_eq!(nothing["embeddings"], json!([]));
+    });
+}
+
+#[test]
+fn errors_under_api_are_a_bare_string() {
+    serve(async |api| {
+        for (path, body, status, expected) in [
+            (
+                "/api/embed",
+                json!({"model": "no", "input": "x"}),
+                404,
+                "no embedding model named no",
+            ),
+            (
+                "/api/embed",
+                json!({"model": "static-minilm", "input": 7}),
+                400,
+                "input must be",
+            ),
+            (
+                "/api/embed",
+                json!({"model": "static-minilm", "imput": "x"}),
+                400,
+                "unknown field",
+            ),
+            ("/api/embeddings", json!({"prompt": "x"}), 400, "model"),
+            ("/api/generate", json!({}), 404, "no route"),
+        ] {
+            let answer = api.post(path, body).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            assert!(error.contains(expected), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused_unless_it_may_be_cut() {
+    serve(async |api| {
+        let long = "boat ".repeat(513);
+        let fits = "boat ".repeat(512);
+        let ask = |texts: [&str; 2]| json!({"model": "static-minilm", "input": texts});
+        api.ok("/v1/embeddings", ask(["river", &fits])).await;
+        // Also after its beginning was cached.
+        for _ in 0..2 {
+            let refused = api.post("/v1/embeddings", ask(["river", &long])).await;
+            assert_eq!(refused.status, 400);
+            let message = refused.json()["error"]["message"].to_string();
+            assert!(
+                message.contains("text 1 is too long: more than 512 tokens"),
+                "{message}"
+            );
+            let cut = api.ok("/api/embed", ask(["river", &long])).await;
+            assert_eq!(cut["prompt_eval_count"], 513);
+        }
+        let mut no = ask(["river", &long]);
+        no["truncate"] = false.into();
+        assert_eq!(api.post("/api/embed", no).await.status, 400);
+
+        api.collection("docs", &["a boat"]).await;
+        let mut points = json!({"points": [{"id": "long", "text": long}]});
+        let path = "/v1/collections/docs/points";
+        assert_eq!(api.post(path, points.clone()).await.status, 400);
+        points["truncate"] = true.into();
+        api.ok(path, points).await;
+        let query = json!({"query": long, "k": 2});
+        let found = api.ok("/v1/collections/docs/search", query).await;
+        assert_eq!(found["hits"][0]["text"], long);
     });
 }

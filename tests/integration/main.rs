@@ -15,6 +15,7 @@ mod durability;
 mod embeddings;
 mod harness;
 mod operations;
+mod remote_embedders;
 mod supervision;
 mod upstream;
 mod validation;

@@ -19,6 +19,7 @@ pub use messages::{ProviderJob, ProviderReply};
 pub use open_stream::ChatStream;
 pub use worker::ProviderWorker;
 
+use crate::actors::upstream;
 use crate::engines::chat::{ChatConfig, ChatError, EXTRACTIVE, ProviderConfig, build};
 use crate::transport::Transport;
 
@@ -66,8 +67,7 @@ fn child_spec(
         },
         None => policy,
     };
-    // Several signs of life within the time after which a silent call counts as hung.
-    let beat = Duration::from_millis((policy.deadline_ms / 4).max(1));
+    let beat = upstream::beat(policy.deadline_ms);
     let connect = Duration::from_millis(config.map_or(1, |config| config.connect_timeout_ms));
     let name: Arc<str> = name.into();
     Ok(ChildSpec::asynchronous(

@@ -8,6 +8,7 @@ use supervisors::{AsyncWorker, Cx, Digest, Protocol};
 use tokio::sync::mpsc;
 
 use super::messages::{ProviderJob, ProviderReply};
+use crate::actors::upstream;
 use crate::engines::chat::{ChatError, Plan, Provider, events_of};
 use crate::transport::{HttpStream, Transport, TransportError};
 use crate::types::chat::ChatEvent;
@@ -16,8 +17,6 @@ use crate::types::http::{HttpCall, HttpReply};
 /// The end of a body that says that it is done usually comes with it; longer than this it is not
 /// waited for.
 const END_OF_BODY: Duration = Duration::from_millis(20);
-/// What is left of the deadline for the answer's way back.
-const WAY_BACK: Duration = Duration::from_millis(10);
 
 /// Turns requests into calls and answers; keeps only connections.
 pub struct ProviderWorker {
@@ -146,22 +145,7 @@ impl ProviderWorker {
 
     /// What the transport's error is for a request without an answer.
     fn lost(&self, error: TransportError) -> ChatError {
-        let provider = self.name.to_string();
-        match error {
-            TransportError::Timeout { phase, after_ms } => ChatError::Timeout {
-                provider,
-                phase,
-                after_ms,
-            },
-            TransportError::TooLarge { .. } => ChatError::Malformed {
-                provider,
-                message: error.to_string(),
-            },
-            error => ChatError::Unreachable {
-                provider,
-                message: error.to_string(),
-            },
-        }
+        upstream::lost(&self.name, error)
     }
 
     /// The same for an answer that had begun.
@@ -191,15 +175,6 @@ impl Protocol for ProviderWorker {
 
 impl AsyncWorker for ProviderWorker {
     async fn handle(self: Rc<Self>, job: ProviderJob, cx: Cx) -> Result<ProviderReply, ChatError> {
-        let end = Instant::now() + cx.deadline().remaining().saturating_sub(WAY_BACK);
-        let work = self.answer(job, end);
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                answer = &mut work => return answer,
-                // Waiting for a slow upstream is no hang: its own timeouts bound it.
-                () = tokio::time::sleep(self.beat) => cx.progress(),
-            }
-        }
+        upstream::alive(&cx, self.beat, async |end| self.answer(job, end).await).await
     }
 }

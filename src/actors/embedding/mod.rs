@@ -1,46 +1,42 @@
-//! The embedding cell: misses of the cache, computed on its own threads.
+//! The cells that embed, and the way to them: the cache, and one flight for equal texts.
 
-use std::sync::Arc;
+mod cache;
+mod dispatch;
+mod flights;
+mod remote;
+mod upstreams;
+mod worker;
 
-use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
+#[cfg(test)]
+mod tests;
 
-use crate::engines::embedding::{EmbedError, Embedded, Embedder};
+use supervisors::{ChildPolicy, ChildSpec};
 
-/// Embed `texts` with `embedder`. Replies with one vector for each text, in the same order.
-pub struct EmbedJob {
-    /// The model, already resolved from the request's name.
-    pub embedder: Arc<dyn Embedder>,
-    /// Texts that the cache did not hold.
-    pub texts: Vec<String>,
-}
+pub use cache::SavedCache;
+pub use dispatch::{EmbedFailure, Embedding};
+pub use remote::{RemoteJob, RemoteWorker};
+pub use worker::{EmbedJob, EmbeddingWorker};
 
-/// Computes embeddings; keeps no state, so a restart loses nothing.
-pub struct EmbeddingWorker;
+use crate::engines::embedding::{Embedders, EmbeddingConfig};
+use upstreams::Upstreams;
 
-impl Protocol for EmbeddingWorker {
-    type Req = EmbedJob;
-    type Rep = Embedded;
-    type Err = EmbedError;
-
-    fn digest(job: &EmbedJob) -> Option<supervisors::Digest> {
-        let mut hasher = blake3::Hasher::new();
-        for text in &job.texts {
-            hasher
-                .update(&(text.len() as u64).to_le_bytes())
-                .update(text.as_bytes());
-        }
-        Some(supervisors::Digest::from(hasher.finalize()))
+/// Describes the cells to their supervisor, and returns what stands before them: one for the models
+/// that compute here, and one for each model of an upstream.
+pub fn child_specs(
+    here: ChildPolicy,
+    upstream: &ChildPolicy,
+    config: &EmbeddingConfig,
+    embedders: &Embedders,
+    cache: SavedCache,
+) -> (Vec<ChildSpec>, Embedding) {
+    let (spec, cell) = ChildSpec::sync("embedding", here, |_| Ok(EmbeddingWorker));
+    let mut specs = vec![spec];
+    let mut cells = Vec::new();
+    for model in embedders.remotes() {
+        let (spec, cell) = remote::child_spec(model, upstream);
+        specs.push(spec);
+        cells.push((model.clone(), cell));
     }
-}
-
-impl Worker for EmbeddingWorker {
-    fn handle(&mut self, job: EmbedJob, _cx: &Cx) -> Result<Embedded, EmbedError> {
-        let texts: Vec<&str> = job.texts.iter().map(String::as_str).collect();
-        job.embedder.embed(&texts)
-    }
-}
-
-/// Describes the cell to its supervisor.
-pub fn child_spec(policy: ChildPolicy) -> (ChildSpec, CellRef<EmbeddingWorker>) {
-    ChildSpec::sync("embedding", policy, |_| Ok(EmbeddingWorker))
+    let upstreams = Upstreams::new(config, cells);
+    (specs, Embedding::new(cache, cell, upstreams))
 }

@@ -50,11 +50,16 @@ pub(crate) async fn model(
     }))?)
 }
 
+fn known(number: usize) -> Option<usize> {
+    Some(number).filter(|number| *number > 0)
+}
+
 fn all(services: &Services) -> Vec<Value> {
     let embedders = embed::models(services).into_iter().map(|model| {
         json!({
             "id": model.name, "object": "model", "created": model.created, "owned_by": model.owned_by,
-            "type": "embedding", "dim": model.dim, "max_tokens": model.max_tokens,
+            // What only the upstream knows is null.
+            "type": "embedding", "dim": known(model.dim), "max_tokens": known(model.max_tokens),
         })
     });
     let chat = complete::models(services).into_iter().map(|(id, provider)| {

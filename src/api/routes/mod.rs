@@ -4,6 +4,7 @@ pub(super) mod chat;
 pub(super) mod collections;
 pub(super) mod datasets;
 pub(super) mod embeddings;
+pub(super) mod ollama;
 pub(super) mod operations;
 pub(super) mod points;
 pub(super) mod supervision;
@@ -40,6 +41,8 @@ pub(super) fn mount(app: &mut ServiceConfig) {
 fn table() -> Vec<(&'static str, Vec<Route>)> {
     vec![
         ("/v1/embeddings", vec![post().to(embeddings::create)]),
+        ("/api/embed", vec![post().to(ollama::embed)]),
+        ("/api/embeddings", vec![post().to(ollama::embeddings)]),
         ("/v1/models", vec![get().to(embeddings::models)]),
         ("/v1/models/{model:.+}", vec![get().to(embeddings::model)]),
         ("/v1/chat/completions", vec![post().to(chat::complete)]),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::providers::{self, EXTRACTIVE, Preset};
 use super::routing::Router;
+use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
 
 /// Settings of the chat dispatch: who can answer, by which names, and what happens when they fail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +131,19 @@ impl ProviderConfig {
             .or(self.known().and_then(|preset| preset.api_key_env))
     }
 
+    /// How it is addressed.
+    pub(super) fn address<'a>(&'a self, url: &'a str) -> Address<'a> {
+        Address {
+            base_url: url,
+            key_variable: self.key_variable(),
+            headers: &self.headers,
+            extra_body: &self.extra_body,
+            first_byte_ms: self.first_token_timeout_ms,
+            idle_ms: self.idle_timeout_ms,
+            total_ms: self.total_timeout_ms,
+        }
+    }
+
     fn validate(&self, name: &str) -> Result<(), String> {
         let field = |field: &str| format!("providers.{name}.{field}");
         let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -160,27 +174,10 @@ impl ProviderConfig {
                 kinds.join(", ")
             ));
         }
-        let url = self.url().unwrap_or_default();
-        let host = url
-            .strip_prefix("http://")
-            .or(url.strip_prefix("https://"))
-            .unwrap_or_default();
-        if host.is_empty() || url.contains(char::is_whitespace) || url.contains(['?', '#', '@']) {
-            return Err(format!(
-                "{}: must be http:// or https://, a host and a path, got {url:?}",
-                field("base_url")
-            ));
-        }
-        for (header, value) in &self.headers {
-            let sane = !header.is_empty()
-                && header
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-                && value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-            if !sane {
-                return Err(format!("{}: {header:?} is no header", field("headers")));
-            }
-        }
+        check_url(self.url().unwrap_or_default())
+            .map_err(|problem| format!("{}: {problem}", field("base_url")))?;
+        check_headers(&self.headers)
+            .map_err(|problem| format!("{}: {problem}", field("headers")))?;
         for (which, value) in [
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("first_token_timeout_ms", self.first_token_timeout_ms),
@@ -206,48 +203,6 @@ pub struct RouteConfig {
     pub candidates: Vec<String>,
 }
 
-/// Asking the same candidate again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryConfig {
-    /// Tries for each candidate, with the first. Default 2.
-    pub max_attempts: u32,
-    /// Ceiling of the first delay, milliseconds; doubles from there. Default 200.
-    pub base_ms: u64,
-    /// Longest delay, milliseconds; an upstream that asks for more is left for the next. Default
-    /// 5,000.
-    pub max_ms: u64,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self {
-            max_attempts: 2,
-            base_ms: 200,
-            max_ms: 5_000,
-        }
-    }
-}
-
-/// Leaving a provider that fails alone for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BreakerConfig {
-    /// Failures in a row after which it is left alone; 0 never. Default 5.
-    pub failures: u32,
-    /// For how long, milliseconds; then one request probes it. Default 10,000.
-    pub open_ms: u64,
-}
-
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self {
-            failures: 5,
-            open_ms: 10_000,
-        }
-    }
-}
-
 impl ChatConfig {
     /// Refuses nonsense once, so that nothing later needs to.
     ///
@@ -256,16 +211,8 @@ impl ChatConfig {
         for (name, provider) in &self.providers {
             provider.validate(name)?;
         }
-        if !(1..=10).contains(&self.retry.max_attempts) {
-            let got = self.retry.max_attempts;
-            return Err(format!("retry.max_attempts: must be 1 to 10, got {got}"));
-        }
-        if self.retry.max_ms < self.retry.base_ms {
-            return Err("retry.max_ms: must not be below retry.base_ms".to_owned());
-        }
-        if self.breaker.open_ms == 0 {
-            return Err("breaker.open_ms: must be at least 1".to_owned());
-        }
+        self.retry.validate()?;
+        self.breaker.validate()?;
         if self.deadline_ms == 0 {
             return Err("deadline_ms: must be at least 1".to_owned());
         }

@@ -1,6 +1,6 @@
 //! Bytes in chunks of any size to whole lines of bounded length.
 
-use super::error::ChatError;
+use super::ChatError;
 
 /// Longest line, bytes: an image in a data URL fits, a stream that never breaks its line does not.
 pub(super) const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;

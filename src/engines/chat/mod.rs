@@ -20,29 +20,27 @@
 //! assert!(matches!(provider.plan(&request), Ok(Plan::Ready(_))));
 //! ```
 
-mod breaker;
 mod collector;
 mod config;
-mod error;
 mod grounding;
 mod lines;
 mod providers;
 mod request;
-mod retry;
 mod routing;
 mod sentences;
 mod sse;
 
-pub use breaker::Breaker;
 pub use collector::Collector;
-pub use config::{BreakerConfig, ChatConfig, ProviderConfig, RetryConfig, RouteConfig};
-pub use error::{ChatError, Reaction};
+pub use config::{ChatConfig, ProviderConfig, RouteConfig};
 pub use grounding::{NOTHING_FOUND, citations, ground, pack};
 pub use providers::{EXTRACTIVE, Preset, build, kinds, preset, presets};
 pub use request::check;
-pub use retry::backoff_ms;
 pub use routing::{Candidate, Router};
 pub use sentences::sentences;
+
+pub use super::upstream::{
+    Breaker, BreakerConfig, Reaction, RetryConfig, UpstreamError as ChatError, backoff_ms,
+};
 
 use crate::types::chat::{ChatEvent, ChatReply, ChatRequest};
 use crate::types::http::{HttpCall, HttpReply};

@@ -1,6 +1,6 @@
 //! What a chat request must be, whoever answers it.
 
-use super::error::ChatError;
+use super::ChatError;
 use crate::types::chat::{ChatRequest, Role};
 
 /// Most messages, tools and stop texts.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::ChatError;
 use super::config::ChatConfig;
-use super::error::ChatError;
 use super::providers::EXTRACTIVE;
 
 /// Longest chain of aliases.

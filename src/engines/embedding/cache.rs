@@ -1,12 +1,14 @@
 //! Vectors of texts seen before, bounded in bytes. Texts themselves are not kept, only their
 //! hashes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use serde::Serialize;
+
+use crate::storage::vector_cache::{KeptModel, KeptVector};
 
 /// Bytes of an entry besides its floats: key, value, the two counts of the `Arc`, and the cache's
 /// own table, which `quick_cache` documents as 21 bytes an entry and up to twice as many slots as
@@ -19,8 +21,24 @@ const TYPICAL_ENTRY_BYTES: u64 = ENTRY_BYTES + 4 * 256;
 /// Locks of a cache large enough to need several; a power of two, as `quick_cache` rounds to one.
 const SHARDS: u64 = 16;
 
-/// First 16 bytes of a BLAKE3 hash.
-type Key = [u8; 16];
+/// Names a text under a model: the first 16 bytes of a BLAKE3 hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CacheKey([u8; 16]);
+
+impl CacheKey {
+    /// Names `text` under the model of `fingerprint`.
+    pub fn of(fingerprint: &str, text: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        hasher.update(&(fingerprint.len() as u64).to_le_bytes());
+        hasher
+            .update(fingerprint.as_bytes())
+            .update(text.as_bytes());
+        let mut key = [0; 16];
+        hasher.finalize_xof().fill(&mut key);
+        Self(key)
+    }
+}
 
 /// A remembered vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +56,8 @@ pub struct CacheStats {
     pub hits: u64,
     /// Texts not found.
     pub misses: u64,
+    /// Vectors dropped for want of room.
+    pub evictions: u64,
     /// Vectors held.
     pub entries: u64,
     /// Their size with what it takes to keep them.
@@ -46,18 +66,39 @@ pub struct CacheStats {
 
 /// Remembers vectors by model and text. Safe to share between threads.
 pub struct EmbeddingCache {
-    entries:
-        Cache<Key, CachedVector, ByBytes, DefaultHashBuilder, DefaultLifecycle<Key, CachedVector>>,
+    entries: Cache<CacheKey, Entry, ByBytes, DefaultHashBuilder, Evictions>,
+    /// Fingerprints; an entry holds the place of its own.
+    models: RwLock<Vec<String>>,
     hits: AtomicU64,
     misses: AtomicU64,
+    inserts: AtomicU64,
+    evictions: Evictions,
+}
+
+#[derive(Clone)]
+struct Entry {
+    found: CachedVector,
+    model: u32,
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Key, CachedVector> for ByBytes {
-    fn weight(&self, _key: &Key, value: &CachedVector) -> u64 {
-        ENTRY_BYTES + size_of_val(&*value.vector) as u64
+impl Weighter<CacheKey, Entry> for ByBytes {
+    fn weight(&self, _key: &CacheKey, entry: &Entry) -> u64 {
+        ENTRY_BYTES + size_of_val(&*entry.found.vector) as u64
+    }
+}
+
+/// Counts what the cache drops.
+#[derive(Clone, Default)]
+struct Evictions(Arc<AtomicU64>);
+
+impl Lifecycle<CacheKey, Entry> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, _state: &mut (), _key: CacheKey, _entry: Entry) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -79,39 +120,120 @@ impl EmbeddingCache {
             // `quick_cache` rounds each shard up; a multiple keeps the sum within `bytes`.
             .weight_capacity(bytes - bytes % shards)
             .build();
+        let evictions = Evictions::default();
         let entries = match options {
             Ok(options) => Cache::with_options(
                 options,
                 ByBytes,
                 DefaultHashBuilder::default(),
-                Default::default(),
+                evictions.clone(),
             ),
             // `build` fails only when a capacity is not set.
-            Err(_) => Cache::with_weighter(items, bytes, ByBytes),
+            Err(_) => Cache::with(
+                items,
+                bytes,
+                ByBytes,
+                DefaultHashBuilder::default(),
+                evictions.clone(),
+            ),
         };
         Self {
             entries,
+            models: RwLock::default(),
+            inserts: AtomicU64::new(0),
+            evictions,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
     }
 
-    /// Returns the vector of `text` by the model of `fingerprint`, when it is known.
-    pub fn get(&self, fingerprint: &str, text: &str) -> Option<CachedVector> {
-        let found = self.entries.get(&key(fingerprint, text));
+    /// Returns a vector that is known, and counts whether it was.
+    pub fn get(&self, key: &CacheKey) -> Option<CachedVector> {
+        let found = self.entries.get(key);
         let counter = if found.is_some() {
             &self.hits
         } else {
             &self.misses
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        found
+        found.map(|entry| entry.found)
     }
 
-    /// Remembers `vector`; an older one of the same text is replaced.
-    pub fn insert(&self, fingerprint: &str, text: &str, vector: Arc<[f32]>, tokens: u32) {
+    /// The same for a text that was counted already.
+    pub fn peek(&self, key: &CacheKey) -> Option<CachedVector> {
+        self.entries.peek(key).map(|entry| entry.found)
+    }
+
+    /// Remembers a vector by the model of `fingerprint`; an older one of the same key is replaced.
+    pub fn insert(&self, fingerprint: &str, key: CacheKey, found: CachedVector) {
+        let model = self.model(fingerprint);
+        self.entries.insert(key, Entry { found, model });
+        self.inserts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many vectors were inserted since the start: tells whether there is something to save.
+    pub fn inserts(&self) -> u64 {
+        self.inserts.load(Ordering::Relaxed)
+    }
+
+    /// Lists what is held, by model. Vectors are shared, not copied.
+    pub fn export(&self) -> Vec<KeptModel> {
+        let names = self
+            .models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut models: Vec<KeptModel> = names
+            .into_iter()
+            .map(|fingerprint| KeptModel {
+                fingerprint,
+                dim: 0,
+                rows: Vec::new(),
+            })
+            .collect();
+        for (key, Entry { found, model }) in self.entries.iter() {
+            // A model that came after the names were read is for the next time.
+            if let Some(kept) = models.get_mut(model as usize) {
+                kept.dim = found.vector.len();
+                kept.rows.push(KeptVector {
+                    key: key.0,
+                    tokens: found.tokens,
+                    vector: found.vector,
+                });
+            }
+        }
+        models.retain(|model| !model.rows.is_empty());
+        models
+    }
+
+    /// Takes a vector back that [`Self::export`] gave. Returns false when there is no more room.
+    pub fn import(&self, fingerprint: &str, kept: KeptVector) -> bool {
+        let bytes = ENTRY_BYTES + size_of_val(&*kept.vector) as u64;
+        if self.entries.weight() + bytes > self.entries.capacity() {
+            return false;
+        }
+        let model = self.model(fingerprint);
+        let found = CachedVector {
+            vector: kept.vector,
+            tokens: kept.tokens,
+        };
         self.entries
-            .insert(key(fingerprint, text), CachedVector { vector, tokens });
+            .insert(CacheKey(kept.key), Entry { found, model });
+        true
+    }
+
+    /// The place of a fingerprint, which it gets when it is new.
+    fn model(&self, fingerprint: &str) -> u32 {
+        let place = |models: &[String]| models.iter().position(|known| known == fingerprint);
+        let known = place(&self.models.read().unwrap_or_else(PoisonError::into_inner));
+        let place = known.unwrap_or_else(|| {
+            let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+            place(&models).unwrap_or_else(|| {
+                models.push(fingerprint.to_owned());
+                models.len() - 1
+            })
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
     /// Reads the counters.
@@ -119,52 +241,40 @@ impl EmbeddingCache {
         CacheStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.0.load(Ordering::Relaxed),
             entries: self.entries.len() as u64,
             bytes: self.entries.weight(),
         }
     }
 }
 
-fn key(fingerprint: &str, text: &str) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    // The length keeps ("ab", "c") apart from ("a", "bc").
-    hasher.update(&(fingerprint.len() as u64).to_le_bytes());
-    hasher
-        .update(fingerprint.as_bytes())
-        .update(text.as_bytes());
-    let mut key = Key::default();
-    hasher.finalize_xof().fill(&mut key);
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn vector(dim: usize, value: f32) -> Arc<[f32]> {
-        vec![value; dim].into()
+    fn vector(dim: usize, value: f32, tokens: u32) -> CachedVector {
+        CachedVector {
+            vector: vec![value; dim].into(),
+            tokens,
+        }
+    }
+
+    fn key(text: &str) -> CacheKey {
+        CacheKey::of("m", text)
     }
 
     #[test]
     fn a_vector_is_found_by_its_own_model_and_text_only() {
         let cache = EmbeddingCache::new(1 << 20);
-        cache.insert("ab", "c", vector(4, 1.0), 7);
-        assert_eq!(
-            cache.get("ab", "c"),
-            Some(CachedVector {
-                vector: vector(4, 1.0),
-                tokens: 7
-            })
-        );
+        let own = CacheKey::of("ab", "c");
+        cache.insert("m", own, vector(4, 1.0, 7));
+        assert_eq!(cache.get(&own), Some(vector(4, 1.0, 7)));
         for (fingerprint, text) in [("a", "bc"), ("abc", ""), ("", "abc"), ("ab", "C")] {
-            assert_eq!(
-                cache.get(fingerprint, text),
-                None,
-                "{fingerprint:?} {text:?}"
-            );
+            let other = CacheKey::of(fingerprint, text);
+            assert_eq!(cache.get(&other), None, "{fingerprint:?} {text:?}");
         }
-        cache.insert("ab", "c", vector(4, 2.0), 8);
-        assert_eq!(cache.get("ab", "c").map(|hit| hit.tokens), Some(8));
+        cache.insert("m", own, vector(4, 2.0, 8));
+        assert_eq!(cache.get(&own).map(|hit| hit.tokens), Some(8));
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.entries), (2, 4, 1));
         assert_eq!(stats.bytes, ENTRY_BYTES + 16);
@@ -176,10 +286,11 @@ mod tests {
             let cache = EmbeddingCache::new(bytes);
             assert!(cache.entries.capacity() <= bytes, "{bytes}");
             for text in 0..12_000 {
-                cache.insert("m", &text.to_string(), vector(256, 0.0), 1);
+                cache.insert("m", key(&text.to_string()), vector(256, 0.0, 1));
                 assert!(cache.stats().bytes <= bytes, "{bytes}");
             }
             let kept = cache.stats().entries;
+            assert_eq!(cache.stats().evictions, 12_000 - kept, "{bytes}");
             assert!(
                 kept >= bytes.min(10_000_000) / TYPICAL_ENTRY_BYTES * 9 / 10,
                 "{bytes}: {kept}"
@@ -190,12 +301,43 @@ mod tests {
     #[test]
     fn an_entry_larger_than_the_cache_is_not_kept() {
         let cache = EmbeddingCache::new(10_000);
-        cache.insert("m", "small", vector(4, 1.0), 1);
-        cache.insert("m", "large", vector(100_000, 1.0), 1);
-        assert_eq!(cache.get("m", "large"), None);
-        assert!(cache.get("m", "small").is_some());
+        cache.insert("m", key("small"), vector(4, 1.0, 1));
+        cache.insert("m", key("large"), vector(100_000, 1.0, 1));
+        assert_eq!(cache.get(&key("large")), None);
+        assert!(cache.get(&key("small")).is_some());
         // A replacement that does not fit must not leave the old vector behind.
-        cache.insert("m", "small", vector(100_000, 1.0), 1);
-        assert_eq!(cache.get("m", "small"), None);
+        cache.insert("m", key("small"), vector(100_000, 1.0, 1));
+        assert_eq!(cache.get(&key("small")), None);
+    }
+
+    #[test]
+    fn what_is_exported_is_found_by_another_cache_as_far_as_it_has_room() {
+        let cache = EmbeddingCache::new(1 << 20);
+        for text in 0..50 {
+            let key = CacheKey::of("a", &text.to_string());
+            cache.insert("a", key, vector(4, 0.5, text));
+        }
+        cache.insert("b", key("x"), vector(2, 1.0, 1));
+        let exported = cache.export();
+        let sizes: Vec<(&str, usize, usize)> = exported
+            .iter()
+            .map(|model| (model.fingerprint.as_str(), model.dim, model.rows.len()))
+            .collect();
+        assert_eq!(sizes, [("a", 4, 50), ("b", 2, 1)]);
+        let other = EmbeddingCache::new(1 << 20);
+        for model in exported.clone() {
+            for row in model.rows {
+                assert!(other.import(&model.fingerprint, row));
+            }
+        }
+        let found = other.get(&CacheKey::of("a", "7"));
+        assert_eq!(found, Some(vector(4, 0.5, 7)));
+        assert_eq!((other.export().len(), other.inserts()), (2, 0));
+        let small = EmbeddingCache::new(1_000);
+        let rows = exported[0].rows.iter().cloned();
+        let taken = rows
+            .take_while(|row| small.import("a", row.clone()))
+            .count();
+        assert_eq!((taken, small.stats().evictions), (6, 0));
     }
 }

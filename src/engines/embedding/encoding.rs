@@ -16,6 +16,14 @@ pub fn base64_f32(vector: &[f32]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Reads what [`base64_f32`] writes; `None` where it does not fit.
+pub(super) fn f32_of_base64(text: &str) -> Option<Vec<f32>> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let (floats, rest) = bytes.as_chunks::<4>();
+    let floats = floats.iter().map(|raw| f32::from_le_bytes(*raw));
+    rest.is_empty().then(|| floats.collect())
+}
+
 /// Returns the first `dims` dimensions of `vector`, scaled back to length 1.
 ///
 /// Errors: [`EmbedError::WrongDimensions`] for none or more than there are;
@@ -51,6 +59,7 @@ mod tests {
             (&[1.0, -2.5][..], "AACAPwAAIMA="),
         ] {
             assert_eq!(base64_f32(vector), expected);
+            assert_eq!(f32_of_base64(expected).as_deref(), Some(vector));
         }
     }
 

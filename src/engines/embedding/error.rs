@@ -1,5 +1,6 @@
 //! What can go wrong between a text and its vector.
 
+use crate::engines::upstream::{Reaction, UpstreamError};
 use crate::types::error_kind::ErrorKind;
 
 /// A failed embedding, or a model that cannot be had.
@@ -31,6 +32,17 @@ pub enum EmbedError {
         /// Its length in bytes.
         got: usize,
         /// `embedding.max_text_bytes`.
+        max: usize,
+    },
+    /// Split the text, or ask for it to be cut where the interface lets you.
+    #[error(
+        "text {index} is too long: more than {max} tokens, which is all that the model reads; split \
+         it into passages"
+    )]
+    TooManyTokens {
+        /// Place of the text in the list, from 0.
+        index: usize,
+        /// The model's `max_tokens`.
         max: usize,
     },
     /// Ask for one of the known names.
@@ -65,6 +77,34 @@ pub enum EmbedError {
         /// What was asked for.
         dims: usize,
     },
+    /// Send text: this model's vocabulary is known to its upstream only.
+    #[error("{name} takes no token ids: its vocabulary is not known here; send text")]
+    NoTokenizer {
+        /// The model's name.
+        name: String,
+    },
+    /// Name a model that computes here.
+    #[error("{name} computes elsewhere; name a model that computes here")]
+    NotLocal {
+        /// The model's name.
+        name: String,
+    },
+    /// The upstream serves another model than before; restart, or set `dim`.
+    #[error(
+        "{name} gave a vector of {got} numbers where it has {expected}: its upstream serves another \
+         model; restart, or correct embedding.embedders.{name}.dim"
+    )]
+    DimensionChanged {
+        /// The model's name.
+        name: String,
+        /// What is configured, or was first seen.
+        expected: usize,
+        /// What came.
+        got: usize,
+    },
+    /// The upstream of a model failed; its error says what to do.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// Change the setting that the text begins with; stops the start.
     #[error("{0}")]
     Config(String),
@@ -75,6 +115,14 @@ pub enum EmbedError {
         model: &'static str,
         /// What does not fit.
         reason: String,
+    },
+    /// The model does not keep its promise; report it.
+    #[error("the model gave {got} vectors for {texts} texts")]
+    WrongCount {
+        /// Vectors or token counts that came.
+        got: usize,
+        /// Texts that were sent.
+        texts: usize,
     },
     /// The tokenizer refused a text; skip it.
     #[error("text cannot be split into tokens: {reason}")]
@@ -92,10 +140,45 @@ impl EmbedError {
             | Self::UnknownToken { .. }
             | Self::WrongDimensions { .. }
             | Self::ZeroPrefix { .. }
+            | Self::TooManyTokens { .. }
+            | Self::NoTokenizer { .. }
+            | Self::NotLocal { .. }
+            // As OpenAI answers it.
+            | Self::Upstream(UpstreamError::TooLong { .. })
             | Self::Config(_) => ErrorKind::BadRequest,
             Self::TooManyTexts { .. } | Self::TextTooLong { .. } => ErrorKind::TooLarge,
             Self::UnknownModel { .. } => ErrorKind::NotFound,
-            Self::BrokenModel { .. } | Self::Tokenizer { .. } => ErrorKind::Internal,
+            Self::DimensionChanged { .. } => ErrorKind::Upstream,
+            Self::Upstream(error) => error.kind(),
+            Self::BrokenModel { .. } | Self::WrongCount { .. } | Self::Tokenizer { .. } => {
+                ErrorKind::Internal
+            }
+        }
+    }
+
+    /// When a retry makes sense.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Upstream(error) => error.retry_after_ms(),
+            _ => None,
+        }
+    }
+
+    /// What is done about it where a fallback is configured.
+    pub fn reaction(&self) -> Reaction {
+        match self {
+            Self::Upstream(error) => error.reaction(),
+            Self::DimensionChanged { .. } => Reaction::Next,
+            _ => Reaction::Final,
+        }
+    }
+
+    /// Whether it speaks against an upstream as a whole, so that its breaker counts it.
+    pub fn counts_as_failure(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.counts_as_failure(),
+            Self::DimensionChanged { .. } => true,
+            _ => false,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! use boathouse::engines::embedding::{EmbeddingConfig, Embedders};
 //!
 //! let embedders = Embedders::new(&EmbeddingConfig::default())?;
-//! let embedder = embedders.resolve("static-minilm")?;
+//! let embedder = embedders.local("static-minilm")?;
 //! let embedded = embedder.embed(&["a boat on the river"])?;
 //! assert_eq!(embedded.vectors[0].len(), embedder.info().dim);
 //! # Ok::<(), boathouse::engines::embedding::EmbedError>(())
@@ -13,21 +13,25 @@
 
 mod cache;
 mod config;
+mod embedder_config;
 mod embedders;
 mod encoding;
 mod error;
 pub mod evaluation;
 mod registry;
+mod remote;
 mod vector;
 mod wordpiece;
 
 use serde::Serialize;
 
-pub use cache::{CacheStats, CachedVector, EmbeddingCache};
+pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
 pub use config::EmbeddingConfig;
+pub use embedder_config::EmbedderConfig;
 pub use encoding::{base64_f32, truncate_dims};
 pub use error::EmbedError;
-pub use registry::Embedders;
+pub use registry::{Embedders, Model};
+pub use remote::RemoteModel;
 
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {
@@ -35,6 +39,9 @@ pub trait Embedder: Send + Sync {
     fn info(&self) -> &ModelInfo;
 
     /// Embeds `texts`, in order.
+    ///
+    /// A text that is longer than `info().max_tokens` is cut; [`Embedded::cut`] tells, and whether that
+    /// will do is for the caller to say.
     ///
     /// Shapes: one vector of `info().dim` numbers and one token count for each text. Units: vectors
     /// are L2-normalised. Errors: [`EmbedError::EmptyText`] names the place in `texts` that holds
@@ -55,6 +62,8 @@ pub struct Embedded {
     pub vectors: Vec<Vec<f32>>,
     /// Tokens read of each text.
     pub tokens: Vec<u32>,
+    /// Place of the first text that is longer than what the model reads, and was cut.
+    pub cut: Option<usize>,
 }
 
 /// What a client may know of a model.
@@ -68,7 +77,7 @@ pub struct ModelInfo {
     pub owned_by: String,
     /// Length of its vectors.
     pub dim: usize,
-    /// Tokens of a text that are read; what follows is left out.
+    /// Tokens of a text that are read; 0 where only its upstream knows.
     pub max_tokens: usize,
     /// Changes whenever the same text would give another vector.
     pub fingerprint: String,

@@ -5,32 +5,95 @@ use std::sync::Arc;
 
 use super::config::EmbeddingConfig;
 use super::error::EmbedError;
-use super::{Embedder, ModelInfo, embedders};
+use super::{Embedder, ModelInfo, RemoteModel, embedders};
 
 /// Characters of an unknown name that an error repeats.
 const NAME_SHOWN: usize = 64;
+
+/// A model, wherever it computes. Cheap to clone.
+#[derive(Clone)]
+pub enum Model {
+    /// Here.
+    Local(Arc<dyn Embedder>),
+    /// Behind an upstream.
+    Remote(Arc<RemoteModel>),
+}
+
+impl Model {
+    /// The name that requests ask for.
+    pub fn name(&self) -> &str {
+        &self.card().name
+    }
+
+    /// Describes the model; `None` while only its upstream knows the dimension.
+    pub fn info(&self) -> Option<&ModelInfo> {
+        match self {
+            Self::Local(model) => Some(model.info()),
+            Self::Remote(model) => model.info(),
+        }
+    }
+
+    /// The same with dimension 0 and no fingerprint while they are not known.
+    pub fn card(&self) -> &ModelInfo {
+        match self {
+            Self::Local(model) => model.info(),
+            Self::Remote(model) => model.card(),
+        }
+    }
+
+    /// See [`Embedder::decode`].
+    ///
+    /// Errors: [`EmbedError::UnknownToken`]; [`EmbedError::NoTokenizer`].
+    pub fn decode(&self, ids: &[u32]) -> Result<String, EmbedError> {
+        match self {
+            Self::Local(model) => model.decode(ids),
+            Self::Remote(model) => Err(EmbedError::NoTokenizer {
+                name: model.name().to_owned(),
+            }),
+        }
+    }
+}
 
 /// The embedding models that this process serves.
 pub struct Embedders {
     // Invariant: `default` is a key of `names`, and every value is an index into `models`.
     default: String,
     names: BTreeMap<String, usize>,
-    models: Vec<Arc<dyn Embedder>>,
+    models: Vec<Model>,
     max_texts: usize,
     max_text_bytes: usize,
 }
 
 impl Embedders {
-    /// Loads every model of the table, once for each process.
+    /// The models of `config`, with upstreams that need no key.
     ///
-    /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`].
+    /// Errors: see [`Self::with_keys`].
     pub fn new(config: &EmbeddingConfig) -> Result<Self, EmbedError> {
+        Self::with_keys(config, |_| None)
+    }
+
+    /// Loads every model of the table, once for each process, and knows those of upstreams.
+    ///
+    /// `key_of` reads an environment variable; a key that is missing fails the requests that need
+    /// it, not the start.
+    /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`].
+    pub fn with_keys(
+        config: &EmbeddingConfig,
+        key_of: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, EmbedError> {
         config.validate().map_err(EmbedError::Config)?;
         let mut names = BTreeMap::new();
         let mut models = Vec::with_capacity(embedders::TABLE.len());
         for (name, load) in embedders::TABLE {
             names.insert((*name).to_owned(), models.len());
-            models.push(load()?);
+            models.push(Model::Local(load()?));
+        }
+        for (name, embedder) in &config.embedders {
+            let key = embedder.api_key_env.as_deref().and_then(&key_of);
+            names.insert(name.clone(), models.len());
+            models.push(Model::Remote(Arc::new(embedders::remote(
+                name, embedder, key,
+            )?)));
         }
         for (alias, model) in &config.aliases {
             if let Some(&model) = names.get(model) {
@@ -49,7 +112,7 @@ impl Embedders {
     /// Finds a model by name or alias; an empty name is the default model.
     ///
     /// Errors: [`EmbedError::UnknownModel`] with the list of names.
-    pub fn resolve(&self, model: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+    pub fn resolve(&self, model: &str) -> Result<Model, EmbedError> {
         let name = if model.is_empty() {
             self.default.as_str()
         } else {
@@ -70,13 +133,41 @@ impl Embedders {
         })
     }
 
+    /// Finds a model that computes here.
+    ///
+    /// Errors: [`EmbedError::UnknownModel`], [`EmbedError::NotLocal`].
+    pub fn local(&self, model: &str) -> Result<Arc<dyn Embedder>, EmbedError> {
+        match self.resolve(model)? {
+            Model::Local(model) => Ok(model),
+            Model::Remote(model) => Err(EmbedError::NotLocal {
+                name: model.name().to_owned(),
+            }),
+        }
+    }
+
+    /// The models behind upstreams.
+    pub fn remotes(&self) -> impl Iterator<Item = &Arc<RemoteModel>> {
+        self.models.iter().filter_map(|model| match model {
+            Model::Remote(model) => Some(model),
+            Model::Local(_) => None,
+        })
+    }
+
+    /// Whether one of the models gives vectors of this fingerprint.
+    pub fn knows(&self, fingerprint: &str, dim: usize) -> bool {
+        self.models.iter().any(|model| match model {
+            Model::Local(model) => model.info().fingerprint == fingerprint,
+            Model::Remote(model) => model.gives(fingerprint, dim),
+        })
+    }
+
     /// Describes the models, one entry for each name and alias, in order of name.
     pub fn list(&self) -> Vec<ModelInfo> {
         let named = |(name, &place): (&String, &usize)| {
             let model = self.models.get(place)?;
             Some(ModelInfo {
                 name: name.clone(),
-                ..model.info().clone()
+                ..model.card().clone()
             })
         };
         self.names.iter().filter_map(named).collect()
@@ -129,10 +220,7 @@ mod tests {
     fn names_aliases_and_the_default_resolve() {
         let embedders = embedders();
         for name in ["", "static-minilm", "text-embedding-3-small"] {
-            assert_eq!(
-                embedders.resolve(name).unwrap().info().name,
-                "static-minilm"
-            );
+            assert_eq!(embedders.resolve(name).unwrap().name(), "static-minilm");
         }
         let listed = embedders.list();
         let names: Vec<&str> = listed.iter().map(|model| model.name.as_str()).collect();

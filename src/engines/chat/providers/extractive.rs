@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::EXTRACTIVE;
-use crate::engines::chat::error::ChatError;
+use crate::engines::chat::ChatError;
 use crate::engines::chat::grounding::NOTHING_FOUND;
 use crate::engines::chat::sentences::{sentences, stems};
 use crate::engines::chat::{Plan, Provider, StreamDecoder};

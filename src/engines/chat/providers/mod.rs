@@ -6,8 +6,8 @@ mod ollama;
 mod ollama_stream;
 mod openai;
 mod openai_stream;
+mod parts;
 mod presets;
-mod upstream;
 
 #[cfg(test)]
 mod conformance;
@@ -16,21 +16,25 @@ use std::sync::Arc;
 
 pub use presets::{Preset, preset, presets};
 
+use super::ChatError;
 use super::Provider;
 use super::config::ProviderConfig;
-use super::error::ChatError;
-use upstream::Upstream;
+use crate::engines::upstream::Upstream;
 
 /// The name of the embedded provider and of its one model.
 pub const EXTRACTIVE: &str = "extractive";
 
 /// Makes a provider that talks to an upstream.
-type Make = fn(Upstream) -> Arc<dyn Provider>;
+type Make = fn(Upstream, &ProviderConfig) -> Arc<dyn Provider>;
 
 /// The wire formats.
 const KINDS: [(&str, Make); 2] = [
-    ("ollama", |upstream| Arc::new(ollama::Ollama::new(upstream))),
-    ("openai", |upstream| Arc::new(openai::OpenAi::new(upstream))),
+    ("ollama", |upstream, _| {
+        Arc::new(ollama::Ollama::new(upstream))
+    }),
+    ("openai", |upstream, config| {
+        Arc::new(openai::OpenAi::new(upstream, config.stream_usage))
+    }),
 ];
 
 /// Lists the kinds that a configuration can name.
@@ -62,6 +66,6 @@ pub fn build(
         )
     };
     let url = config.url().ok_or_else(|| invalid("base_url"))?;
-    make.map(|make| make(Upstream::new(name, url, config, key)))
+    make.map(|make| make(Upstream::new(name, &config.address(url), key), config))
         .ok_or_else(|| invalid("kind"))
 }

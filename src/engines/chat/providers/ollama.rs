@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::ollama_stream::OllamaStream;
-use super::upstream::{Upstream, call_id, text_of};
-use crate::engines::chat::error::ChatError;
+use super::parts::{call_id, text_of};
+use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
+use crate::engines::upstream::Upstream;
 use crate::types::chat::{
     ChatMessage, ChatReply, ChatRequest, Content, FinishReason, FunctionCall, Role, ToolCall,
 };
@@ -219,7 +220,7 @@ pub(super) fn tool_calls(line: &Value, message: &Value, before: usize) -> Vec<To
             let name = call.pointer("/function/name")?.as_str()?.to_owned();
             let arguments = match call.pointer("/function/arguments") {
                 None | Some(Value::Null) => "{}".to_owned(),
-                arguments => super::upstream::arguments_of(arguments),
+                arguments => super::parts::arguments_of(arguments),
             };
             Some(ToolCall {
                 id: call_id(&[created, &name, &arguments], before + index),

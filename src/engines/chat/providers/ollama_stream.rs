@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::ollama::{finish_reason, thinking, tool_calls, usage};
-use super::upstream::{Upstream, text_of};
+use super::parts::text_of;
+use crate::engines::chat::ChatError;
 use crate::engines::chat::StreamDecoder;
-use crate::engines::chat::error::ChatError;
 use crate::engines::chat::lines::{Halt, Lines};
+use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatDelta, ChatEvent, ToolCallDelta};
 
 /// One streamed answer.

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::openai_stream::OpenAiStream;
-use super::upstream::{Upstream, arguments_of, call_id, text_of};
-use crate::engines::chat::error::ChatError;
+use super::parts::{arguments_of, call_id, text_of};
+use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
+use crate::engines::upstream::Upstream;
 use crate::types::chat::{
     ChatMessage, ChatReply, ChatRequest, FinishReason, FunctionCall, Role, ToolCall,
 };
@@ -15,11 +16,16 @@ use crate::types::http::HttpReply;
 /// Any server with `POST {base_url}/chat/completions`.
 pub(super) struct OpenAi {
     upstream: Upstream,
+    /// Whether usage is asked for in streams.
+    stream_usage: bool,
 }
 
 impl OpenAi {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self { upstream }
+    pub(super) fn new(upstream: Upstream, stream_usage: bool) -> Self {
+        Self {
+            upstream,
+            stream_usage,
+        }
     }
 
     fn body(&self, request: &ChatRequest) -> Value {
@@ -62,7 +68,7 @@ impl OpenAi {
         );
         set("user", request.user.clone().map(Value::from));
         set("stream", request.stream.then_some(Value::Bool(true)));
-        let asks_usage = request.stream && self.upstream.stream_usage;
+        let asks_usage = request.stream && self.stream_usage;
         set(
             "stream_options",
             asks_usage.then(|| json!({"include_usage": true})),

@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::openai::{extra_of, finish_reason, reasoning, refusal, usage};
-use super::upstream::{Upstream, arguments_of, call_id, text_of};
+use super::parts::{arguments_of, call_id, text_of};
+use crate::engines::chat::ChatError;
 use crate::engines::chat::StreamDecoder;
-use crate::engines::chat::error::ChatError;
 use crate::engines::chat::lines::Halt;
 use crate::engines::chat::sse::SseParser;
+use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatDelta, ChatEvent, FinishReason, ToolCallDelta};
 
 /// One streamed answer.

@@ -98,11 +98,13 @@ impl StaticMinilm {
         })
     }
 
-    /// Replaces `ids` by the tokens of `text` that count.
-    fn read(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), EmbedError> {
-        self.tokenizer.tokenize(text, MAX_TOKENS, ids)?;
+    /// Replaces `ids` by the tokens of `text` that count; tells whether there were more.
+    fn read(&self, text: &str, ids: &mut Vec<u32>) -> Result<bool, EmbedError> {
+        self.tokenizer.tokenize(text, MAX_TOKENS + 1, ids)?;
+        let cut = ids.len() > MAX_TOKENS;
+        ids.truncate(MAX_TOKENS);
         ids.retain(|&id| !is_marker(id));
-        Ok(())
+        Ok(cut)
     }
 
     /// Sums the rows of `ids`. None when they point nowhere.
@@ -127,10 +129,13 @@ impl Embedder for StaticMinilm {
         let mut embedded = Embedded {
             vectors: Vec::with_capacity(texts.len()),
             tokens: Vec::with_capacity(texts.len()),
+            cut: None,
         };
-        let mut ids = Vec::with_capacity(MAX_TOKENS);
+        let mut ids = Vec::with_capacity(MAX_TOKENS + 1);
         for (index, text) in texts.iter().enumerate() {
-            self.read(text, &mut ids)?;
+            if self.read(text, &mut ids)? {
+                embedded.cut = embedded.cut.or(Some(index));
+            }
             let vector = self.vector(&ids).ok_or(EmbedError::EmptyText { index })?;
             embedded.vectors.push(vector);
             embedded

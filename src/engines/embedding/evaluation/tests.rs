@@ -39,6 +39,7 @@ impl Embedder for Letters {
         Ok(Embedded {
             tokens: vec![1; vectors.len()],
             vectors,
+            cut: None,
         })
     }
 

@@ -85,6 +85,9 @@ fn a_text_without_known_words_is_named() {
 #[test]
 fn only_the_first_tokens_of_a_long_text_are_read() {
     let long = "boat ".repeat(MAX_TOKENS) + &"river ".repeat(1_000);
+    let fits = "boat ".repeat(MAX_TOKENS);
+    assert_eq!(model().embed(&[&fits]).unwrap().cut, None);
+    assert_eq!(model().embed(&["boat", &long, &long]).unwrap().cut, Some(1));
     let embedded = model().embed(&[&long, "boat"]).unwrap();
     assert_eq!(embedded.tokens, [512, 1]);
     let drift = embedded.vectors[0]

@@ -1,64 +1,80 @@
-//! What providers over HTTP share: addressing a call, and reading the errors that come back.
+//! What upstreams over HTTP share: addressing a call, and reading the errors that come back.
 
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::engines::chat::config::ProviderConfig;
-use crate::engines::chat::error::ChatError;
+use super::error::UpstreamError;
 use crate::types::http::{HttpCall, HttpHead, HttpReply, Method, Timeouts};
+
+/// Where an upstream is, and how it wants to be asked.
+pub(in crate::engines) struct Address<'a> {
+    /// Without a slash at its end.
+    pub(in crate::engines) base_url: &'a str,
+    /// The environment variable that should hold the key.
+    pub(in crate::engines) key_variable: Option<&'a str>,
+    /// Sent with every request.
+    pub(in crate::engines) headers: &'a BTreeMap<String, String>,
+    /// Merged into every body.
+    pub(in crate::engines) extra_body: &'a Map<String, Value>,
+    /// See [`Timeouts`]; the first byte is waited for so long in a stream only.
+    pub(in crate::engines) first_byte_ms: u64,
+    pub(in crate::engines) idle_ms: u64,
+    pub(in crate::engines) total_ms: u64,
+}
 
 /// One upstream's address, key and habits. No `Debug`: it holds the key.
 #[derive(Clone)]
-pub(super) struct Upstream {
-    pub(super) name: String,
+pub(in crate::engines) struct Upstream {
+    pub(in crate::engines) name: String,
     base_url: String,
     key: Option<String>,
     /// The variable that should have held the key.
     missing_key: Option<String>,
     headers: Vec<(String, String)>,
     extra_body: Map<String, Value>,
-    pub(super) stream_usage: bool,
-    first_token_ms: u64,
+    first_byte_ms: u64,
     idle_ms: u64,
     total_ms: u64,
 }
 
 impl Upstream {
-    pub(super) fn new(name: &str, url: &str, config: &ProviderConfig, key: Option<String>) -> Self {
+    pub(in crate::engines) fn new(name: &str, address: &Address, key: Option<String>) -> Self {
         let key = key
             .map(|key| key.trim().to_owned())
             .filter(|key| !key.is_empty());
         let missing_key = match key {
             Some(_) => None,
-            None => config.key_variable().map(ToOwned::to_owned),
+            None => address.key_variable.map(ToOwned::to_owned),
         };
         Self {
             name: name.to_owned(),
-            base_url: url.to_owned(),
+            base_url: address.base_url.to_owned(),
             key,
             missing_key,
-            headers: config
+            headers: address
                 .headers
                 .iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
                 .collect(),
-            extra_body: config.extra_body.clone(),
-            stream_usage: config.stream_usage,
-            first_token_ms: config.first_token_timeout_ms,
-            idle_ms: config.idle_timeout_ms,
-            total_ms: config.total_timeout_ms,
+            extra_body: address.extra_body.clone(),
+            first_byte_ms: address.first_byte_ms,
+            idle_ms: address.idle_ms,
+            total_ms: address.total_ms,
         }
     }
 
     /// Addresses a call with this JSON body, into which the configured fields are merged.
-    pub(super) fn call(
+    pub(in crate::engines) fn call(
         &self,
         path: &str,
         mut body: Value,
         stream: bool,
         accept: &str,
-    ) -> Result<HttpCall, ChatError> {
+    ) -> Result<HttpCall, UpstreamError> {
         if let Some(variable) = &self.missing_key {
-            return Err(ChatError::NoKey {
+            return Err(UpstreamError::NoKey {
                 provider: self.name.clone(),
                 variable: variable.clone(),
             });
@@ -86,7 +102,7 @@ impl Upstream {
             timeouts: Timeouts {
                 // Without a stream, the head comes only when the whole answer is there.
                 first_byte_ms: if stream {
-                    self.first_token_ms
+                    self.first_byte_ms
                 } else {
                     self.total_ms
                 },
@@ -97,7 +113,7 @@ impl Upstream {
     }
 
     /// Reads a whole answer as JSON, or the error that its status or body tells.
-    pub(super) fn json(&self, reply: &HttpReply) -> Result<Value, ChatError> {
+    pub(in crate::engines) fn json(&self, reply: &HttpReply) -> Result<Value, UpstreamError> {
         let parsed: Result<Value, _> = serde_json::from_slice(&reply.body);
         if !reply.head.is_success() {
             let told = parsed
@@ -117,43 +133,60 @@ impl Upstream {
         }
     }
 
+    /// Reads a whole answer as what is expected; `failed` tells one that holds an error. The
+    /// upstream's own words go before what is missing.
+    pub(in crate::engines) fn typed<T: DeserializeOwned>(
+        &self,
+        reply: &HttpReply,
+        failed: impl FnOnce(&T) -> bool,
+    ) -> Result<T, UpstreamError> {
+        match serde_json::from_slice::<T>(&reply.body) {
+            Ok(read) if reply.head.is_success() && !failed(&read) => Ok(read),
+            read => {
+                self.json(reply)?;
+                let reason = read.err().map(|error| error.to_string());
+                Err(self.malformed(reason.unwrap_or_default()))
+            }
+        }
+    }
+
     /// Finds an error inside the body of an answer or an event.
-    pub(super) fn error_in(&self, body: &Value) -> Option<ChatError> {
+    pub(in crate::engines) fn error_in(&self, body: &Value) -> Option<UpstreamError> {
         body.get("error").filter(|error| !error.is_null())?;
         let told = error_of(body)?;
         Some(self.error(told.status.unwrap_or(200), &told, None))
     }
 
     /// An answer that cannot be read.
-    pub(super) fn malformed(&self, message: impl Into<String>) -> ChatError {
-        ChatError::Malformed {
+    pub(in crate::engines) fn malformed(&self, message: impl Into<String>) -> UpstreamError {
+        UpstreamError::Malformed {
             provider: self.name.clone(),
             message: message.into(),
         }
     }
 
     /// An answer that broke off.
-    pub(super) fn cut(&self) -> ChatError {
-        ChatError::Cut {
+    pub(in crate::engines) fn cut(&self) -> UpstreamError {
+        UpstreamError::Cut {
             provider: self.name.clone(),
         }
     }
 
     /// A request that this kind of upstream cannot be asked.
-    pub(super) fn unsupported(&self, message: impl Into<String>) -> ChatError {
-        ChatError::Unsupported {
+    pub(in crate::engines) fn unsupported(&self, message: impl Into<String>) -> UpstreamError {
+        UpstreamError::Unsupported {
             provider: self.name.clone(),
             message: message.into(),
         }
     }
 
-    fn error(&self, status: u16, told: &Told, retry_after_ms: Option<u64>) -> ChatError {
+    fn error(&self, status: u16, told: &Told, retry_after_ms: Option<u64>) -> UpstreamError {
         // Some services quote the key that they refuse.
         let message = match &self.key {
             Some(key) => told.message.replace(key.as_str(), "***"),
             None => told.message.clone(),
         };
-        ChatError::of_status(&self.name, status, &told.code, &message, retry_after_ms)
+        UpstreamError::of_status(&self.name, status, &told.code, &message, retry_after_ms)
     }
 }
 
@@ -232,37 +265,37 @@ fn merge(body: &mut Value, extra: &Map<String, Value>) {
     }
 }
 
-/// Reads a text that may be a string or a list of parts.
-pub(super) fn text_of(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.get("text")?.as_str())
-            .collect(),
-        _ => String::new(),
+/// Refuses what is no address of an upstream.
+///
+/// Errors: what it must be.
+pub(in crate::engines) fn check_url(url: &str) -> Result<(), String> {
+    let host = url
+        .strip_prefix("http://")
+        .or(url.strip_prefix("https://"))
+        .unwrap_or_default();
+    if host.is_empty() || url.contains(char::is_whitespace) || url.contains(['?', '#', '@']) {
+        return Err(format!(
+            "must be http:// or https://, a host and a path, got {url:?}"
+        ));
     }
+    Ok(())
 }
 
-/// Reads tool arguments, which are JSON in a string or an object, as JSON in a string.
-pub(super) fn arguments_of(arguments: Option<&Value>) -> String {
-    match arguments {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
+/// Refuses what cannot be sent as headers.
+///
+/// Errors: the header at fault.
+pub(in crate::engines) fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), String> {
+    let sane = |header: &str, value: &str| {
+        !header.is_empty()
+            && header
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && value.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+    };
+    match headers.iter().find(|(header, value)| !sane(header, value)) {
+        Some((header, _)) => Err(format!("{header:?} is no header")),
+        None => Ok(()),
     }
-}
-
-/// Makes an id for a tool call out of what surrounds it: the same bytes give the same id.
-pub(super) fn call_id(parts: &[&str], index: usize) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher
-            .update(&(part.len() as u64).to_le_bytes())
-            .update(part.as_bytes());
-    }
-    hasher.update(&(index as u64).to_le_bytes());
-    format!("call_{}", &hasher.finalize().to_hex()[..24])
 }
 
 #[cfg(test)]
@@ -271,18 +304,18 @@ mod tests {
 
     use super::*;
 
-    fn upstream() -> Upstream {
-        let config: ProviderConfig = toml::from_str(
-            "api_key_env = \"K\"\nheaders = { X-Title = \"b\" }\n\
-             extra_body = { options = { num_ctx = 9 } }",
-        )
-        .unwrap();
-        Upstream::new(
-            "up",
-            "http://h/v1",
-            &config,
-            Some(" sk-secret\n".to_owned()),
-        )
+    fn upstream(key: Option<&str>) -> Upstream {
+        let extra = json!({"options": {"num_ctx": 9}});
+        let address = Address {
+            base_url: "http://h/v1",
+            key_variable: Some("K_VAR"),
+            headers: &[("X-Title".to_owned(), "b".to_owned())].into(),
+            extra_body: extra.as_object().unwrap(),
+            first_byte_ms: 1,
+            idle_ms: 2,
+            total_ms: 3,
+        };
+        Upstream::new("up", &address, key.map(ToOwned::to_owned))
     }
 
     #[test]
@@ -353,7 +386,8 @@ mod tests {
 
     #[test]
     fn the_key_goes_into_the_call_and_nowhere_else() {
-        let call = upstream()
+        let upstream = upstream(Some(" sk-secret\n"));
+        let call = upstream
             .call("/x", json!({"options": {"seed": 1}}), true, "*/*")
             .unwrap();
         assert_eq!(call.url, "http://h/v1/x");
@@ -372,19 +406,16 @@ mod tests {
             },
             body: br#"{"error": {"message": "bad key sk-secret"}}"#.to_vec(),
         };
-        let error = upstream().json(&reply).unwrap_err();
+        let error = upstream.json(&reply).unwrap_err();
         assert!(error.to_string().contains("bad key ***"), "{error}");
     }
 
     #[test]
     fn a_missing_key_names_its_variable() {
-        let config = ProviderConfig {
-            api_key_env: Some("K_VAR".into()),
-            ..Default::default()
-        };
-        for key in [None, Some(String::new())] {
-            let upstream = Upstream::new("up", "http://h", &config, key);
-            let error = upstream.call("/x", json!({}), false, "*/*").unwrap_err();
+        for key in [None, Some("")] {
+            let error = upstream(key)
+                .call("/x", json!({}), false, "*/*")
+                .unwrap_err();
             assert!(error.to_string().contains("K_VAR"), "{error}");
         }
     }

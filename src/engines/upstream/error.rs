@@ -1,11 +1,11 @@
-//! What can go wrong with a chat request, and what to do about it.
+//! What can go wrong with a request that an upstream answers, and what to do about it.
 
 use crate::types::error_kind::ErrorKind;
 
-/// A failed chat request. No variant holds a key, a header or a prompt.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+/// A failed request. No variant holds a key, a header or a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ChatError {
+pub enum UpstreamError {
     /// No route, alias or provider answers to this name. Final.
     #[error("no model named {model}; known: {known}")]
     UnknownModel {
@@ -157,7 +157,7 @@ pub enum Reaction {
     Final,
 }
 
-impl ChatError {
+impl UpstreamError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -249,7 +249,10 @@ impl ChatError {
     }
 
     /// Names the field of the request that is at fault.
-    pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(in crate::engines) fn invalid(
+        param: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self::Invalid {
             param: param.into(),
             message: message.into(),
@@ -259,7 +262,7 @@ impl ChatError {
     /// The error that an upstream's status tells.
     ///
     /// `code` is the upstream's own word, which says more than some statuses do.
-    pub(crate) fn of_status(
+    pub(super) fn of_status(
         provider: &str,
         status: u16,
         code: &str,
@@ -309,7 +312,7 @@ impl ChatError {
 }
 
 /// Cuts a foreign text to what belongs into an error message.
-pub(crate) fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let clean = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match clean.char_indices().nth(300) {
         Some((end, _)) => format!("{}…", &clean[..end]),
@@ -342,7 +345,7 @@ mod tests {
             (529, "", K::Unavailable, Retry, true),
             (302, "", K::Upstream, Retry, true),
         ] {
-            let error = ChatError::of_status("p", status, code, "why", Some(5));
+            let error = UpstreamError::of_status("p", status, code, "why", Some(5));
             let found = (error.kind(), error.reaction(), error.counts_as_failure());
             assert_eq!(found, (kind, reaction, counts), "{status} {code}");
         }

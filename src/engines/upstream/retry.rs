@@ -1,6 +1,45 @@
 //! How long to wait before the same candidate is asked again.
 
-use super::config::RetryConfig;
+use serde::{Deserialize, Serialize};
+
+/// Asking the same candidate again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// Tries for each candidate, with the first. Default 2.
+    pub max_attempts: u32,
+    /// Ceiling of the first delay, milliseconds; doubles from there. Default 200.
+    pub base_ms: u64,
+    /// Longest delay, milliseconds; an upstream that asks for more is left for the next. Default
+    /// 5,000.
+    pub max_ms: u64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            max_attempts: 2,
+            base_ms: 200,
+            max_ms: 5_000,
+        }
+    }
+}
+
+impl RetryConfig {
+    /// Refuses nonsense.
+    ///
+    /// Errors: the field at fault below its section, and what would be right.
+    pub(in crate::engines) fn validate(&self) -> Result<(), String> {
+        if !(1..=10).contains(&self.max_attempts) {
+            let got = self.max_attempts;
+            return Err(format!("retry.max_attempts: must be 1 to 10, got {got}"));
+        }
+        if self.max_ms < self.base_ms {
+            return Err("retry.max_ms: must not be below retry.base_ms".to_owned());
+        }
+        Ok(())
+    }
+}
 
 /// Returns the delay before try number `attempt` (the first retry is 1), milliseconds: uniform
 /// between zero and a ceiling that doubles, as "full jitter" in AWS's "Exponential Backoff And

@@ -1,6 +1,37 @@
-//! The circuit breaker of one provider: a state machine with the time as an argument.
+//! The circuit breaker of one upstream: a state machine with the time as an argument.
 
-use super::config::BreakerConfig;
+use serde::{Deserialize, Serialize};
+
+/// Leaving a provider that fails alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerConfig {
+    /// Failures in a row after which it is left alone; 0 never. Default 5.
+    pub failures: u32,
+    /// For how long, milliseconds; then one request probes it. Default 10,000.
+    pub open_ms: u64,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            open_ms: 10_000,
+        }
+    }
+}
+
+impl BreakerConfig {
+    /// Refuses nonsense.
+    ///
+    /// Errors: the field at fault below its section, and what would be right.
+    pub(in crate::engines) fn validate(&self) -> Result<(), String> {
+        if self.open_ms == 0 {
+            return Err("breaker.open_ms: must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

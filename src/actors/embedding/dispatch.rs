@@ -1,0 +1,345 @@
+//! From texts to vectors: the cache, then a flight that is in the air, then the cell.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use supervisors::{CellRef, Deadline, Fault};
+
+use super::cache::SavedCache;
+use super::flights::{Arrival, Flights, Seat};
+use super::upstreams::Upstreams;
+use super::worker::{EmbedJob, EmbeddingWorker};
+use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Model, ModelInfo};
+
+/// Texts in one message, and their bytes. A list sends its next message only when the one before is
+/// answered: a single request waits for one message of each list, not for the list.
+const MESSAGE_TEXTS: usize = 64;
+const MESSAGE_BYTES: usize = 512 << 10;
+
+/// No vectors.
+#[derive(Debug)]
+pub struct EmbedFailure {
+    /// The cell at fault.
+    pub cell: String,
+    /// What happened.
+    pub fault: Fault<EmbedError>,
+}
+
+/// What stands before the cells that embed. Cheap to clone.
+#[derive(Clone)]
+pub struct Embedding {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cache: SavedCache,
+    flights: Arc<Flights>,
+    cell: CellRef<EmbeddingWorker>,
+    upstreams: Upstreams,
+}
+
+/// Texts to compute, each once.
+struct Missing<'a> {
+    text: &'a str,
+    key: CacheKey,
+    /// Where the request holds it.
+    places: Vec<usize>,
+}
+
+impl Embedding {
+    /// Puts the cache before the cells.
+    pub(super) fn new(
+        cache: SavedCache,
+        cell: CellRef<EmbeddingWorker>,
+        upstreams: Upstreams,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                cache,
+                flights: Arc::default(),
+                cell,
+                upstreams,
+            }),
+        }
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &SavedCache {
+        &self.inner.cache
+    }
+
+    /// Describes a model; asks its upstream for the dimension when it is not known yet.
+    pub async fn info<'m>(
+        &self,
+        model: &'m Model,
+        deadline: Deadline,
+    ) -> Result<&'m ModelInfo, EmbedFailure> {
+        if model.info().is_none() {
+            let probe = ["dimension".to_owned()];
+            let upstreams = &self.inner.upstreams;
+            upstreams
+                .embed(model.name(), &probe, false, deadline)
+                .await?;
+        }
+        model.info().ok_or_else(|| EmbedFailure {
+            cell: model.name().to_owned(),
+            fault: Fault::ShuttingDown,
+        })
+    }
+
+    /// Returns one vector for each text, in order. Only texts that the cache does not hold are
+    /// computed, each once, also when other requests ask for them meanwhile.
+    ///
+    /// A text that is longer than what the model reads is cut with `truncate`, else refused.
+    ///
+    /// Errors: the first message that failed; an index in it counts in `texts`.
+    /// Cancel safety: what was computed so far is in the cache; who waits for the rest asks again.
+    pub async fn vectors(
+        &self,
+        model: &Model,
+        texts: &[String],
+        truncate: bool,
+        deadline: Deadline,
+    ) -> Result<Vec<CachedVector>, EmbedFailure> {
+        let ModelInfo {
+            fingerprint,
+            max_tokens,
+            ..
+        } = self.info(model, deadline).await?;
+        // The vector of a text that was cut must not be found by who does not want that. A token
+        // takes a byte or more.
+        let cut = format!("{fingerprint}+cut");
+        let may_be_cut = |text: &str| truncate && text.len() > *max_tokens;
+        let mut found: Vec<Option<CachedVector>> = Vec::with_capacity(texts.len());
+        let mut missing: Vec<Missing> = Vec::new();
+        let mut known: HashMap<CacheKey, usize> = HashMap::new();
+        for (index, text) in texts.iter().enumerate() {
+            let key = CacheKey::of(if may_be_cut(text) { &cut } else { fingerprint }, text);
+            let hit = self.inner.cache.get(&key);
+            if hit.is_none() {
+                let place = *known.entry(key).or_insert(missing.len());
+                match missing.get_mut(place) {
+                    Some(one) => one.places.push(index),
+                    None => missing.push(Missing {
+                        text,
+                        key,
+                        places: vec![index],
+                    }),
+                }
+            }
+            found.push(hit);
+        }
+        let task = Task {
+            inner: &self.inner,
+            model,
+            fingerprint,
+            truncate,
+            deadline,
+        };
+        for message in messages(&missing, batch(model)) {
+            let vectors = task.message(message).await?;
+            for (one, vector) in message.iter().zip(vectors) {
+                for place in &one.places {
+                    if let Some(place) = found.get_mut(*place) {
+                        *place = Some(vector.clone());
+                    }
+                }
+            }
+        }
+        // Every place was a hit or is one of `missing`.
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// One request under way.
+struct Task<'a> {
+    inner: &'a Inner,
+    model: &'a Model,
+    fingerprint: &'a str,
+    truncate: bool,
+    deadline: Deadline,
+}
+
+impl Task<'_> {
+    /// Brings the vectors of one message's texts: those that are in the air are waited for.
+    async fn message(&self, texts: &[Missing<'_>]) -> Result<Vec<CachedVector>, EmbedFailure> {
+        let mut found: Vec<Option<CachedVector>> = vec![None; texts.len()];
+        let mut open: Vec<usize> = (0..texts.len()).collect();
+        let mut alone = false;
+        while !open.is_empty() {
+            if alone {
+                let vectors = self.compute(texts, &open).await?;
+                place(&mut found, &open, vectors);
+                break;
+            }
+            let keys: Vec<CacheKey> = open.iter().map(|&at| texts[at].key).collect();
+            let (flight, seats) = self.inner.flights.board(&keys);
+            let (mut own, mut others): (Vec<usize>, Vec<(usize, Seat)>) = Default::default();
+            for (&at, seat) in open.iter().zip(seats) {
+                match seat {
+                    Some(seat) => others.push((at, seat)),
+                    None => own.push(at),
+                }
+            }
+            // One's own first: whoever waits holds nothing that another waits for.
+            if !own.is_empty() {
+                match self.own(texts, &own).await {
+                    Ok(vectors) => {
+                        flight.land(vectors.clone());
+                        place(&mut found, &own, vectors);
+                    }
+                    Err(failure) => {
+                        flight.fail();
+                        return Err(failure);
+                    }
+                }
+            }
+            open.clear();
+            for (at, seat) in others {
+                match tokio::time::timeout(self.deadline.remaining(), seat.arrive()).await {
+                    Ok(Arrival::Landed(vector)) => place(&mut found, &[at], vec![vector]),
+                    Ok(Arrival::Failed) => {
+                        alone = true;
+                        open.push(at);
+                    }
+                    Ok(Arrival::Gone) => open.push(at),
+                    Err(_) => return Err(self.failed(Fault::Expired)),
+                }
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Computes the texts of one's own flight, but for those that another landed since the cache
+    /// was asked.
+    async fn own(
+        &self,
+        texts: &[Missing<'_>],
+        own: &[usize],
+    ) -> Result<Vec<CachedVector>, EmbedFailure> {
+        let landed = |&at: &usize| self.inner.cache.peek(&texts[at].key);
+        let mut vectors: Vec<Option<CachedVector>> = own.iter().map(landed).collect();
+        let rest: Vec<(usize, usize)> = (0..own.len())
+            .filter(|&seat| vectors[seat].is_none())
+            .map(|seat| (seat, own[seat]))
+            .collect();
+        if !rest.is_empty() {
+            let (seats, open): (Vec<usize>, Vec<usize>) = rest.into_iter().unzip();
+            let computed = self.compute(texts, &open).await?;
+            place(&mut vectors, &seats, computed);
+        }
+        Ok(vectors.into_iter().flatten().collect())
+    }
+
+    /// Asks the model's cell, and remembers what it brings.
+    async fn compute(
+        &self,
+        texts: &[Missing<'_>],
+        wanted: &[usize],
+    ) -> Result<Vec<CachedVector>, EmbedFailure> {
+        let sent: Vec<String> = wanted.iter().map(|&at| texts[at].text.to_owned()).collect();
+        let embedded = match self.model {
+            Model::Local(model) => {
+                let job = EmbedJob {
+                    embedder: Arc::clone(model),
+                    texts: sent,
+                };
+                let asked = self.inner.cell.ask(job, self.deadline).await;
+                asked.map_err(|fault| self.failed(fault))
+            }
+            Model::Remote(model) => {
+                let upstreams = &self.inner.upstreams;
+                upstreams
+                    .embed(model.name(), &sent, self.truncate, self.deadline)
+                    .await
+            }
+        };
+        // The worker counts within its message; the caller must hear of its own list.
+        let place = |index: usize| {
+            let place = wanted.get(index).and_then(|&at| texts[at].places.first());
+            place.copied().unwrap_or(index)
+        };
+        let embedded = embedded.map_err(|failure| EmbedFailure {
+            fault: match failure.fault {
+                Fault::App(EmbedError::EmptyText { index }) => Fault::App(EmbedError::EmptyText {
+                    index: place(index),
+                }),
+                Fault::App(EmbedError::TooManyTokens { index, max }) => {
+                    Fault::App(EmbedError::TooManyTokens {
+                        index: place(index),
+                        max,
+                    })
+                }
+                fault => fault,
+            },
+            ..failure
+        })?;
+        if let Some(index) = embedded.cut.filter(|_| !self.truncate) {
+            let (index, max) = (place(index), self.model.card().max_tokens);
+            return Err(self.failed(Fault::App(EmbedError::TooManyTokens { index, max })));
+        }
+        let vectors =
+            checked(embedded, wanted.len()).map_err(|error| self.failed(Fault::App(error)))?;
+        for (&at, vector) in wanted.iter().zip(&vectors) {
+            self.inner
+                .cache
+                .insert(self.fingerprint, texts[at].key, vector.clone());
+        }
+        Ok(vectors)
+    }
+
+    fn failed(&self, fault: Fault<EmbedError>) -> EmbedFailure {
+        EmbedFailure {
+            cell: self.inner.cell.id().to_owned(),
+            fault,
+        }
+    }
+}
+
+/// Most texts in a message to the model.
+fn batch(model: &Model) -> usize {
+    match model {
+        Model::Local(_) => MESSAGE_TEXTS,
+        Model::Remote(model) => model.config().batch,
+    }
+}
+
+/// Cuts a list into messages.
+fn messages<'a, 'b>(
+    missing: &'a [Missing<'b>],
+    most: usize,
+) -> impl Iterator<Item = &'a [Missing<'b>]> {
+    let mut rest = missing;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(most).take_while(|one| {
+            bytes += one.text.len();
+            bytes <= MESSAGE_BYTES
+        });
+        // A text that is longer than a message has one for itself.
+        let count = fits.count().max(1).min(rest.len());
+        let (message, later) = rest.split_at(count);
+        rest = later;
+        (!message.is_empty()).then_some(message)
+    })
+}
+
+fn place(found: &mut [Option<CachedVector>], places: &[usize], vectors: Vec<CachedVector>) {
+    for (&at, vector) in places.iter().zip(vectors) {
+        found[at] = Some(vector);
+    }
+}
+
+/// Holds an embedder to one vector for each text.
+fn checked(embedded: Embedded, texts: usize) -> Result<Vec<CachedVector>, EmbedError> {
+    let got = embedded.vectors.len();
+    if got != texts || embedded.tokens.len() != texts {
+        return Err(EmbedError::WrongCount { got, texts });
+    }
+    let pairs = embedded.vectors.into_iter().zip(embedded.tokens);
+    let vectors = pairs.map(|(vector, tokens)| CachedVector {
+        vector: vector.into(),
+        tokens,
+    });
+    Ok(vectors.collect())
+}
