@@ -1,5 +1,7 @@
 //! Puts the process together: the tree, the services, the server; and takes it apart in reverse.
 
+mod policies;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer};
-use supervisors::{ChildSpec, Policy, SupervisorSpec, Tree, TreeError};
+use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, TreeOptions};
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::{Collections, found_on_disk};
@@ -17,7 +19,9 @@ use crate::config::{ConfigError, Settings};
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
-use crate::services::{Limits, Services, collections, embed, evidence as evidence_service};
+use crate::services::{
+    Limits, Services, collections, embed, evidence as evidence_service, supervision,
+};
 use crate::storage::data_lock::{DataLock, DataLockError};
 
 /// Why the process did not start.
@@ -69,6 +73,9 @@ pub enum Ending {
     Exhausted,
 }
 
+/// Reads all settings anew.
+pub type SettingsSource = Box<dyn Fn() -> Result<Settings, ConfigError> + Send + Sync>;
+
 /// A running process.
 pub struct App {
     address: SocketAddr,
@@ -83,14 +90,15 @@ pub struct App {
 impl App {
     /// Starts everything inside an actix `System`: storage first, the server last.
     ///
-    /// Errors: what is wrong and what to change; nothing is left running.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    /// `source` reads the settings again when a reload is asked for. Errors: what is wrong and what to change;
+    /// nothing is left running.
+    pub async fn start(settings: Settings, source: SettingsSource) -> Result<Self, StartError> {
         settings.validate()?;
         let listener = listen(&settings)?;
         let address = listener.local_addr().map_err(part)?;
         let data_dir = settings.storage.data_dir.clone();
         let lock = DataLock::acquire(&data_dir)?;
-        let services = Arc::new(build(&settings).await?);
+        let services = Arc::new(build(&settings, source).await?);
         let metrics = Arc::new(Metrics::new().map_err(part)?);
         let state = EdgeState {
             services: Arc::clone(&services),
@@ -164,13 +172,21 @@ impl App {
     }
 
     /// Serves until a signal comes or the root supervisor gives up, then drains. A second signal cuts the drain short.
+    /// SIGHUP reloads the restart policies.
     pub async fn run(self) -> Ending {
-        let ending = tokio::select! {
-            name = signal() => {
-                tracing::info!(signal = name, "draining; the same again ends at once");
-                Ending::Asked
+        let mut hangups = Hangups::listen();
+        let ending = loop {
+            tokio::select! {
+                name = signal() => {
+                    tracing::info!(signal = name, "draining; the same again ends at once");
+                    break Ending::Asked;
+                }
+                () = self.services.tree.wait_exhausted() => break Ending::Exhausted,
+                () = hangups.next() => match supervision::reload(&self.services) {
+                    Ok(()) => tracing::info!("restart policies reloaded"),
+                    Err(error) => tracing::error!(%error, "policies not reloaded, nothing changed"),
+                },
             }
-            () = self.services.tree.wait_exhausted() => Ending::Exhausted,
         };
         tokio::select! {
             () = self.stop() => {}
@@ -219,7 +235,7 @@ fn read_setting(section: &'static str, key: &str, path: &str) -> Result<String, 
         .map_err(|error| setting(section, format!("{key} = {path:?} cannot be read: {error}")))
 }
 
-async fn build(settings: &Settings) -> Result<Services, StartError> {
+async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, StartError> {
     let data_dir = &settings.storage.data_dir;
     let policies = &settings.supervisors;
     let collections_dir = data_dir.join("collections");
@@ -293,7 +309,11 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         .child(group("collections", collection_children))
         .child(group("chat", provider_children))
         .child(group("datasets", vec![dataset_child]));
-    let tree = Tree::start(root, jitter_seed()).await?;
+    let options = TreeOptions {
+        seed: jitter_seed(),
+        black_box: black_box(settings),
+    };
+    let tree = Tree::start_with(root, options).await?;
     let supervisor = tree
         .supervisor("collections")
         .ok_or_else(|| part("the collections supervisor is missing"))?;
@@ -314,6 +334,10 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         dataset,
         collections,
         chat: dispatcher,
+        policies: Box::new(move |tree| {
+            let settings = source().map_err(|error| error.to_string())?;
+            Ok(policies::policies_of(&settings, tree))
+        }),
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,
@@ -334,6 +358,31 @@ fn saved_cache(settings: &Settings, embedders: &Embedders) -> embedding::SavedCa
         Err(error) => tracing::warn!(%error, "the embedding cache starts empty"),
     }
     cache
+}
+
+/// The file that tells, after an abort, what was running. The process serves without it as well.
+fn black_box(settings: &Settings) -> Option<BlackBox> {
+    if !settings.supervisors.black_box {
+        return None;
+    }
+    let path = settings.storage.data_dir.join("black-box");
+    match BlackBox::open(&path) {
+        Ok((black_box, suspects)) => {
+            for suspect in suspects {
+                tracing::warn!(
+                    cell = suspect.cell,
+                    request = %suspect.digest,
+                    times = suspect.times,
+                    "this request was running when the process last died"
+                );
+            }
+            Some(black_box)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no black box: an abort will not name its request");
+            None
+        }
+    }
 }
 
 /// Differs between processes, so that replicas do not retry in step.
@@ -371,6 +420,36 @@ async fn maintain(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         collections::maintain(&services).await;
+    }
+}
+
+/// SIGHUPs as they come; none where the system has no such signal.
+struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Self {
+                signal: signal(SignalKind::hangup()).ok(),
+            }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 

@@ -41,6 +41,8 @@ use super::routes::{
         supervision::crash,
         supervision::dead_letters,
         supervision::release,
+        supervision::forget,
+        supervision::reload,
         operations::healthz,
         operations::readyz,
         operations::metrics,

@@ -4,12 +4,18 @@ use std::net::SocketAddr;
 
 use super::error::CliError;
 use super::{logging, output};
-use crate::app::{App, Ending};
+use crate::app::{App, Ending, SettingsSource};
 use crate::config::{Overrides, Settings, load};
 
 /// Loads the settings from all layers and starts the log.
 pub(super) fn settings(overrides: &Overrides) -> Result<Settings, CliError> {
     Ok(load(overrides, std::env::vars().collect())?)
+}
+
+/// Reads the settings from the same layers again.
+pub(super) fn source(overrides: &Overrides) -> SettingsSource {
+    let overrides = overrides.clone();
+    Box::new(move || load(&overrides, std::env::vars().collect()))
 }
 
 /// The server that a command talks to: `url`, or the address of the settings.
@@ -27,7 +33,7 @@ pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     let settings = settings(overrides)?;
     logging::start(&settings.log);
     actix_web::rt::System::new().block_on(async {
-        let app = App::start(settings).await?;
+        let app = App::start(settings, source(overrides)).await?;
         let base = format!("http://{}", app.address());
         output::say(format_args!(
             "boathouse serves {base}  console {base}/console  docs {base}/docs/  (Ctrl-C drains)"

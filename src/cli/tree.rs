@@ -59,7 +59,7 @@ async fn read(client: &Client) -> Result<Value, CliError> {
 fn picture(root: &Value) -> String {
     let mut lines = format!(
         "{:<32} {:<9} {:>8} {:>6} {:>9} {:>7}  {}\n",
-        "", "state", "restarts", "queue", "in flight", "zombies", "last crash"
+        "", "state", "restarts", "queue", "in flight", "zombies", "last failure"
     );
     draw(root, "", "", &mut lines);
     lines
@@ -73,7 +73,10 @@ fn draw(node: &Value, lead: &str, indent: &str, lines: &mut String) {
             .as_u64()
             .map_or_else(String::new, |n| n.to_string())
     };
-    let crash = node["last_crash"]["message"].as_str().unwrap_or_default();
+    let failure = node
+        .get("start_failure")
+        .or_else(|| node.pointer("/last_crash/message"));
+    let crash = failure.and_then(Value::as_str).unwrap_or_default();
     let name = format!("{lead}{}", text("id"));
     // Writing to a String cannot fail.
     let _ = writeln!(

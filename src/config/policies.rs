@@ -30,6 +30,8 @@ const CHILDREN: [&str; 6] = [
 pub struct SupervisorsConfig {
     /// Serve `POST /v1/supervisors/{id}/crash`.
     pub allow_crash: bool,
+    /// Note what runs in a small file, so that after an abort the next start names it.
+    pub black_box: bool,
     /// Inherited by all.
     pub defaults: Defaults,
     /// What differs for a supervisor.
@@ -76,6 +78,7 @@ impl Default for SupervisorsConfig {
         };
         Self {
             allow_crash: false,
+            black_box: true,
             defaults: Defaults::default(),
             groups: [
                 (

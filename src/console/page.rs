@@ -106,6 +106,7 @@ fn node(value: &Value, depth: usize, rows: &mut String) {
     let crash = value
         .get("last_crash")
         .and_then(|crash| crash.get("message"))
+        .or_else(|| value.get("start_failure"))
         .and_then(Value::as_str)
         .unwrap_or("");
     let state = text("state");

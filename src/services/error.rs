@@ -154,9 +154,18 @@ pub(super) fn fault<E: EngineError>(cell: &str, fault: Fault<E>) -> ServiceError
             )
         }
         .code("busy"),
-        Fault::Unavailable { retry_after } => ServiceError {
+        Fault::Unavailable {
+            retry_after,
+            reason,
+        } => ServiceError {
             retry_after_ms: Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX)),
-            ..ServiceError::new(ErrorKind::Unavailable, format!("{cell} is restarting"))
+            ..ServiceError::new(
+                ErrorKind::Unavailable,
+                match reason {
+                    Some(reason) => format!("{cell} cannot start: {reason}"),
+                    None => format!("{cell} failed too often and rests; retry later"),
+                },
+            )
         }
         .code("unavailable"),
         Fault::Crashed(report) => ServiceError::new(

@@ -49,6 +49,8 @@ pub struct Services {
     pub collections: Collections,
     /// Providers and routes.
     pub chat: Chat,
+    /// Where policies come from when they are read again.
+    pub policies: supervision::PolicySource,
     /// Bounds and switches of the services.
     pub limits: Limits,
 }

@@ -1,9 +1,20 @@
 //! The supervision tree as operators see it and act on it.
 
-use supervisors::{DeadLetter, TreeError, TreeSnapshot};
+use supervisors::{ChildPolicy, DeadLetter, ReloadPlan, TreeError, TreeSnapshot};
 
 use super::{ServiceError, Services};
 use crate::types::error_kind::ErrorKind;
+
+/// Policies as the settings have them now.
+pub struct NewPolicies {
+    /// For the nodes that run.
+    pub plan: ReloadPlan,
+    /// For collections that are made later.
+    pub collection: ChildPolicy,
+}
+
+/// Reads the settings again, for the nodes of a tree. The text says what is wrong with them.
+pub type PolicySource = Box<dyn Fn(&TreeSnapshot) -> Result<NewPolicies, String> + Send + Sync>;
 
 /// Reads the tree; never waits for a worker.
 pub fn tree(services: &Services) -> TreeSnapshot {
@@ -27,6 +38,15 @@ pub fn crash(services: &Services, id: &str) -> Result<(), ServiceError> {
     services.tree.crash_next(id).map_err(tree_error)
 }
 
+/// Takes over the policies that the settings have now; the first thing wrong with them changes nothing.
+pub fn reload(services: &Services) -> Result<(), ServiceError> {
+    let new = (services.policies)(&services.tree.snapshot()).map_err(ServiceError::bad_request)?;
+    let reloaded = services.tree.reload(&new.plan);
+    reloaded.map_err(|error| ServiceError::bad_request(error.to_string()))?;
+    services.collections.set_policy(new.collection);
+    Ok(())
+}
+
 /// Lists the requests that are refused because they crashed their cell too often.
 pub fn dead_letters(services: &Services) -> Vec<DeadLetter> {
     services.tree.dead_letters()
@@ -35,12 +55,26 @@ pub fn dead_letters(services: &Services) -> Vec<DeadLetter> {
 /// Lets a refused request through again.
 pub fn release(services: &Services, digest: &str) -> Result<(), ServiceError> {
     if services.tree.release(digest) {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(no_letter(digest))
     }
+}
+
+/// Forgets a refused request with its crashes; should it crash again, it starts from none.
+pub fn forget(services: &Services, digest: &str) -> Result<(), ServiceError> {
+    if services.tree.delete_letter(digest) {
+        Ok(())
+    } else {
+        Err(no_letter(digest))
+    }
+}
+
+fn no_letter(digest: &str) -> ServiceError {
     let digest: String = digest.chars().take(64).collect();
-    Err(ServiceError::not_found(format!(
+    ServiceError::not_found(format!(
         "no dead letter {digest}; GET /v1/dead-letters lists them"
-    )))
+    ))
 }
 
 fn tree_error(error: TreeError) -> ServiceError {

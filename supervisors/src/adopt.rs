@@ -219,7 +219,13 @@ async fn bury<A: Actor<Context = Context<A>>>(
         End::ByItself => {
             for flight in owed {
                 let retry_after = Duration::ZERO;
-                core.answer(flight, Err(Fault::Unavailable { retry_after }));
+                core.answer(
+                    flight,
+                    Err(Fault::Unavailable {
+                        retry_after,
+                        reason: None,
+                    }),
+                );
             }
             core.leave(slot, Exit::Ended);
         }

@@ -224,6 +224,8 @@ pub(crate) struct Core<P: Protocol> {
     pub(crate) zombies: AtomicUsize,
     crash_next: AtomicBool,
     last_crash: Mutex<Option<Arc<CrashReport>>>,
+    /// Why the last start failed; empty when it did not.
+    pub(crate) start_failure: Mutex<Option<Arc<str>>>,
     black_box: OnceLock<BlackBox>,
     pub(crate) fail_point: FailPoint,
     events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
@@ -262,6 +264,7 @@ impl<P: Protocol> Core<P> {
             zombies: AtomicUsize::new(0),
             crash_next: AtomicBool::new(false),
             last_crash: Mutex::new(None),
+            start_failure: Mutex::new(None),
             black_box: OnceLock::new(),
             fail_point: FailPoint::default(),
             events: Mutex::new(None),
@@ -310,9 +313,11 @@ impl<P: Protocol> Core<P> {
             Gate::Admitting => None,
             Gate::Open { until } => Some(Fault::Unavailable {
                 retry_after: until.saturating_duration_since(Instant::now()),
+                reason: lock(&self.start_failure).clone(),
             }),
             Gate::Parked => Some(Fault::Unavailable {
                 retry_after: Duration::from_secs(60),
+                reason: lock(&self.start_failure).clone(),
             }),
             Gate::Closed => Some(Fault::ShuttingDown),
         }
@@ -582,6 +587,7 @@ pub(crate) struct CellView {
     pub(crate) in_flight: usize,
     pub(crate) zombies: usize,
     pub(crate) last_crash: Option<CrashSummary>,
+    pub(crate) start_failure: Option<Arc<str>>,
 }
 
 /// A core and what builds its workers.
@@ -718,6 +724,7 @@ impl<P: Protocol> CellControl for Cell<P> {
             in_flight: slots.iter().map(|slot| slot.in_flight()).sum(),
             zombies: core.zombies.load(Ordering::Acquire),
             last_crash: lock(&core.last_crash).as_deref().map(Into::into),
+            start_failure: lock(&core.start_failure).clone(),
         }
     }
 

@@ -147,6 +147,10 @@ impl<P: Protocol> Core<P> {
     pub(crate) fn worker_started(&self, slot: &Slot<P>) {
         let mut crew = self.crew();
         if crew.settle_start(slot) && crew.pending == 0 && !crew.start_failed {
+            *self
+                .start_failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = None;
             self.emit(Event::Started(Arc::clone(&self.id)));
         }
     }
@@ -154,6 +158,10 @@ impl<P: Protocol> Core<P> {
     /// One worker of a start could not be built. Only the first of a start counts as a failure.
     pub(crate) fn worker_not_started(&self, slot: &Arc<Slot<P>>, reason: &str) {
         tracing::warn!(cell = &*self.id, reason, "a worker could not start");
+        *self
+            .start_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
         let first = {
             let mut crew = self.crew();
             crew.settle_start(slot) && !std::mem::replace(&mut crew.start_failed, true)

@@ -21,6 +21,8 @@ pub enum Fault<E> {
     Unavailable {
         /// When it is tried again.
         retry_after: Duration,
+        /// Why its worker could not start the last time, if that is what is wrong.
+        reason: Option<Arc<str>>,
     },
     /// The worker panicked on this request. Others are not affected.
     #[error("crashed: {0}")]

@@ -166,6 +166,9 @@ pub struct TreeSnapshot {
     /// The newest crash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_crash: Option<CrashSummary>,
+    /// Why the last start failed, until one succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_failure: Option<String>,
     /// In the order of their start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<TreeSnapshot>,
@@ -504,6 +507,7 @@ fn supervisor_snapshot(node: &Node, view: ChildView, now: Tick) -> TreeSnapshot 
         zombies: None,
         critical: None,
         last_crash: None,
+        start_failure: None,
         children,
     }
 }
@@ -524,6 +528,7 @@ fn cell_snapshot(cell: &dyn CellControl, view: ChildView) -> TreeSnapshot {
         zombies: Some(seen.zombies),
         critical: Some(cell.policy().critical),
         last_crash: seen.last_crash,
+        start_failure: seen.start_failure.map(|reason| reason.to_string()),
         children: Vec::new(),
     }
 }

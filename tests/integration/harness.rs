@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boathouse::app::App;
+use boathouse::app::{App, SettingsSource};
 use boathouse::config::Settings;
 use boathouse::transport::Transport;
 use boathouse::types::http::{HttpCall, Method, Timeouts};
@@ -134,8 +134,14 @@ pub(crate) fn serve(test: impl AsyncFnOnce(Api)) {
 
 /// The same with settings of the test's own.
 pub(crate) fn serve_with(settings: Settings, test: impl AsyncFnOnce(Api)) {
+    let again = settings.clone();
+    serve_from(settings, Box::new(move || Ok(again.clone())), test);
+}
+
+/// The same with a source of settings for reloads.
+pub(crate) fn serve_from(settings: Settings, source: SettingsSource, test: impl AsyncFnOnce(Api)) {
     actix_web::rt::System::new().block_on(async {
-        let app = App::start(settings).await.unwrap();
+        let app = App::start(settings, source).await.unwrap();
         test(Api::new(app.address())).await;
         app.stop().await;
     });

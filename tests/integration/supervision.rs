@@ -1,6 +1,9 @@
+use std::sync::{Arc, Mutex};
+
+use boathouse::types::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, serve, serve_with, settings};
+use crate::harness::{Api, serve, serve_from, serve_with, settings};
 
 fn find(node: &Value, id: &str) -> Option<Value> {
     if node["id"] == id {
@@ -157,5 +160,76 @@ fn poison_is_quarantined_listed_and_released() {
             .post(&format!("/v1/dead-letters/{digest}/release"), json!({}))
             .await;
         assert_eq!(again.status, 404);
+    });
+}
+
+#[test]
+fn policies_are_reloaded_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let file = Arc::new(Mutex::new(settings.clone()));
+    let source = Arc::clone(&file);
+    let source = Box::new(move || {
+        let settings = source.lock().unwrap().clone();
+        settings.validate().map(|()| settings)
+    });
+    serve_from(settings, source, async move |api| {
+        api.collection("docs", &["the ferry leaves at nine"]).await;
+        file.lock().unwrap().supervisors.defaults.inbox = 77;
+        assert_eq!(cell(&api, "evidence").await["capacity"], 1024);
+        api.ok("/v1/supervisors/reload", json!({})).await;
+        assert_eq!(cell(&api, "evidence").await["capacity"], 77);
+        assert_eq!(cell(&api, "docs").await["capacity"], 77);
+        // What is set for a cell itself stays.
+        assert_eq!(cell(&api, "embedding").await["capacity"], 4096);
+        file.lock().unwrap().supervisors.defaults.inbox = 0;
+        let refused = api.post("/v1/supervisors/reload", json!({})).await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.text().contains("inbox"), "{}", refused.text());
+        assert_eq!(cell(&api, "evidence").await["capacity"], 77);
+    });
+}
+
+#[test]
+fn a_damaged_collection_says_what_is_wrong_and_the_others_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    serve_with(settings(folder.path()), async |api| {
+        api.collection("good", &["the ferry leaves at nine"]).await;
+        api.collection("bad", &["one"]).await;
+        for id in 0..3 {
+            let points = json!({"points": [{"id": id, "text": "more"}]});
+            api.ok("/v1/collections/bad/points", points).await;
+        }
+    });
+    let log = folder
+        .path()
+        .join("data/collections/bad/wal-000000000001.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[60] ^= 0xff;
+    std::fs::write(&log, bytes).unwrap();
+    serve_with(settings(folder.path()), async |api| {
+        let refused = loop {
+            let refused = api.get("/v1/collections/bad").await;
+            if refused.text().contains("cannot start") {
+                break refused;
+            }
+        };
+        assert_eq!(refused.status, 503);
+        assert!(
+            refused.text().contains("wal-000000000001.log"),
+            "{}",
+            refused.text()
+        );
+        assert!(!refused.header("retry-after").is_empty());
+        let damaged = cell(&api, "bad").await;
+        assert!(
+            damaged["start_failure"].as_str().unwrap().contains("wal-"),
+            "{damaged}"
+        );
+        let found = api
+            .ok("/v1/collections/good/search", json!({"query": "ferry"}))
+            .await;
+        assert_eq!(found["hits"][0]["id"], "0");
+        assert_eq!(api.get("/readyz").await.status, 200);
     });
 }

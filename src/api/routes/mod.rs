@@ -90,6 +90,10 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ),
         ("/v1/supervisors", vec![get().to(supervision::tree)]),
         (
+            "/v1/supervisors/reload",
+            vec![post().to(supervision::reload)],
+        ),
+        (
             "/v1/supervisors/{id:.+}/restart",
             vec![post().to(supervision::restart)],
         ),
@@ -100,6 +104,10 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         (
             "/v1/dead-letters",
             vec![get().to(supervision::dead_letters)],
+        ),
+        (
+            "/v1/dead-letters/{digest}",
+            vec![delete().to(supervision::forget)],
         ),
         (
             "/v1/dead-letters/{digest}/release",

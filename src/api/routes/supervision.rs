@@ -64,3 +64,28 @@ pub(crate) async fn release(
     let released = supervision::release(&services, &digest);
     Ok(context.json(released.map(|()| json!({"released": digest.as_str()})))?)
 }
+
+/// Forgets a refused request with its crashes.
+#[utoipa::path(
+    delete, path = "/v1/dead-letters/{digest}", tag = "supervision",
+    params(("digest" = String, Path, description = "The dead letter's digest")),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn forget(
+    context: Context,
+    services: Data<Services>,
+    digest: Path<String>,
+) -> Result<HttpResponse> {
+    let forgotten = supervision::forget(&services, &digest);
+    Ok(context.json(forgotten.map(|()| json!({"deleted": digest.as_str()})))?)
+}
+
+/// Reads the settings again and takes over their restart policies; queues and counters are kept.
+#[utoipa::path(
+    post, path = "/v1/supervisors/reload", tag = "supervision",
+    responses((status = 200, body = Object), (status = 400, description = "Settings at fault; nothing changed"))
+)]
+pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    let reloaded = supervision::reload(&services);
+    Ok(context.json(reloaded.map(|()| json!({"reloaded": true})))?)
+}

@@ -31,7 +31,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     }
     logging::start(&settings.log);
     actix_web::rt::System::new().block_on(async {
-        let app = start(settings).await?;
+        let app = start(settings, overrides).await?;
         let base = format!("http://{}", app.address());
         output::say(format_args!("Boathouse demo on {base}\n"));
         let failed = steps(&base).await?;
@@ -54,12 +54,12 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
 }
 
 /// Starts on the port of the settings, or on a free one when it is taken.
-async fn start(mut settings: Settings) -> Result<App, CliError> {
-    match App::start(settings.clone()).await {
+async fn start(mut settings: Settings, overrides: &Overrides) -> Result<App, CliError> {
+    match App::start(settings.clone(), serve::source(overrides)).await {
         Err(StartError::Bind { address, .. }) if settings.http.port != 0 => {
             output::say(format_args!("{address} is taken; using a free port"));
             settings.http.port = 0;
-            Ok(App::start(settings).await?)
+            Ok(App::start(settings, serve::source(overrides)).await?)
         }
         outcome => Ok(outcome?),
     }
