@@ -5,6 +5,7 @@
 //! written.
 
 mod failure;
+mod id;
 mod input;
 mod retrieval;
 mod stream;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::failure;
+use super::id::completion_id;
 use super::input::ChatInput;
 use super::retrieval::retrieve;
 use crate::engines::chat::{NOTHING_FOUND, citations, ground};
@@ -99,7 +100,7 @@ impl Task {
         };
         let mut task = Self {
             services,
-            id: format!("chatcmpl-{request_id}"),
+            id: completion_id(),
             created: now_ms() / 1_000,
             request,
             ready: None,
