@@ -291,6 +291,7 @@ async fn build(settings: &Settings) -> Result<Services, StartError> {
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,
+            max_record_bytes: settings.evidence.max_record_bytes,
             allow_crash: policies.allow_crash,
         },
     })

@@ -5,6 +5,7 @@
 //! written.
 
 mod failure;
+mod fit;
 mod id;
 mod input;
 mod retrieval;
