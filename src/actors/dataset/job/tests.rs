@@ -190,6 +190,10 @@ fn a_change_of_anything_is_noticed() {
         world.export("sft", None),
         Err(DatasetError::TasksChanged(_))
     ));
+    fs::remove_file(&tasks).unwrap();
+    let error = world.export("sft", None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("materialize again"), "{error}");
     assert_eq!(world.materialize(false)["unchanged"], false);
     assert_eq!(fs::read_to_string(&tasks).unwrap(), whole);
 
@@ -353,4 +357,14 @@ fn jobs_give_signs_of_life() {
     )
     .unwrap();
     assert!(ticks >= 3, "{ticks}");
+}
+
+#[test]
+fn a_disk_that_refuses_is_no_crash() {
+    let world = World::filled(4);
+    // A file where a folder belongs fails as a full disk does.
+    fs::write(&world.paths.datasets, "").unwrap();
+    let job = DatasetJob::Materialize { force: false };
+    let error = world.run(job).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
