@@ -341,6 +341,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,
+            max_record_bytes: settings.evidence.max_record_bytes,
             allow_crash: policies.allow_crash,
         },
     })

@@ -31,6 +31,18 @@ pub(super) struct Answer {
     pub(super) body: Value,
 }
 
+impl Answer {
+    /// The server's reason, out of either of its two forms of error.
+    pub(super) fn said(&self) -> String {
+        let said = self
+            .body
+            .get("detail")
+            .or_else(|| self.body.pointer("/error/message"));
+        said.and_then(Value::as_str)
+            .map_or_else(|| self.body.to_string(), str::to_owned)
+    }
+}
+
 impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:8642`.
     pub(super) fn new(base: impl Into<String>) -> Self {
@@ -85,24 +97,33 @@ impl Client {
         })
     }
 
-    /// Asks, waits and tries again while the server sheds load, and fails unless the answer is a success.
+    /// Asks, waits and tries again while the server sheds load, and returns what comes then.
+    pub(super) async fn settled(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, CliError> {
+        let mut wait = Duration::from_millis(100);
+        for _ in 1..TRIES {
+            let answer = self.ask(method, path, body).await?;
+            if !matches!(answer.status, 429 | 503) {
+                return Ok(answer);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        self.ask(method, path, body).await
+    }
+
+    /// The same, and fails unless the answer is a success.
     pub(super) async fn must(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, CliError> {
-        let mut wait = Duration::from_millis(100);
-        for _ in 1..TRIES {
-            let answer = self.ask(method, path, body).await?;
-            match answer.status {
-                200..=299 => return Ok(answer.body),
-                429 | 503 => tokio::time::sleep(wait).await,
-                _ => return Err(refused(path, &answer)),
-            }
-            wait *= 2;
-        }
-        let answer = self.ask(method, path, body).await?;
+        let answer = self.settled(method, path, body).await?;
         if (200..300).contains(&answer.status) {
             Ok(answer.body)
         } else {
@@ -111,14 +132,8 @@ impl Client {
     }
 }
 
-/// Says what the server said.
+/// Says what the server said, and to what.
 pub(super) fn refused(path: &str, answer: &Answer) -> CliError {
-    let said = answer
-        .body
-        .get("detail")
-        .or_else(|| answer.body.pointer("/error/message"));
-    let said = said
-        .and_then(Value::as_str)
-        .map_or_else(|| answer.body.to_string(), str::to_owned);
+    let said = answer.said();
     CliError::failed(format!("{path} answered {}: {said}", answer.status))
 }

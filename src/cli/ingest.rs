@@ -1,23 +1,19 @@
-//! `boathouse ingest`: files to passages to points of a collection.
+//! `boathouse ingest`: what the sources hold, as points of a collection.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, refused};
 use super::error::CliError;
-use super::{chunk, output, serve};
+use super::sources::{Item, read_paths};
+use super::{output, serve};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
 /// Points sent in one request.
 const BATCH: usize = 256;
-/// Files that are read as text.
-const TEXT: [&str; 6] = ["md", "markdown", "txt", "rst", "adoc", "org"];
-/// Largest file that is read, bytes.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
@@ -25,202 +21,157 @@ pub(super) struct IngestArgs {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The collection; made with the default embedder when it does not exist
-    #[arg(long, default_value = "docs")]
+    #[arg(long, default_value = "docs", value_parser = collection_name)]
     collection: String,
     /// The server; default http://ADDRESS:PORT of the settings
     #[arg(long)]
     url: Option<String>,
 }
 
-/// One passage on its way into a collection.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Item {
-    pub(super) id: String,
-    pub(super) text: String,
-    pub(super) payload: Map<String, Value>,
+/// Checks a name before it becomes part of a path; the server's rule.
+fn collection_name(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        Ok(name.to_owned())
+    } else {
+        Err("a collection's name is 1 to 64 of a-z, A-Z, 0-9, _ and -".to_owned())
+    }
+}
+
+/// What became of the passages.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// How many are stored.
+    pub(super) stored: usize,
+    /// The ids of those that the server refused.
+    pub(super) skipped: Vec<String>,
 }
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &IngestArgs) -> Result<(), CliError> {
     let base = serve::base_url(overrides, args.url.as_deref())?;
-    let (items, skipped) = read_paths(&args.paths)?;
-    for (path, reason) in &skipped {
+    let sources = read_paths(&args.paths)?;
+    for (path, reason) in &sources.skipped {
         output::note(format_args!("skipped {}: {reason}", path.display()));
     }
-    if items.is_empty() {
-        return Err(CliError::failed(
-            "nothing to ingest: no text in the paths given",
-        ));
+    if sources.items.is_empty() && sources.documents.is_empty() {
+        return Err(nothing());
     }
-    let outcome = actix_web::rt::System::new().block_on(async {
+    let (sent, removed) = actix_web::rt::System::new().block_on(async {
         let client = Client::new(base);
-        send(&client, &args.collection, &items).await
-    });
-    let count = outcome?;
+        let sent = if sources.items.is_empty() {
+            Sent::default()
+        } else {
+            send(&client, &args.collection, &sources.items).await?
+        };
+        let removed = prune(&client, &args.collection, &sources.documents).await?;
+        Ok::<_, CliError>((sent, removed))
+    })?;
+    if removed > 0 {
+        output::note(format_args!(
+            "removed {removed} passages that their documents no longer have"
+        ));
+    } else if sources.items.is_empty() {
+        return Err(nothing());
+    }
+    let skipped = match sent.skipped.len() {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
     output::say(format_args!(
-        "{count} passages in collection {}",
-        args.collection
+        "{} passages in collection {}{skipped}",
+        sent.stored, args.collection
     ));
     Ok(())
 }
 
+fn nothing() -> CliError {
+    CliError::failed("nothing to ingest: no text in the paths given")
+}
+
 /// Makes the collection where needed and sends everything, with a bar.
+///
+/// A batch that the server refuses is halved until the passages at fault stand alone: they are
+/// named and left out.
 pub(super) async fn send(
     client: &Client,
     collection: &str,
     items: &[Item],
-) -> Result<usize, CliError> {
+) -> Result<Sent, CliError> {
     let path = format!("/v1/collections/{collection}");
-    if client.ask(Method::Get, &path, None).await?.status == 404 {
+    let known = client.ask(Method::Get, &path, None).await?;
+    if known.status == 404 {
         client.must(Method::Put, &path, Some(&json!({}))).await?;
+    } else if known.status == 200 && known.body["embedder"].is_null() {
+        // Else every passage would be refused for itself.
+        return Err(CliError::failed(format!(
+            "collection {collection} has no embedder: it takes vectors, which ingest does not make"
+        )));
     }
+    let path = format!("{path}/points");
     let bar = output::progress(items.len(), "ingesting");
-    let mut count = 0;
-    for batch in items.chunks(BATCH) {
+    let mut sent = Sent::default();
+    let mut left: Vec<&[Item]> = items.chunks(BATCH).rev().collect();
+    while let Some(batch) = left.pop() {
         let points: Vec<Value> = batch
             .iter()
             .map(|item| json!({"id": item.id, "text": item.text, "payload": item.payload}))
             .collect();
-        let sent = client
-            .must(
-                Method::Post,
-                &format!("{path}/points"),
-                Some(&json!({"points": points})),
-            )
-            .await;
-        let answer = sent.inspect_err(|_| bar.abandon())?;
-        count += answer["upserted"]
-            .as_u64()
-            .map_or(0, |n| usize::try_from(n).unwrap_or(0));
-        bar.inc(batch.len() as u64);
+        let answer = client
+            .settled(Method::Post, &path, Some(&json!({"points": points})))
+            .await
+            .inspect_err(|_| bar.abandon())?;
+        match (answer.status, batch) {
+            (200..=299, _) => {
+                sent.stored += count(&answer.body["upserted"]);
+                bar.inc(batch.len() as u64);
+            }
+            (400 | 413, [alone]) => {
+                let (id, said) = (&alone.id, answer.said());
+                bar.suspend(|| output::note(format_args!("skipped passage {id}: {said}")));
+                sent.skipped.push(id.clone());
+                bar.inc(1);
+            }
+            (400 | 413, batch) => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                left.extend([second, first]);
+            }
+            _ => {
+                bar.abandon();
+                return Err(refused(&path, &answer));
+            }
+        }
     }
     bar.finish_and_clear();
-    Ok(count)
+    Ok(sent)
 }
 
-type Skipped = Vec<(PathBuf, String)>;
-
-fn read_paths(paths: &[PathBuf]) -> Result<(Vec<Item>, Skipped), CliError> {
-    let (mut items, mut skipped) = (Vec::new(), Vec::new());
-    for path in paths {
-        let files = if path.is_dir() {
-            walk(path)?
-        } else {
-            vec![path.clone()]
-        };
-        for file in files {
-            match read_file(&file) {
-                Ok(found) => items.extend(found),
-                // What was named itself must be readable; what a folder holds may be anything.
-                Err(reason) if file == *path => {
-                    return Err(CliError::failed(format!("{}: {reason}", file.display())));
-                }
-                Err(reason) => skipped.push((file, reason)),
-            }
+/// Removes what earlier, longer versions of the documents left behind; returns how many passages.
+async fn prune(
+    client: &Client,
+    collection: &str,
+    documents: &[(String, usize)],
+) -> Result<usize, CliError> {
+    let path = format!("/v1/collections/{collection}/points/delete");
+    let mut removed = 0;
+    for (source, passages) in documents {
+        let filter = json!({"source": source, "chunk": {"$gte": passages}});
+        let answer = client
+            .settled(Method::Post, &path, Some(&json!({"filter": filter})))
+            .await?;
+        match answer.status {
+            200..=299 => removed += count(&answer.body["deleted"]),
+            // Nothing was ever sent there.
+            404 => return Ok(0),
+            _ => return Err(refused(&path, &answer)),
         }
     }
-    Ok((items, skipped))
+    Ok(removed)
 }
 
-/// The files below a folder, sorted; hidden ones and symbolic links left out.
-fn walk(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let failed = |error: std::io::Error| CliError::failed(format!("{}: {error}", folder.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() {
-            files.extend(walk(&entry.path())?);
-        } else if kind.is_file() {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read_file(path: &Path) -> Result<Vec<Item>, String> {
-    let extension = path
-        .extension()
-        .map(|it| it.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    if extension != "jsonl" && !TEXT.contains(&extension.as_str()) {
-        return Err(format!("not one of .jsonl .{}", TEXT.join(" .")));
-    }
-    let size = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("{size} bytes, more than {MAX_FILE_BYTES}"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))?;
-    let name = path.to_string_lossy();
-    if extension == "jsonl" {
-        from_jsonl(&name, &text)
-    } else {
-        Ok(from_document(&name, &text))
-    }
-}
-
-/// Cuts a document into items named after it.
-pub(super) fn from_document(name: &str, text: &str) -> Vec<Item> {
-    chunk::passages(text)
-        .into_iter()
-        .enumerate()
-        .map(|(index, passage)| {
-            let mut payload = Map::new();
-            payload.insert("source".to_owned(), name.into());
-            payload.insert("heading".to_owned(), passage.heading.into());
-            Item {
-                id: format!("{name}#{index}"),
-                text: passage.text,
-                payload,
-            }
-        })
-        .collect()
-}
-
-/// Reads one item from each line; fields other than `id` and `text` become payload.
-pub(super) fn from_jsonl(name: &str, text: &str) -> Result<Vec<Item>, String> {
-    #[derive(Deserialize)]
-    struct Line {
-        id: Value,
-        text: String,
-        #[serde(flatten)]
-        payload: Map<String, Value>,
-    }
-    let mut items = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let line: Line =
-            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
-        let id = match line.id {
-            Value::String(id) => id,
-            Value::Number(id) => id.to_string(),
-            _ => {
-                return Err(format!(
-                    "line {}: id must be a string or a number",
-                    index + 1
-                ));
-            }
-        };
-        let mut payload = line.payload;
-        payload.insert("source".to_owned(), name.into());
-        items.push(Item {
-            id,
-            text: line.text,
-            payload,
-        });
-    }
-    Ok(items)
+fn count(number: &Value) -> usize {
+    let number = number.as_u64().unwrap_or(0);
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -228,33 +179,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_read_in_order_and_what_is_no_text_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let put =
-            |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
-        put("b.md", b"# B\nsecond");
-        put("a.txt", b"first");
-        put(
-            "c.jsonl",
-            b"{\"id\": 7, \"text\": \"third\", \"year\": 1999}\n\n",
-        );
-        put("broken.md", b"\xff\xfe");
-        put("image.png", b"png");
-        put(".hidden.md", b"hidden");
-        let (items, skipped) = read_paths(&[folder.path().to_path_buf()]).unwrap();
-        let texts: Vec<_> = items.iter().map(|item| item.text.as_str()).collect();
-        assert_eq!(texts, ["first", "second", "third"]);
-        assert_eq!(items[2].id, "7");
-        assert_eq!(items[2].payload["year"], 1999);
-        assert_eq!(skipped.len(), 2);
-    }
-
-    #[test]
-    fn a_bad_line_is_named() {
-        let error = from_jsonl("x", "{\"id\": 1, \"text\": \"a\"}\n{\"id\": 2}").unwrap_err();
-        assert!(
-            error.contains("line 2") && error.contains("text"),
-            "{error}"
-        );
+    fn names_that_would_be_another_path_are_refused() {
+        for (name, good) in [
+            ("docs", true),
+            ("A-1_b", true),
+            ("", false),
+            ("a/../b", false),
+            ("a b", false),
+            ("a?b", false),
+            ("ä", false),
+        ] {
+            assert_eq!(collection_name(name).is_ok(), good, "{name:?}");
+        }
+        assert!(collection_name(&"a".repeat(65)).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod serve;
 mod settings;
+mod sources;
 mod tree;
 
 use std::ffi::OsString;

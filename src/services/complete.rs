@@ -5,6 +5,8 @@
 //! written.
 
 mod failure;
+mod fit;
+mod id;
 mod input;
 mod retrieval;
 mod stream;

@@ -17,7 +17,8 @@ const MAX_FEEDBACK_BYTES: usize = 256 * 1024;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackInput {
-    /// The id of the answer it is about: a chat completion's `id` or any `x-request-id`.
+    /// The id of the answer it is about, or its `x-request-id`; of several answers to one request
+    /// id, the newest is meant.
     pub target: String,
     /// What the person thought of it.
     #[schema(value_type = String, example = "accepted")]

@@ -62,6 +62,8 @@ pub struct Limits {
     pub deadline_ms: u64,
     /// Longest a dataset job may take, milliseconds.
     pub job_deadline_ms: u64,
+    /// Largest record of the journal, bytes.
+    pub max_record_bytes: usize,
     /// Whether `POST /v1/supervisors/{id}/crash` is served.
     pub allow_crash: bool,
 }

@@ -25,7 +25,7 @@ pub struct ValidateInput {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub context: Map<String, Value>,
-    /// The request id of the chat answer that this payload came from, if any.
+    /// The id of the chat answer that this payload came from, or of its request, if any.
     pub target: Option<String>,
 }
 

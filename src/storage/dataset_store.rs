@@ -40,7 +40,7 @@ impl DatasetStoreError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } => ErrorKind::Internal,
+            Self::Io { .. } => ErrorKind::Unavailable,
             Self::Name(_) => ErrorKind::BadRequest,
         }
     }

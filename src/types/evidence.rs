@@ -58,7 +58,7 @@ pub enum Rating {
 /// What a person thought of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeedbackEvidence {
-    /// Id of the answer it is about.
+    /// Id of the answer it is about, or of its request.
     pub target: String,
     /// The judgement.
     pub rating: Rating,
@@ -117,7 +117,7 @@ pub struct ValidationEvidence {
     pub findings: Vec<Finding>,
     /// Hex sha256 of the payload's JSON: the payload itself may hold personal data.
     pub payload_sha256: String,
-    /// Id of the answer that the payload came from.
+    /// Id of the answer that the payload came from, or of its request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }

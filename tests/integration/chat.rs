@@ -302,3 +302,34 @@ fn a_client_that_leaves_takes_the_upstream_call_with_it() {
         });
     }
 }
+
+#[test]
+fn an_answer_too_large_for_the_journal_is_given_whole_and_recorded_shortened() {
+    let long = "word ".repeat(5_000);
+    let body = json!({
+        "id": "x", "object": "chat.completion", "model": "some-model",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": long}, "finish_reason": "stop"}],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(Reply::json(200, &body));
+    let mut settings = with_upstream(folder.path(), &upstream.base_url(), 2_000);
+    settings.evidence.max_record_bytes = 4_096;
+    serve_with(settings, async |api| {
+        let answer = api.ok("/v1/chat/completions", to_upstream(false)).await;
+        assert_eq!(answer["choices"][0]["message"]["content"], long);
+        assert_eq!(upstream.requests().len(), 1);
+        let mut asking = to_upstream(false);
+        asking["messages"][0]["content"] = "q".repeat(5_000).into();
+        for stream in [false, true] {
+            asking["stream"] = stream.into();
+            let refused = api.post("/v1/chat/completions", asking.clone()).await;
+            assert_eq!(refused.status, 413, "{}", refused.text());
+            assert!(refused.text().contains("max_record_bytes"));
+        }
+        assert_eq!(upstream.requests().len(), 1, "nobody is asked in vain");
+    });
+    let journal = folder.path().join("data/evidence/evidence-00000001.jsonl");
+    let journal = std::fs::read_to_string(journal).unwrap();
+    assert_eq!(journal.lines().count(), 1);
+    assert!(journal.len() <= 4_096 && journal.contains("recorded shortened"));
+}

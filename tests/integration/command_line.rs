@@ -137,5 +137,49 @@ fn a_folder_is_ingested_with_what_was_left_out_named() {
     }
     let (status, _, said) = run(&["ingest", "/nonexistent", "--url", &url], &[]);
     assert_eq!(status, Some(1));
-    assert!(said.contains("/nonexistent"), "{said}");
+    assert!(said.contains("/nonexistent: there is no such"), "{said}");
+    let other = [
+        "ingest",
+        "/nonexistent",
+        "--collection",
+        "a/b",
+        "--url",
+        &url,
+    ];
+    assert_eq!(run(&other, &[]).0, Some(2));
+}
+
+#[test]
+fn passages_that_cannot_be_stored_are_named_and_a_shorter_file_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = crate::harness::Process::start(&folder.path().join("data"));
+    let url = format!("http://{}", process.address);
+    let file = folder.path().join("a.md");
+    let ingest = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        run(&["ingest", file.to_str().unwrap(), "--url", &url], &[])
+    };
+    // The middle one has no word that the embedder knows.
+    let wall = "x".repeat(850);
+    let long = format!("# One\nThe ferry leaves.\n# Two\n{wall}\n# Three\nThe museum opens.\n");
+    let (status, shown, said) = ingest(&long);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        shown.contains("2 passages in collection docs, 1 skipped"),
+        "{shown}"
+    );
+    assert!(
+        said.contains("a.md#1: ") && said.contains("has no words"),
+        "{said}"
+    );
+    let (status, shown, said) = ingest("# One\nThe ferry leaves.\n");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(shown.contains("1 passages in collection docs"), "{shown}");
+    assert!(said.contains("removed 1 passages"), "{said}");
+    let (status, _, said) = ingest("");
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("removed 1 passages"), "{said}");
+    let (status, _, said) = ingest("");
+    assert_eq!(status, Some(1));
+    assert!(said.contains("nothing to ingest"), "{said}");
 }

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use boathouse::types::http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, serve};
@@ -115,5 +116,39 @@ fn the_head_moves_with_every_record() {
         let after = api.get("/v1/evidence/head").await.json();
         assert_eq!(after["hash"], receipt["hash"]);
         assert_ne!(before["hash"], after["hash"]);
+    });
+}
+
+#[test]
+fn feedback_on_a_reused_request_id_means_the_newest_answer() {
+    serve(async |api| {
+        api.collection("docs", &["The ferry leaves at nine."]).await;
+        let mut ids = Vec::new();
+        for question in ["When does the ferry leave?", "What leaves at nine?"] {
+            let body = json!({
+                "model": "extractive",
+                "messages": [{"role": "user", "content": question}],
+                "retrieval": {"collection": "docs"},
+            });
+            let path = "/v1/chat/completions";
+            let answer = api
+                .send_as(Some("same"), Method::Post, path, body.to_string())
+                .await;
+            assert_eq!(answer.header("x-request-id"), "same");
+            ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        }
+        assert_ne!(ids[0], ids[1]);
+        let body = json!({"target": "same", "rating": "accepted"});
+        api.ok("/v1/feedback", body).await;
+        let receipt = api.ok("/v1/materialize", json!({})).await;
+        assert_eq!(receipt["outcomes"]["accepted"], 1, "{receipt}");
+        let export = api.ok("/v1/exports", json!({"kind": "sft"})).await;
+        let rows = rows(&export["path"]);
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].to_string().contains("What leaves at nine?"));
+        let guess = json!({"target": "chatcmpl-same", "rating": "accepted"});
+        api.ok("/v1/feedback", guess).await;
+        let receipt = api.ok("/v1/materialize", json!({})).await;
+        assert_eq!(receipt["feedback_without_task"], 1, "{receipt}");
     });
 }

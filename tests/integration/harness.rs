@@ -55,10 +55,23 @@ impl Api {
         path: &str,
         body: impl Into<Vec<u8>>,
     ) -> Answer {
+        self.send_as(None, method, path, body).await
+    }
+
+    /// The same with a request id of the test's own.
+    pub(crate) async fn send_as(
+        &self,
+        request_id: Option<&str>,
+        method: Method,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(request_id.map(|id| ("x-request-id".to_owned(), id.to_owned())));
         let call = HttpCall {
             method,
             url: format!("http://{}{path}", self.address),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            headers,
             body: body.into(),
             timeouts: Timeouts {
                 first_byte_ms: 60_000,

@@ -1,6 +1,6 @@
 //! The bundled sample: this project's own documentation, and TrecQA's answer sentences.
 
-use crate::cli::ingest::{self, Item};
+use crate::cli::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
 const DOCUMENTS: [(&str, &str); 11] = [
@@ -45,9 +45,9 @@ const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
 pub(super) fn items() -> Result<Vec<Item>, String> {
     let mut items: Vec<Item> = DOCUMENTS
         .iter()
-        .flat_map(|(name, text)| ingest::from_document(name, text))
+        .flat_map(|(name, text)| sources::from_document(name, text))
         .collect();
-    items.extend(ingest::from_jsonl("trecqa", TRECQA)?);
+    items.extend(sources::from_jsonl("trecqa", TRECQA)?);
     Ok(items)
 }
 

@@ -96,7 +96,7 @@ impl Demo {
 
     async fn ingest(&self) -> Said {
         let items = corpus::items().map_err(CliError::failed)?;
-        let sent = ingest::send(&self.client, COLLECTION, &items).await?;
+        let sent = ingest::send(&self.client, COLLECTION, &items).await?.stored;
         let path = format!("/v1/collections/{COLLECTION}/points/count");
         let counted = self.post(&path, json!({})).await?;
         let stored = counted["count"].as_u64().unwrap_or(0);

@@ -32,6 +32,115 @@ pub fn sentences(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Splits the prose of a Markdown text into its sentences: without fenced code, and without lines
+/// that are commands or data.
+pub(super) fn prose(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut fenced = begins_fenced(text);
+    let mut continued = false;
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let fence = fence(line);
+        let code = fenced || fence.is_some() || continued || is_command(line) || is_data(line);
+        continued = code && fence.is_none() && line.trim_end().ends_with('\\');
+        fenced ^= fence.is_some();
+        if code {
+            found.extend(sentences(&text[start..at]));
+            start = at + line.len();
+        }
+        at += line.len();
+    }
+    found.extend(sentences(&text[start..]));
+    found
+}
+
+/// What follows the mark of a line that opens or closes fenced code.
+fn fence(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let rest = line
+        .strip_prefix("```")
+        .map(|rest| rest.trim_start_matches('`'))
+        .or_else(|| line.strip_prefix("~~~"))?;
+    // Backticks later on make it code within a line of prose.
+    (!rest.contains('`')).then_some(rest)
+}
+
+/// Whether a passage was cut out of its document in the middle of fenced code: only then does a mark
+/// that names a language, which always opens, stand where one should close.
+fn begins_fenced(text: &str) -> bool {
+    let marks = text.lines().filter_map(fence);
+    marks
+        .enumerate()
+        .any(|(at, language)| at % 2 == 1 && !language.is_empty())
+}
+
+/// Whether a line is a command of a shell: it has a prompt, or begins with a program's name and goes
+/// on as no sentence does.
+fn is_command(line: &str) -> bool {
+    const PROGRAMS: &[&str] = &[
+        "apt",
+        "apt-get",
+        "boathouse",
+        "brew",
+        "cargo",
+        "cat",
+        "cd",
+        "chmod",
+        "cp",
+        "curl",
+        "docker",
+        "export",
+        "git",
+        "kubectl",
+        "ls",
+        "make",
+        "mkdir",
+        "mv",
+        "node",
+        "npm",
+        "npx",
+        "pip",
+        "pip3",
+        "python",
+        "python3",
+        "rm",
+        "rustup",
+        "sh",
+        "ssh",
+        "sudo",
+        "systemctl",
+        "tar",
+        "uv",
+        "wget",
+        "yarn",
+    ];
+    let line = line.trim();
+    if line.starts_with("$ ") || line.starts_with("./") {
+        return true;
+    }
+    let Some((program, rest)) = line.split_once(' ') else {
+        return false;
+    };
+    let option = |word: &str| {
+        let name = word.trim_start_matches('-');
+        name.len() < word.len() && !name.starts_with(|sign: char| !sign.is_ascii_alphanumeric())
+    };
+    let joins = |word: &str| matches!(word, "|" | "&&" | ">" | ">>" | "\\");
+    PROGRAMS.contains(&program)
+        && !line.ends_with(['.', '?', '!', ':', ',', ';'])
+        && rest
+            .split(' ')
+            .any(|word| option(word) || joins(word) || word.contains('/'))
+}
+
+/// Whether a line is a JSON value.
+fn is_data(line: &str) -> bool {
+    let line = line.trim_start();
+    ["{\"", "[{", "[\""]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
 /// Splits a text after each sentence; joined, the pieces are the text again.
 pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
@@ -193,6 +302,44 @@ mod tests {
             (" \n ", vec![]),
         ] {
             assert_eq!(sentences(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn code_is_no_prose() {
+        for (text, expected) in [
+            (
+                "Start it.\n```console\n$ cargo run\nIt ran well.\n```\nThen stop it.",
+                vec!["Start it.", "Then stop it."],
+            ),
+            (
+                "Start it:\n\n$ cargo run --release\n\nThen\nstop it.",
+                vec!["Start it:", "Then\nstop it."],
+            ),
+            (
+                "Ask:\ncurl -s 127.0.0.1/v1/chat \\\n  -H 'a: b' \\\n  -d '{}'\nIt answers.",
+                vec!["Ask:", "It answers."],
+            ),
+            // Cut out of a document: the code's end, and the next code's beginning.
+            (
+                "let x = 1;\n```\nIt floats.\n```rust\nlet y = 2;",
+                vec!["It floats."],
+            ),
+            ("It floats.\n~~~\nlet y = 2;", vec!["It floats."]),
+            ("{\"id\": \"ferry\"}\nIt floats.", vec!["It floats."]),
+            // Prose that only begins as a command does.
+            (
+                "Use it to\nmake the boat, and\ncargo is loaded at --noon.",
+                vec!["Use it to\nmake the boat, and\ncargo is loaded at --noon."],
+            ),
+            (
+                "```cargo run``` starts it.",
+                vec!["```cargo run``` starts it."],
+            ),
+            ("- item - with a dash", vec!["- item - with a dash"]),
+            ("```\nonly code\n```", vec![]),
+        ] {
+            assert_eq!(prose(text), expected, "{text}");
         }
     }
 

@@ -74,65 +74,124 @@ pub enum Step {
     Counted,
 }
 
+/// What identifies a completion: equal for two records only when one repeats the other.
+type Key = [u8; 32];
+
 /// Joins by target: the completion's id or its request's id.
 ///
-/// Memory: the last judgement and verdicts of each target, and 32 bytes a record; completions are
-/// not kept.
+/// A client may send one request id with many requests. So what was said of an id is bound while
+/// reading to the newest completion that had it then: nobody can judge what is not answered yet.
+///
+/// Memory: the last judgement and verdicts of each completion, the ids of each completion, and 64
+/// bytes a record; completions are not kept.
 #[derive(Debug, Default)]
 pub struct Join {
-    feedback: HashMap<String, TaskFeedback>,
-    /// By target, then by validator.
-    validations: HashMap<String, BTreeMap<String, TaskValidation>>,
-    gathered: HashSet<[u8; 32]>,
-    seen: HashSet<[u8; 32]>,
-    found: HashSet<String>,
+    feedback: HashMap<Key, TaskFeedback>,
+    /// By completion, then by validator.
+    validations: HashMap<Key, BTreeMap<String, TaskValidation>>,
+    by_id: HashMap<String, Newest>,
+    by_request: HashMap<String, Newest>,
+    /// Targets of feedback that no completion before it had.
+    unbound: HashSet<String>,
+    gathered: HashSet<Key>,
+    seen: HashSet<Key>,
     counts: Counts,
     outcomes: BTreeMap<&'static str, u64>,
     newest_ts: u64,
+}
+
+/// The newest completion of an id until now.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    key: Key,
+    answered: bool,
+}
+
+impl Newest {
+    /// Takes the place of an earlier one, unless that would hide an answer behind a failed try.
+    fn replace(self, known: &mut HashMap<String, Self>, id: String) {
+        let earlier = known.entry(id).or_insert(self);
+        if self.answered || !earlier.answered {
+            *earlier = self;
+        }
+    }
 }
 
 impl Join {
     /// First reading: keeps what was said of each answer, the last of each.
     pub fn gather(&mut self, line: &JournalLine) {
         let Ok(record) = &line.record else { return };
-        // A repeated record must not count as the last word again.
-        let judges = matches!(record.kind, Kind::Feedback | Kind::Validation);
-        if record.schema != SCHEMA_VERSION || !judges || !self.gathered.insert(digest(record)) {
+        if record.schema != SCHEMA_VERSION || record.kind == Kind::Search {
             return;
         }
-        if record.kind == Kind::Feedback {
-            let Ok(said) = body::<FeedbackEvidence>(record) else {
-                return;
-            };
-            let feedback = TaskFeedback {
-                seq: record.seq,
-                rating: said.rating,
-                score: said.score,
-                comment: said.comment,
-                edited_answer: said.edited_answer,
-                user: said.user,
-            };
-            self.feedback.insert(said.target, feedback);
-        } else {
-            let Ok(said) = body::<ValidationEvidence>(record) else {
-                return;
-            };
-            let Some(target) = said.target else { return };
-            let validation = TaskValidation {
-                seq: record.seq,
-                validator: said.kind.clone(),
-                verdict: said.verdict,
-                rules: said
-                    .findings
-                    .into_iter()
-                    .map(|finding| finding.rule)
-                    .collect(),
-            };
-            self.validations
-                .entry(target)
-                .or_default()
-                .insert(said.kind, validation);
+        // A repeated record must not count as the last word, or as the newest answer, again.
+        let key = digest(record);
+        if !self.gathered.insert(key) {
+            return;
         }
+        match record.kind {
+            Kind::Chat => {
+                if let Ok(chat) = body::<ChatEvidence>(record) {
+                    let answered = has_answer(&chat);
+                    let newest = Newest { key, answered };
+                    newest.replace(&mut self.by_id, record.id.clone());
+                    newest.replace(&mut self.by_request, chat.request_id);
+                }
+            }
+            Kind::Feedback => {
+                if let Ok(said) = body::<FeedbackEvidence>(record) {
+                    self.gather_feedback(record.seq, said);
+                }
+            }
+            Kind::Validation => {
+                if let Ok(said) = body::<ValidationEvidence>(record) {
+                    self.gather_validation(record.seq, said);
+                }
+            }
+            Kind::Search => {}
+        }
+    }
+
+    fn gather_feedback(&mut self, seq: u64, said: FeedbackEvidence) {
+        let Some(key) = self.newest(&said.target) else {
+            self.unbound.insert(said.target);
+            return;
+        };
+        let feedback = TaskFeedback {
+            seq,
+            rating: said.rating,
+            score: said.score,
+            comment: said.comment,
+            edited_answer: said.edited_answer,
+            user: said.user,
+        };
+        self.feedback.insert(key, feedback);
+    }
+
+    fn gather_validation(&mut self, seq: u64, said: ValidationEvidence) {
+        let target = said.target.as_deref();
+        let Some(key) = target.and_then(|target| self.newest(target)) else {
+            return;
+        };
+        let rules = said.findings.into_iter().map(|finding| finding.rule);
+        let validation = TaskValidation {
+            seq,
+            validator: said.kind.clone(),
+            verdict: said.verdict,
+            rules: rules.collect(),
+        };
+        self.validations
+            .entry(key)
+            .or_default()
+            .insert(said.kind, validation);
+    }
+
+    /// A completion's own id goes before a request's, which clients choose.
+    fn newest(&self, target: &str) -> Option<Key> {
+        let found = self.by_id.get(target);
+        found
+            .or_else(|| self.by_request.get(target))
+            .map(|newest| newest.key)
     }
 
     /// Second reading, of the same lines: scores each completion and counts every line.
@@ -166,7 +225,8 @@ impl Join {
             Kind::Validation => body::<ValidationEvidence>(&record).map(|_| None)?,
             Kind::Feedback => body::<FeedbackEvidence>(&record).map(|_| None)?,
         };
-        if !self.seen.insert(digest(&record)) {
+        let key = digest(&record);
+        if !self.seen.insert(key) {
             self.counts.duplicates += 1;
             return Ok(Step::Counted);
         }
@@ -179,17 +239,16 @@ impl Join {
         let Some(chat) = chat else {
             return Ok(Step::Counted);
         };
-        let feedback = self.last_feedback(&record.id, &chat.request_id);
+        let feedback = self.feedback.remove(&key);
         let edited = feedback
             .as_ref()
             .is_some_and(|feedback| feedback.edit().is_some());
-        let broken =
-            chat.error.is_some() || chat.answered_by.is_none() || chat.finish_reason.is_none();
-        if broken && chat.answer.is_empty() && chat.tool_calls.is_empty() && !edited {
+        if !has_answer(&chat) && !edited {
             self.counts.failed += 1;
             return Ok(Step::Counted);
         }
-        let validations = self.last_validations(&record.id, &chat.request_id);
+        let validations = self.validations.remove(&key).unwrap_or_default();
+        let validations: Vec<_> = validations.into_values().collect();
         let scored = score(&chat, feedback.as_ref(), &validations, &recipe.score);
         self.counts.tasks += 1;
         *self.outcomes.entry(scored.0.name()).or_default() += 1;
@@ -200,31 +259,6 @@ impl Join {
         };
         let task = Task::new(place, chat, feedback, validations, scored);
         Ok(Step::Task(Box::new(task)))
-    }
-
-    fn last_feedback(&mut self, id: &str, request_id: &str) -> Option<TaskFeedback> {
-        let mut last: Option<&TaskFeedback> = None;
-        for target in [id, request_id] {
-            if let Some(one) = self.feedback.get(target) {
-                self.found.insert(target.to_owned());
-                last = last.filter(|last| last.seq > one.seq).or(Some(one));
-            }
-        }
-        last.cloned()
-    }
-
-    fn last_validations(&self, id: &str, request_id: &str) -> Vec<TaskValidation> {
-        let mut last: BTreeMap<&str, &TaskValidation> = BTreeMap::new();
-        let found = [id, request_id]
-            .into_iter()
-            .filter_map(|id| self.validations.get(id));
-        for one in found.flat_map(BTreeMap::values) {
-            let kept = last.entry(&one.validator).or_insert(one);
-            if kept.seq < one.seq {
-                *kept = one;
-            }
-        }
-        last.into_values().cloned().collect()
     }
 
     /// How many lines went where; complete after the second reading.
@@ -241,12 +275,10 @@ impl Join {
             .collect()
     }
 
-    /// Targets of feedback that no completion answers to: searches, validations, or nothing.
+    /// Targets of feedback that no completion before it answers to: searches, validations, or
+    /// nothing.
     pub fn feedback_without_task(&self) -> u64 {
-        self.feedback
-            .keys()
-            .filter(|target| !self.found.contains(*target))
-            .count() as u64
+        self.unbound.len() as u64
     }
 
     /// Time of the newest record, Unix milliseconds.
@@ -267,7 +299,13 @@ fn bad(record: &EvidenceRecord, reason: String) -> BadLine {
     }
 }
 
-fn digest(record: &EvidenceRecord) -> [u8; 32] {
+/// Whether there is anything to judge: also half an answer, and one that is empty on purpose.
+fn has_answer(chat: &ChatEvidence) -> bool {
+    let broken = chat.error.is_some() || chat.answered_by.is_none() || chat.finish_reason.is_none();
+    !broken || !chat.answer.is_empty() || !chat.tool_calls.is_empty()
+}
+
+fn digest(record: &EvidenceRecord) -> Key {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[record.kind as u8]);
     hasher.update(&(record.id.len() as u64).to_le_bytes());
@@ -355,6 +393,58 @@ mod tests {
         );
         assert_eq!(join.feedback_without_task(), 1);
         assert_eq!(join.newest_ts(), 1_007);
+    }
+
+    #[test]
+    fn of_a_shared_request_id_the_newest_answer_before_is_meant() {
+        let mut journal = Journal::default();
+        let mut failed = fixture::chat("third", "");
+        failed.error = Some("upstream gone".to_owned());
+        let said = |target, rating| fixture::feedback(target, rating);
+        journal.push(Kind::Feedback, "f0", &said("not yet", Rating::Rejected));
+        journal.push(Kind::Chat, "c1", &fixture::chat("first", "a"));
+        journal.push(Kind::Chat, "c2", &fixture::chat("second", "a"));
+        // A failed try with the same id hides no answer.
+        journal.push(Kind::Chat, "c3", &failed);
+        journal.push(Kind::Feedback, "f1", &said("req", Rating::Accepted));
+        journal.push(
+            Kind::Validation,
+            "v1",
+            &fixture::validation("req", Verdict::Pass),
+        );
+        journal.push(Kind::Chat, "c4", &fixture::chat("fourth", "a"));
+        // A copied line makes an old answer no newer.
+        journal.push(Kind::Chat, "c1", &fixture::chat("first", "a"));
+        journal.push(Kind::Feedback, "f2", &said("req", Rating::Rejected));
+        // An id of an old journal that several answers share; a request that is called like it.
+        journal.push(Kind::Chat, "c5", &fixture::chat("fifth", "a"));
+        journal.push(Kind::Chat, "c5", &fixture::chat("sixth", "a"));
+        let mut named = fixture::chat("seventh", "a");
+        named.request_id = "c5".to_owned();
+        journal.push(Kind::Chat, "c7", &named);
+        journal.push(Kind::Feedback, "f3", &said("c5", Rating::Accepted));
+        let (tasks, _, join) = run(&journal);
+        let found: Vec<_> = tasks
+            .iter()
+            .map(|task| {
+                (
+                    task.feedback.as_ref().map(|said| said.seq),
+                    task.validations.len(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (None, 0),
+                (Some(5), 1),
+                (Some(9), 0),
+                (None, 0),
+                (Some(13), 0),
+                (None, 0)
+            ]
+        );
+        assert_eq!(join.feedback_without_task(), 1);
     }
 
     #[test]

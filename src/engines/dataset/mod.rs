@@ -35,4 +35,4 @@ pub use task::{Outcome, Task, TaskFeedback, TaskValidation};
 
 /// Version of the shapes of tasks, receipts and exports, and of the rules that make them; raising
 /// it makes an unchanged journal worth materializing again.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::failure;
+use super::id::completion_id;
 use super::input::ChatInput;
 use super::retrieval::retrieve;
+use super::{failure, fit};
 use crate::engines::chat::{NOTHING_FOUND, citations, ground};
 use crate::services::search::millis_since;
 use crate::services::{ServiceError, Services, evidence, now_ms};
@@ -97,9 +98,11 @@ impl Task {
             user: request.user.clone(),
             latency_ms: 0,
         };
+        let id = completion_id();
+        fit::check(&evidence, &id, services.limits.max_record_bytes)?;
         let mut task = Self {
             services,
-            id: format!("chatcmpl-{request_id}"),
+            id,
             created: now_ms() / 1_000,
             request,
             ready: None,
@@ -151,7 +154,7 @@ impl Task {
                 cited: cited.contains(&(index + 1)),
             });
         let calls = ending.reply.tool_calls.iter();
-        let record = ChatEvidence {
+        let mut record = ChatEvidence {
             answered_by: ending.answered_by.clone(),
             answer: ending.reply.text.clone(),
             tool_calls: calls
@@ -165,6 +168,7 @@ impl Task {
             latency_ms: millis_since(self.started),
             ..self.evidence.clone()
         };
+        fit::shorten(&mut record, &self.id, self.services.limits.max_record_bytes);
         evidence::record(&self.services, Kind::Chat, &self.id, &record).await?;
         Ok(cites)
     }

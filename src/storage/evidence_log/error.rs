@@ -72,8 +72,9 @@ impl EvidenceLogError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::Damaged { .. } | Self::TailCut { .. } => ErrorKind::Internal,
-            Self::Poisoned { .. } => ErrorKind::Unavailable,
+            Self::Damaged { .. } | Self::TailCut { .. } => ErrorKind::Internal,
+            // A full disk gets room again, and the cell reopens the journal.
+            Self::Io { .. } | Self::Poisoned { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::TooDeep { .. } | Self::Config(_) => ErrorKind::BadRequest,
         }

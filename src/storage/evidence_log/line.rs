@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::canonical;
 use super::log::NewRecord;
+use super::{GENESIS, canonical};
 use crate::types::evidence::{EvidenceRecord, Kind, SCHEMA_VERSION};
 
 /// What stands before the digits of the hash.
@@ -47,6 +47,25 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
 
 /// Writes a record as a line with its newline; returns it with its hash.
 pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (String, String) {
+    let (mut line, tail) = parts(prev, seq, record);
+    let hash = digest(prev, &line, &tail);
+    line.reserve(tail.len() + HASH_MEMBER.len() + HASH_DIGITS + 2);
+    line.push_str(HASH_MEMBER);
+    line.push_str(&hash);
+    line.push('"');
+    line.push_str(&tail);
+    line.push('\n');
+    (line, hash)
+}
+
+/// Counts the bytes that a record takes at most, wherever it stands; no hash is computed.
+pub(super) fn max_bytes(record: &NewRecord) -> usize {
+    let (line, tail) = parts(GENESIS, u64::MAX, record);
+    line.len() + HASH_MEMBER.len() + HASH_DIGITS + 2 + tail.len()
+}
+
+/// What stands before the hash, and what after it.
+fn parts(prev: &str, seq: u64, record: &NewRecord) -> (String, String) {
     let mut line = String::from("{\"body\":");
     canonical::write(&mut line, &record.body);
     let mut tail = String::from(",\"id\":");
@@ -58,14 +77,7 @@ pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (String, Strin
         kind_name(record.kind),
         record.ts_ms
     );
-    let hash = digest(prev, &line, &tail);
-    line.reserve(tail.len() + HASH_MEMBER.len() + HASH_DIGITS + 2);
-    line.push_str(HASH_MEMBER);
-    line.push_str(&hash);
-    line.push('"');
-    line.push_str(&tail);
-    line.push('\n');
-    (line, hash)
+    (line, tail)
 }
 
 /// Reads a line without its newline, and checks its own hash.
@@ -101,7 +113,6 @@ fn digest(prev: &str, before: &str, after: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{GENESIS, canonical};
     use super::*;
 
     #[test]
@@ -114,6 +125,10 @@ mod tests {
             body: json!({"z": [1.5, {"a": 1, "hash": "b"}], "hash": "0"}),
         };
         let (line, hash) = encode(GENESIS, 1, &record);
+        assert_eq!(
+            encode(GENESIS, u64::MAX, &record).0.len(),
+            max_bytes(&record)
+        );
         let text = line.strip_suffix('\n').unwrap();
         let mut value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(canonical(&value), text);

@@ -29,6 +29,23 @@ pub struct NewRecord {
     pub body: Value,
 }
 
+impl NewRecord {
+    /// Checks what [`EvidenceLog::append`] would refuse, before the work that the record tells of.
+    ///
+    /// Errors: [`EvidenceLogError::TooDeep`]; [`EvidenceLogError::TooLarge`] when it is larger than
+    /// `max` bytes, or by a few bytes only.
+    pub fn check(&self, max: usize) -> Result<(), EvidenceLogError> {
+        if deeper_than(&self.body, MAX_DEPTH) {
+            return Err(EvidenceLogError::TooDeep { max: MAX_DEPTH });
+        }
+        let bytes = line::max_bytes(self);
+        if bytes > max {
+            return Err(EvidenceLogError::TooLarge { bytes, max });
+        }
+        Ok(())
+    }
+}
+
 /// The receipt of one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Appended {

@@ -46,7 +46,7 @@ pub use error::EvidenceLogError;
 pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport};
 pub use records::{BadLine, JournalLine, Records, records};
 pub use segments::{Segment, segments};
-pub use verify::{Problem, ProblemKind, VerifyReport, verify};
+pub use verify::{Chain, Problem, ProblemKind, VerifyReport, verify};
 
 /// `prev` of the first record.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -345,6 +345,7 @@ fn a_failed_rotation_poisons_until_reopened() {
         .find_map(|n| log.append(vec![new(n)]).err())
         .unwrap();
     assert!(matches!(failed, EvidenceLogError::Io { .. }), "{failed}");
+    assert_eq!(failed.kind(), ErrorKind::Unavailable);
     fs::remove_dir(&blocked).unwrap();
     let refused = log.append(vec![new(1)]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);

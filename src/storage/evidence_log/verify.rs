@@ -9,7 +9,7 @@ use super::GENESIS;
 use super::error::EvidenceLogError;
 use super::heads::{self, Heads};
 use super::line::{self, LineFault};
-use super::records::MAX_LINE_BYTES;
+use super::records::{JournalLine, MAX_LINE_BYTES};
 use super::segments::{self, LineEnd, Lines, Segment};
 use crate::types::evidence::EvidenceRecord;
 
@@ -82,6 +82,35 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, EvidenceLogError> {
     Ok(walk.finish(found.len() as u64))
 }
 
+/// The same for who reads the journal anyway, line by line.
+#[derive(Debug)]
+pub struct Chain(Walk);
+
+impl Chain {
+    /// Begins at the start of the journal in `dir`. Begin before the segments are listed: what is
+    /// written meanwhile would seem to be missing.
+    ///
+    /// Errors: `heads.log` cannot be read.
+    pub fn new(dir: &Path) -> Result<Self, EvidenceLogError> {
+        Heads::read(dir).map(|heads| Self(Walk::new(heads)))
+    }
+
+    /// Takes the next line.
+    pub fn line(&mut self, line: &JournalLine) {
+        let place = (line.segment.as_str(), line.line);
+        match &line.record {
+            Ok(record) => self.0.record(place, record, false),
+            Err(bad) => self.0.unreadable(place, bad.reason.clone()),
+        }
+    }
+
+    /// Ends after the last line of `segments` files.
+    pub fn finish(self, segments: u64) -> VerifyReport {
+        self.0.finish(segments)
+    }
+}
+
+#[derive(Debug)]
 struct Walk {
     heads: Heads,
     /// The number that the next record should have.

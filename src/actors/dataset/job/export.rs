@@ -94,6 +94,9 @@ fn read(
     tick: &mut dyn FnMut(),
     mut each: impl FnMut(&Task) -> Result<(), DatasetError>,
 ) -> Result<FileReceipt, DatasetError> {
+    if !store.tasks().join("tasks.jsonl").is_file() {
+        return Err(DatasetError::TasksChanged("it is gone".to_owned()));
+    }
     let mut lines = HashedLines::open(&store.tasks(), "tasks.jsonl")?;
     let mut line = Vec::new();
     let mut at = 0_u64;

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::{DatasetError, DatasetPaths, RECEIPT, TICK_LINES, encode, pretty, receipt};
 use crate::engines::dataset::{FORMAT_VERSION, Join, Recipe, Step};
 use crate::storage::dataset_store::{DatasetStore, FileReceipt, hash_file, sha256};
-use crate::storage::evidence_log::{self, GENESIS, Segment};
+use crate::storage::evidence_log::{self, Chain, GENESIS, Segment, VerifyReport};
+
+/// Problems of the chain that a receipt names; the rest is counted.
+const PROBLEMS_SHOWN: usize = 5;
 
 /// Materializes what the journal holds now.
 pub(super) fn run(
@@ -16,6 +19,7 @@ pub(super) fn run(
 ) -> Result<Value, DatasetError> {
     let recipe = Recipe::parse(&paths.recipe)?;
     let recipe_sha256 = sha256(&paths.recipe);
+    let mut chain = Chain::new(&paths.evidence)?;
     let segments = evidence_log::segments(&paths.evidence)?;
     let inputs = segments
         .iter()
@@ -27,9 +31,11 @@ pub(super) fn run(
     }
     let mut join = Join::default();
     read(paths, &segments, tick, |line| {
+        chain.line(&line);
         join.gather(&line);
         Ok(())
     })?;
+    let chain = chain.finish(segments.len() as u64);
     let staging = store.stage(&store.tasks())?;
     let mut tasks = staging.create("tasks.jsonl")?;
     let mut quarantine = staging.create("quarantine.jsonl")?;
@@ -51,6 +57,7 @@ pub(super) fn run(
         "as_of_ms": join.newest_ts(),
         "recipe": {"version": recipe.version, "sha256": recipe_sha256},
         "journal": {"head": {"seq": head.0, "hash": head.1}, "segments": inputs},
+        "chain": shown(&chain),
         "counts": join.counts(),
         "outcomes": join.outcomes(),
         "feedback_without_task": join.feedback_without_task(),
@@ -61,7 +68,31 @@ pub(super) fn run(
     Ok(reply(receipt, store, false))
 }
 
+/// What the receipt says of the chain.
+fn shown(chain: &VerifyReport) -> Value {
+    let problem = |one: &evidence_log::Problem| {
+        json!({
+            "kind": one.kind,
+            "segment": one.file,
+            "line": one.line,
+            "seq": one.seq,
+            "message": one.message,
+        })
+    };
+    let problems = chain.problems.iter().take(PROBLEMS_SHOWN).map(problem);
+    json!({
+        "intact": chain.intact,
+        "problem_count": chain.problem_count,
+        "problems": problems.collect::<Vec<_>>(),
+    })
+}
+
 fn reply(mut receipt: Value, store: &DatasetStore, unchanged: bool) -> Value {
+    let chain = &receipt["chain"];
+    if chain["intact"] == false {
+        let (count, first) = (&chain["problem_count"], &chain["problems"][0]);
+        tracing::error!(%count, %first, "the evidence journal's chain is broken");
+    }
     receipt["unchanged"] = unchanged.into();
     receipt["path"] = store.tasks().display().to_string().into();
     receipt

@@ -143,6 +143,8 @@ fn materializing_is_deterministic_and_idempotent() {
     assert_eq!(first["counts"]["tasks"], 20);
     assert_eq!(first["counts"]["feedback"], 15);
     assert_eq!(first["counts"]["in"], 35);
+    let intact = json!({"intact": true, "problem_count": 0, "problems": []});
+    assert_eq!(first["chain"], intact);
     let outcomes =
         json!({"accepted": 10, "needs_review": 5, "partially_accepted": 0, "rejected": 5});
     assert_eq!(first["outcomes"], outcomes);
@@ -190,6 +192,10 @@ fn a_change_of_anything_is_noticed() {
         world.export("sft", None),
         Err(DatasetError::TasksChanged(_))
     ));
+    fs::remove_file(&tasks).unwrap();
+    let error = world.export("sft", None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("materialize again"), "{error}");
     assert_eq!(world.materialize(false)["unchanged"], false);
     assert_eq!(fs::read_to_string(&tasks).unwrap(), whole);
 
@@ -353,4 +359,44 @@ fn jobs_give_signs_of_life() {
     )
     .unwrap();
     assert!(ticks >= 3, "{ticks}");
+}
+
+#[test]
+fn a_disk_that_refuses_is_no_crash() {
+    let world = World::filled(4);
+    // A file where a folder belongs fails as a full disk does.
+    fs::write(&world.paths.datasets, "").unwrap();
+    let job = DatasetJob::Materialize { force: false };
+    let error = world.run(job).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[test]
+fn a_record_that_was_removed_from_an_older_segment_is_told() {
+    let world = World::filled(20);
+    let name = "evidence-00000002.jsonl";
+    let path = world.paths.evidence.join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let (second, rest) = rest.split_once('\n').unwrap();
+    let seq = serde_json::from_str::<Value>(second).unwrap()["seq"].clone();
+    fs::write(&path, format!("{first}\n{rest}")).unwrap();
+    let receipt = world.materialize(false);
+    assert_eq!(receipt["chain"]["intact"], false);
+    assert_eq!(receipt["chain"]["problem_count"], 1, "{receipt}");
+    let problem = &receipt["chain"]["problems"][0];
+    assert_eq!(problem["kind"], "removed");
+    assert_eq!(
+        (&problem["segment"], &problem["line"], &problem["seq"]),
+        (&json!(name), &json!(2), &seq)
+    );
+    assert_eq!(world.materialize(false)["chain"], receipt["chain"]);
+
+    // A line that is still being written is no damage.
+    let world = World::filled(2);
+    let path = world.paths.evidence.join("evidence-00000001.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text + "{\"body\":").unwrap();
+    let receipt = world.materialize(false);
+    assert_eq!(receipt["chain"]["intact"], true, "{receipt}");
 }

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::EXTRACTIVE;
 use crate::engines::chat::ChatError;
 use crate::engines::chat::grounding::NOTHING_FOUND;
-use crate::engines::chat::sentences::{sentences, stems};
+use crate::engines::chat::sentences::{prose, stems};
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::types::chat::{ChatEvent, ChatReply, ChatRequest, FinishReason, Passage};
 use crate::types::evidence::TokenUsage;
@@ -129,7 +129,7 @@ fn quote(question: &str, passages: &[Passage]) -> Vec<String> {
         .iter()
         .enumerate()
         .flat_map(|(passage, from)| {
-            sentences(&from.text)
+            prose(&from.text)
                 .into_iter()
                 .map(move |text| (passage, text))
         })
@@ -342,6 +342,23 @@ mod tests {
         ] {
             assert_eq!(answer(question, passages), expected, "{question}");
         }
+    }
+
+    #[test]
+    fn code_is_not_quoted() {
+        let given = passages(&[
+            "The ferry is started from the shell.\n\n```console\n$ ferry start --when \
+             nine\nferry started at nine\n```\n\ncurl -s localhost/ferry/start --data nine",
+        ]);
+        assert_eq!(
+            answer("How is the ferry started?", Some(given.clone())),
+            "“The ferry is started from the shell.” [1]"
+        );
+        let only_code = passages(&["```\nferry started at nine\n```"]);
+        assert_eq!(
+            answer("When was the ferry started?", Some(only_code)),
+            NO_ANSWER
+        );
     }
 
     #[test]
