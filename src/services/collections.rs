@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
 use super::{Services, embed, now_ms};
-use crate::actors::index::IndexCell;
 pub use crate::actors::index::collection::CollectionInfo;
+use crate::actors::index::{CollectionsError, IndexCell};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
 use crate::types::collection::CollectionSpec;
@@ -176,20 +176,24 @@ pub async fn create(
         fingerprint: embedder.map(|embedder| embedder.fingerprint.clone()),
         created_ms: now_ms(),
     };
-    if let Ok(existing) = services.collections.find(name) {
-        let info = info_of(services, name, &existing).await?;
-        let same = CollectionSpec {
-            created_ms: spec.created_ms,
-            ..info.spec.clone()
-        } == spec;
-        return if same {
-            Ok((info, false))
-        } else {
-            Err(crate::actors::index::CollectionsError::Exists(name.to_owned()).into())
-        };
+    if services.collections.find(name).is_err() {
+        match services.collections.create(spec.clone()).await {
+            Ok(cell) => return Ok((info_of(services, name, &cell).await?, true)),
+            // Somebody was faster; whether that is a conflict depends on what they made.
+            Err(CollectionsError::Exists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let cell = services.collections.create(spec).await?;
-    Ok((info_of(services, name, &cell).await?, true))
+    let info = get(services, name).await?;
+    let same = CollectionSpec {
+        created_ms: spec.created_ms,
+        ..info.spec.clone()
+    } == spec;
+    if same {
+        Ok((info, false))
+    } else {
+        Err(CollectionsError::Exists(name.to_owned()).into())
+    }
 }
 
 /// Describes one collection.

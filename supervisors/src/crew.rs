@@ -59,6 +59,13 @@ impl<P: Protocol> Slot<P> {
         self.lock().drain().map(|(_, flight)| flight).collect()
     }
 
+    /// Marks it as given up and takes all that it was to answer.
+    fn give_up(&self) -> Vec<Flight<P>> {
+        let mut flights = self.lock();
+        self.abandoned.store(true, Ordering::Release);
+        flights.drain().map(|(_, flight)| flight).collect()
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
@@ -246,13 +253,14 @@ impl<P: Protocol> Core<P> {
         slot: &Arc<Slot<P>>,
         fault: impl Fn(&Flight<P>) -> Fault<P::Err>,
     ) {
-        {
+        let flights = {
             let mut crew = self.crew();
             if !crew.part(slot) {
                 return;
             }
             crew.settle_start(slot);
-            slot.abandoned.store(true, Ordering::Release);
+            // Under one lock: a worker that sees that it was given up finds nothing left to answer.
+            let flights = slot.give_up();
             slot.stop.store(true, Ordering::Release);
             let zombies = self.zombies.fetch_add(1, Ordering::AcqRel) + 1;
             if crew.stopping {
@@ -263,8 +271,9 @@ impl<P: Protocol> Core<P> {
                     final_straw: zombies > self.policy().max_zombies,
                 });
             }
-        }
-        for flight in slot.take_all() {
+            flights
+        };
+        for flight in flights {
             let fault = fault(&flight);
             self.answer(flight, Err(fault));
         }
