@@ -160,6 +160,8 @@ fn poison_is_quarantined_listed_and_released() {
             .post(&format!("/v1/dead-letters/{digest}/release"), json!({}))
             .await;
         assert_eq!(again.status, 404);
+        let letter = format!("/v1/dead-letters/{digest}");
+        assert_eq!(api.send(Method::Delete, &letter, "").await.status, 404);
     });
 }
 
