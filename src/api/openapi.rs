@@ -43,6 +43,7 @@ use super::routes::{
         supervision::release,
         supervision::forget,
         supervision::reload,
+        supervision::inject,
         operations::healthz,
         operations::readyz,
         operations::metrics,

@@ -77,7 +77,7 @@ fn no_letter(digest: &str) -> ServiceError {
     ))
 }
 
-fn tree_error(error: TreeError) -> ServiceError {
+pub(super) fn tree_error(error: TreeError) -> ServiceError {
     let kind = match &error {
         TreeError::Unknown { .. } => ErrorKind::NotFound,
         TreeError::NotACell { .. } => ErrorKind::BadRequest,

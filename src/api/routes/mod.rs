@@ -98,6 +98,10 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![post().to(supervision::restart)],
         ),
         (
+            "/v1/supervisors/{id:.+}/chaos",
+            vec![post().to(supervision::inject)],
+        ),
+        (
             "/v1/supervisors/{id:.+}/crash",
             vec![post().to(supervision::crash)],
         ),

@@ -4,7 +4,9 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
 use serde_json::json;
 
+use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::services::chaos::{self, ChaosInput};
 use crate::services::{Services, supervision};
 
 /// Reads the tree; answers even while workers hang.
@@ -88,4 +90,21 @@ pub(crate) async fn forget(
 pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
     let reloaded = supervision::reload(&services);
     Ok(context.json(reloaded.map(|()| json!({"reloaded": true})))?)
+}
+
+/// Injects a fault into a cell; only in builds with the feature `chaos`, and with `supervisors.allow_crash`.
+#[utoipa::path(
+    post, path = "/v1/supervisors/{id}/chaos", tag = "supervision", request_body = ChaosInput,
+    params(("id" = String, Path, description = "A cell's id or path, as in the tree")),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"),
+              (status = 422, description = "Switched off, or not built in"))
+)]
+pub(crate) async fn inject(
+    context: Context,
+    services: Data<Services>,
+    id: Path<String>,
+    body: Body<ChaosInput>,
+) -> Result<HttpResponse> {
+    let injected = chaos::inject(&services, &id, &body.0);
+    Ok(context.json(injected.map(|()| json!({"injected": id.as_str()})))?)
 }
