@@ -3,11 +3,7 @@
 //! Each request gets one answer; only those that met a fault fail, with a crash id or a timeout; what was
 //! answered is right and in the journal; afterwards everything serves and nothing is stuck.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
