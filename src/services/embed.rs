@@ -23,9 +23,9 @@ pub enum EncodingFormat {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingsInput {
-    /// A model's name or alias; `GET /v1/models` lists them.
+    /// A model's name or alias; `GET /v1/models` lists them. Left out: the default of the settings.
     #[schema(example = "static-minilm")]
-    pub model: String,
+    pub model: Option<String>,
     /// A text, a list of texts, a list of token ids or a list of such lists.
     #[schema(example = json!(["a boat on the river", "a ship at sea"]))]
     pub input: Value,
@@ -88,7 +88,7 @@ pub async fn embeddings(
 ) -> Result<EmbeddingsOutput, ServiceError> {
     let model = services
         .embedders
-        .resolve(&input.model)
+        .resolve(input.model.as_deref().unwrap_or_default())
         .map_err(|error| ServiceError::from(error).param("model"))?;
     let texts = texts_of(&model, input.input)?;
     if texts.is_empty() {

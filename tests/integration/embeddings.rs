@@ -241,3 +241,25 @@ fn a_text_that_is_too_long_is_refused_unless_it_may_be_cut() {
         assert_eq!(found["hits"][0]["text"], long);
     });
 }
+
+#[test]
+fn who_names_no_model_gets_the_default() {
+    serve(async |api| {
+        for body in [
+            json!({"input": "boat"}),
+            json!({"input": "boat", "model": null}),
+        ] {
+            assert_eq!(
+                api.ok("/v1/embeddings", body).await["model"],
+                "static-minilm"
+            );
+        }
+        api.put("/v1/collections/empty", json!({})).await;
+        let messages = json!([{"role": "user", "content": "is anybody there?"}]);
+        let body = json!({"messages": messages, "retrieval": {"collection": "empty"}});
+        assert_eq!(
+            api.ok("/v1/chat/completions", body).await["model"],
+            "extractive"
+        );
+    });
+}

@@ -65,11 +65,14 @@ impl Task {
         input: ChatInput,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
-        let (request, retrieval) = input.into_request()?;
-        services
+        let (mut request, retrieval) = input.into_request()?;
+        let candidates = services
             .chat
             .candidates(&request.model)
             .map_err(failure::of_error)?;
+        if let Some(first) = candidates.first().filter(|_| request.model.is_empty()) {
+            request.model = first.to_string();
+        }
         let as_json = |error: serde_json::Error| ServiceError::bad_request(error.to_string());
         let evidence = ChatEvidence {
             request_id: request_id.to_owned(),
