@@ -124,8 +124,12 @@ impl<P: Protocol> Crew<P> {
 
     /// The factory of a slot has returned, or is no longer waited for; `false` when this was known.
     fn settle_start(&mut self, slot: &Slot<P>) -> bool {
-        let first = slot.starting.swap(false, Ordering::AcqRel);
-        self.pending -= usize::from(first);
+        // Not `swap(false)`: in a release build of rustc 1.95 its result was lost here and no cell ever started.
+        let first = slot.starting.load(Ordering::Acquire);
+        if first {
+            slot.starting.store(false, Ordering::Release);
+            self.pending -= 1;
+        }
         first
     }
 }
