@@ -124,7 +124,8 @@ impl<P: Protocol> Crew<P> {
 
     /// The factory of a slot has returned, or is no longer waited for; `false` when this was known.
     fn settle_start(&mut self, slot: &Slot<P>) -> bool {
-        // Not `swap(false)`: in a release build of rustc 1.95 its result was lost here and no cell ever started.
+        // Not `swap(false)` and `pending -= usize::from(first)`: optimised by rustc 1.95.0 (LLVM 22.1.2), that pair
+        // followed by `first && pending == 0` is false where it must be true.
         let first = slot.starting.load(Ordering::Acquire);
         if first {
             slot.starting.store(false, Ordering::Release);
