@@ -70,6 +70,28 @@ struct Link {
     told_to_stop: bool,
 }
 
+/// What the kernel knew after its last step, in one piece.
+#[derive(Default)]
+pub(crate) struct Published {
+    views: HashMap<ChildId, ChildView>,
+    /// Whose restarts count against the intensity, and until when.
+    counted: Vec<(ChildId, Tick)>,
+}
+
+impl Published {
+    pub(crate) fn view(&self, id: &str) -> Option<ChildView> {
+        self.views.get(id).copied()
+    }
+
+    /// Restarts that count at `now`: of one child, or of all.
+    pub(crate) fn restarts_in_window(&self, now: Tick, of: Option<&ChildId>) -> usize {
+        let current = self.counted.iter().filter(|(_, until)| *until > now);
+        current
+            .filter(|(id, _)| of.is_none_or(|of| of == id))
+            .count()
+    }
+}
+
 /// A supervisor without its actor.
 pub(crate) struct Node {
     pub(crate) id: ChildId,
@@ -77,9 +99,7 @@ pub(crate) struct Node {
     restart: Restart,
     significant: bool,
     members: Mutex<Vec<Member>>,
-    views: Mutex<HashMap<ChildId, ChildView>>,
-    /// Whose restarts count against the intensity, and until when.
-    counted: Mutex<Vec<(ChildId, Tick)>>,
+    published: Mutex<Arc<Published>>,
     link: Mutex<Link>,
 }
 
@@ -101,8 +121,7 @@ impl Node {
             restart,
             significant,
             members: Mutex::new(members),
-            views: Mutex::new(HashMap::new()),
-            counted: Mutex::new(Vec::new()),
+            published: Mutex::default(),
             link: Mutex::new(Link::default()),
         }
     }
@@ -160,22 +179,15 @@ impl Node {
         let members = self.members();
         let ids = members.iter().map(Member::id);
         let views = ids.filter_map(|id| Some((Arc::clone(id), kernel.view(id)?)));
-        *lock(&self.views) = views.collect();
         let counted = kernel.counted();
-        *lock(&self.counted) = counted.map(|(id, until)| (Arc::clone(id), until)).collect();
+        *lock(&self.published) = Arc::new(Published {
+            views: views.collect(),
+            counted: counted.map(|(id, until)| (Arc::clone(id), until)).collect(),
+        });
     }
 
-    pub(crate) fn view(&self, id: &str) -> Option<ChildView> {
-        lock(&self.views).get(id).copied()
-    }
-
-    /// Restarts that count at `now`: of one child, or of all.
-    pub(crate) fn restarts_in_window(&self, now: Tick, of: Option<&ChildId>) -> usize {
-        let counted = lock(&self.counted);
-        let current = counted.iter().filter(|(_, until)| *until > now);
-        current
-            .filter(|(id, _)| of.is_none_or(|of| of == id))
-            .count()
+    pub(crate) fn published(&self) -> Arc<Published> {
+        Arc::clone(&lock(&self.published))
     }
 
     pub(crate) fn connect(&self, commands: mpsc::UnboundedSender<Command>) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
 use crate::blackbox::BlackBox;
-use crate::cell::{CellControl, NodeKind};
+use crate::cell::{CellControl, CellView, NodeKind};
 use crate::fault::CrashSummary;
 use crate::kernel::{ChildView, Phase, Tick};
 use crate::node::{Member, Node};
@@ -476,19 +476,30 @@ impl Place {
 }
 
 fn supervisor_snapshot(node: &Node, view: ChildView, now: Tick) -> TreeSnapshot {
-    let children = node
-        .members()
+    let members = node.members();
+    // Cells first: a supervisor publishes a restart before it starts the next epoch, so that an epoch which
+    // is seen here is never newer than the counters beside it.
+    let cells: Vec<Option<CellView>> = members
         .iter()
-        .map(|member| {
-            let view = node.view(member.id()).unwrap_or(ChildView {
+        .map(|member| match member {
+            Member::Cell(cell) => Some(cell.view()),
+            Member::Supervisor(_) => None,
+        })
+        .collect();
+    let published = node.published();
+    let children = members
+        .iter()
+        .zip(cells)
+        .map(|(member, seen)| {
+            let view = published.view(member.id()).unwrap_or(ChildView {
                 phase: Phase::Waiting,
                 restarts: 0,
             });
-            match member {
-                Member::Supervisor(child) => supervisor_snapshot(child, view, now),
-                Member::Cell(cell) => TreeSnapshot {
-                    restarts_in_window: node.restarts_in_window(now, Some(cell.id())),
-                    ..cell_snapshot(cell.as_ref(), view)
+            match (member, seen) {
+                (Member::Supervisor(child), _) => supervisor_snapshot(child, view, now),
+                (Member::Cell(cell), seen) => TreeSnapshot {
+                    restarts_in_window: published.restarts_in_window(now, Some(cell.id())),
+                    ..cell_snapshot(cell.as_ref(), seen.unwrap_or_else(|| cell.view()), view)
                 },
             }
         })
@@ -499,7 +510,7 @@ fn supervisor_snapshot(node: &Node, view: ChildView, now: Tick) -> TreeSnapshot 
         state: view.phase,
         restarts: view.restarts,
         epoch: None,
-        restarts_in_window: node.restarts_in_window(now, None),
+        restarts_in_window: published.restarts_in_window(now, None),
         workers: None,
         queue: None,
         capacity: None,
@@ -512,8 +523,7 @@ fn supervisor_snapshot(node: &Node, view: ChildView, now: Tick) -> TreeSnapshot 
     }
 }
 
-fn cell_snapshot(cell: &dyn CellControl, view: ChildView) -> TreeSnapshot {
-    let seen = cell.view();
+fn cell_snapshot(cell: &dyn CellControl, seen: CellView, view: ChildView) -> TreeSnapshot {
     TreeSnapshot {
         id: cell.id().to_string(),
         kind: seen.kind,

@@ -6,7 +6,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
@@ -353,6 +353,29 @@ fn rest_for_one_gives_later_siblings_fresh_state() {
         assert_eq!(cell_a.ask(Do::Count, soon()).await.unwrap(), 2);
         assert_eq!(cell_b.ask(Do::Count, soon()).await.unwrap(), 1);
         assert_eq!(cell_c.ask(Do::Count, soon()).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_snapshot_never_shows_an_epoch_without_its_restart() {
+    run(|| async {
+        let (spec, cell) = puppet("cell", ChildPolicy::default());
+        let tree = Arc::new(tree(quick(u32::MAX, OnExhausted::Open), spec).await);
+        let done = Arc::new(AtomicBool::new(false));
+        let (seen, stop) = (Arc::clone(&tree), Arc::clone(&done));
+        let reader = std::thread::spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                let cell = seen.snapshot().children.remove(0);
+                let started = 1 + cell.restarts;
+                assert!(cell.epoch.unwrap() <= started, "{:?}", cell.epoch);
+                assert_eq!(cell.restarts_in_window as u64, cell.restarts);
+            }
+        });
+        for _ in 0..300 {
+            let _ = cell.ask(Do::Panic, soon()).await;
+        }
+        done.store(true, Ordering::Release);
+        reader.join().unwrap();
     });
 }
 
