@@ -22,9 +22,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Notify, mpsc};
 
-use crate::cell::{
-    Admitted, Cell, CellRef, Core, NodeKind, Protocol, StartCx, StartError, drop_quietly,
-};
+use crate::cell::{Admitted, CellRef, Core, Protocol, StartCx, StartError, drop_quietly};
+use crate::control::{Cell, NodeKind};
 use crate::crew::{Exit, Slot};
 use crate::fault::{Deadline, Fault};
 use crate::fence::{Fenced, Panic, fenced, install_hook};

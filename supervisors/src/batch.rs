@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blackbox::Mark;
-use crate::cell::{
-    Admitted, Cell, CellRef, Core, Cx, NodeKind, Protocol, StartCx, StartError, drop_quietly,
-};
+use crate::call::Cx;
+use crate::cell::{Admitted, CellRef, Core, Protocol, StartCx, StartError, drop_quietly};
 use crate::chaos::Strike;
+use crate::control::{Cell, NodeKind};
 use crate::crew::{Exit, Slot};
 use crate::fault::{CrashReport, Digest, Fault};
 use crate::fence::{Panic, fenced, install_hook};

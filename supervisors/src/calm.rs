@@ -1,6 +1,7 @@
 //! What stands in for `chaos` when it is compiled out: nothing, at no cost.
 
-use crate::cell::{Cx, StartError};
+use crate::call::Cx;
+use crate::cell::StartError;
 
 /// Never strikes.
 #[derive(Default)]

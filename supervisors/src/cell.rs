@@ -5,22 +5,23 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::blackbox::{BlackBox, Mark};
+use crate::call::{Call, Cx, Flight, Job, Pending};
 use crate::chaos::{FailPoint, Strike};
+use crate::control::NodeKind;
 use crate::crew::{Crew, Slot};
-use crate::fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
+use crate::fault::{CrashReport, Deadline, Digest, Fault};
 use crate::fence::{Panic, fenced};
-use crate::inbox::{Inbox, Job, Reply};
+use crate::inbox::Inbox;
 use crate::kernel::Event;
 use crate::policy::ChildPolicy;
-use crate::quarantine::{DeadLetter, Quarantine};
+use crate::quarantine::Quarantine;
 use crate::supervisor::Command;
 
 /// What a cell is asked and answers.
@@ -75,136 +76,13 @@ impl StartError {
     }
 }
 
-/// One call, seen from both sides.
-pub(crate) struct Call {
-    cancelled: AtomicBool,
-    gone: Notify,
-    /// Milliseconds from `EPOCH` to the last sign of life.
-    progress_ms: AtomicU64,
-}
-
-/// Where signs of life are counted from.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-impl Call {
-    fn new() -> Self {
-        Self {
-            cancelled: AtomicBool::new(false),
-            gone: Notify::new(),
-            progress_ms: AtomicU64::new(0),
-        }
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        self.gone.notify_one();
-    }
-
-    fn beat(&self, now: Instant) {
-        let since = now.saturating_duration_since(*EPOCH);
-        let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.progress_ms.store(ms, Ordering::Release);
-    }
-
-    fn last_beat(&self) -> Instant {
-        *EPOCH + Duration::from_millis(self.progress_ms.load(Ordering::Acquire))
-    }
-
-    pub(crate) async fn cancelled(&self) {
-        while !self.cancelled.load(Ordering::Acquire) {
-            self.gone.notified().await;
-        }
-    }
-}
-
-/// What a worker knows of the request it handles.
-#[derive(Clone)]
-pub struct Cx {
-    cell: Arc<str>,
-    epoch: u64,
-    deadline: Deadline,
-    call: Arc<Call>,
-    abandoned: Arc<AtomicBool>,
-    finished: Arc<AtomicBool>,
-}
-
-impl Cx {
-    /// The cell's id.
-    pub fn cell(&self) -> &str {
-        &self.cell
-    }
-
-    /// The incarnation of the worker.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// When the caller stops waiting.
-    pub fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-
-    /// Says that long work goes on: the child's `deadline_ms` counts from here.
-    pub fn progress(&self) {
-        self.call.beat(Instant::now());
-    }
-
-    /// Whether the caller has gone away.
-    pub fn is_cancelled(&self) -> bool {
-        self.call.cancelled.load(Ordering::Acquire)
-    }
-
-    /// Ends the cell, normally, once this request is answered: what follows depends on its restart type.
-    ///
-    /// A permanent cell starts again with fresh state. A transient or temporary one ends for good, with all
-    /// workers of its pool; what it has queued gets `ShuttingDown`.
-    pub fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
-    }
-
-    /// Whether this worker was given up as hung: it must have no further effect.
-    pub fn is_stale(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
-    }
-}
-
-/// A request that a worker holds.
-pub(crate) struct Flight<P: Protocol> {
-    reply: Reply<P>,
-    deadline: Deadline,
-    started: Instant,
-    call: Arc<Call>,
-}
-
-impl<P: Protocol> Flight<P> {
-    /// How long it has run.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-}
-
+/// Whether requests are admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gate {
+pub(crate) enum Gate {
     Admitting,
     Open { until: Instant },
     Parked,
     Closed,
-}
-
-/// The kinds of node in a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NodeKind {
-    /// Has children.
-    Supervisor,
-    /// Workers on threads.
-    Sync,
-    /// Many requests in flight on an arbiter.
-    Async,
-    /// Workers on threads that take several requests at once.
-    Batch,
-    /// A plain actix actor on an arbiter.
-    Actor,
 }
 
 /// The part of a cell that outlives its workers.
@@ -215,23 +93,23 @@ pub(crate) struct Core<P: Protocol> {
     deadline_ms: AtomicU64,
     pub(crate) kind: NodeKind,
     pub(crate) inbox: Inbox<P>,
-    quarantine: Quarantine,
+    pub(crate) quarantine: Quarantine,
     gate: Mutex<Gate>,
     /// Whether the gate admits: the hot path reads only this.
     admitting: AtomicBool,
     next_key: AtomicU64,
     crew: Mutex<Crew<P>>,
     pub(crate) zombies: AtomicUsize,
-    crash_next: AtomicBool,
-    last_crash: Mutex<Option<Arc<CrashReport>>>,
+    pub(crate) crash_next: AtomicBool,
+    pub(crate) last_crash: Mutex<Option<Arc<CrashReport>>>,
     /// Why the last start failed; empty when it did not.
     pub(crate) start_failure: Mutex<Option<Arc<str>>>,
-    black_box: OnceLock<BlackBox>,
+    pub(crate) black_box: OnceLock<BlackBox>,
     pub(crate) fail_point: FailPoint,
-    events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
+    pub(crate) events: Mutex<Option<mpsc::UnboundedSender<Command>>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No user code runs under these locks, so a poisoned one is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -275,7 +153,7 @@ impl<P: Protocol> Core<P> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn set_policy(&self, policy: ChildPolicy) {
+    pub(crate) fn set_policy(&self, policy: ChildPolicy) {
         self.inbox.set_capacity(policy.inbox);
         self.quarantine.set_after(policy.quarantine_after);
         self.deadline_ms
@@ -296,6 +174,12 @@ impl<P: Protocol> Core<P> {
 
     pub(crate) fn admit_again(&self) {
         self.set_gate(Gate::Admitting);
+    }
+
+    /// Closes the gate and answers what is queued behind it.
+    pub(crate) fn shut(&self, gate: Gate) {
+        self.set_gate(gate);
+        self.refuse_queue();
     }
 
     fn set_gate(&self, gate: Gate) {
@@ -461,7 +345,7 @@ impl<P: Protocol> Core<P> {
 
     /// Answers those of a batch whose own time is over, while others still have time. When all are late,
     /// the batch as a whole counts as hung.
-    fn answer_late(&self, slot: &Slot<P>, now: Instant) {
+    pub(crate) fn answer_late(&self, slot: &Slot<P>, now: Instant) {
         let mut flights = slot.lock();
         if flights.values().all(|flight| flight.deadline.0 <= now) {
             return;
@@ -477,7 +361,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// A request that was running when the process died, too often: refused from the start.
-    fn condemn(&self, black_box: &BlackBox) {
+    pub(crate) fn condemn(&self, black_box: &BlackBox) {
         for suspect in black_box.condemned(&self.id) {
             let panic = Panic {
                 message: format!("the process died {} times while this ran", suspect.times),
@@ -549,201 +433,6 @@ trait DigestFenced: Protocol {
 
 impl<P: Protocol> DigestFenced for P {}
 
-/// What the supervisor does with a cell whose types it does not know.
-pub(crate) trait CellControl: Send + Sync {
-    fn id(&self) -> &Arc<str>;
-    fn policy(&self) -> Arc<ChildPolicy>;
-    /// Swaps the policy; `workers` applies when the cell next restarts.
-    fn set_policy(&self, policy: ChildPolicy);
-    fn bind(&self, events: mpsc::UnboundedSender<Command>);
-    fn start(&self);
-    /// Returns the number of this stop.
-    fn stop(&self, close: bool) -> u64;
-    /// The shutdown budget of a stop is over.
-    fn abandon(&self, stop: u64);
-    fn open(&self, wait: Duration);
-    fn park(&self);
-    fn close(&self);
-    fn crash_next(&self);
-    /// Notes what runs, and refuses what ended the process before.
-    fn record_in(&self, black_box: &BlackBox);
-    /// Where chaos is injected.
-    #[cfg(feature = "chaos")]
-    fn fail_point(&self) -> &FailPoint;
-    fn check(&self, now: Instant);
-    fn view(&self) -> CellView;
-    fn dead_letters(&self) -> Vec<DeadLetter>;
-    fn release(&self, digest: &str) -> bool;
-    fn delete(&self, digest: &str) -> bool;
-}
-
-/// What a snapshot shows of a cell.
-pub(crate) struct CellView {
-    pub(crate) kind: NodeKind,
-    pub(crate) epoch: u64,
-    pub(crate) workers: usize,
-    pub(crate) queue: usize,
-    pub(crate) capacity: usize,
-    pub(crate) in_flight: usize,
-    pub(crate) zombies: usize,
-    pub(crate) last_crash: Option<CrashSummary>,
-    pub(crate) start_failure: Option<Arc<str>>,
-}
-
-/// A core and what builds its workers.
-pub(crate) struct Cell<P: Protocol> {
-    pub(crate) core: Arc<Core<P>>,
-    /// Builds workers for the slots given.
-    pub(crate) spawn: Spawn<P>,
-}
-
-/// Starts the workers of fresh slots.
-pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, Arc<Slot<P>>) + Send + Sync>;
-
-/// How long after its deadline an async call is left to its own timer before its arbiter counts as stuck.
-const ARBITER_GRACE: Duration = Duration::from_millis(250);
-
-impl<P: Protocol> CellControl for Cell<P> {
-    fn id(&self) -> &Arc<str> {
-        &self.core.id
-    }
-
-    fn policy(&self) -> Arc<ChildPolicy> {
-        self.core.policy()
-    }
-
-    fn set_policy(&self, policy: ChildPolicy) {
-        self.core.set_policy(policy);
-    }
-
-    fn bind(&self, events: mpsc::UnboundedSender<Command>) {
-        *lock(&self.core.events) = Some(events);
-    }
-
-    fn start(&self) {
-        let workers = match self.core.kind {
-            NodeKind::Sync | NodeKind::Batch => self.core.policy().workers,
-            _ => 1,
-        };
-        for slot in self.core.prepare_start(workers) {
-            (self.spawn)(&self.core, slot);
-        }
-    }
-
-    fn stop(&self, close: bool) -> u64 {
-        if close {
-            self.core.set_gate(Gate::Closed);
-            self.core.refuse_queue();
-        }
-        self.core.stop_crew()
-    }
-
-    fn abandon(&self, stop: u64) {
-        self.core.abandon_crew(stop);
-    }
-
-    fn open(&self, wait: Duration) {
-        self.core.set_gate(Gate::Open {
-            until: Instant::now() + wait,
-        });
-        self.core.refuse_queue();
-    }
-
-    fn park(&self) {
-        self.core.set_gate(Gate::Parked);
-        self.core.refuse_queue();
-    }
-
-    fn close(&self) {
-        self.core.set_gate(Gate::Closed);
-        self.core.refuse_queue();
-    }
-
-    fn crash_next(&self) {
-        self.core.crash_next.store(true, Ordering::Release);
-    }
-
-    fn record_in(&self, black_box: &BlackBox) {
-        if self.core.black_box.set(black_box.clone()).is_ok() {
-            self.core.condemn(black_box);
-        }
-    }
-
-    #[cfg(feature = "chaos")]
-    fn fail_point(&self) -> &FailPoint {
-        &self.core.fail_point
-    }
-
-    fn check(&self, now: Instant) {
-        let core = &self.core;
-        for job in core.inbox.expired(now) {
-            core.inbox.release();
-            drop_quietly(job.request);
-            let _ = job.reply.send(Err(Fault::Expired));
-        }
-        let grace = if matches!(core.kind, NodeKind::Async | NodeKind::Actor) {
-            ARBITER_GRACE
-        } else {
-            Duration::ZERO
-        };
-        let slots = core.crew().slots.clone();
-        for slot in &slots {
-            if core.kind == NodeKind::Batch {
-                core.answer_late(slot, now);
-            }
-            let hung = slot
-                .lock()
-                .values()
-                .any(|flight| core.pulse(flight.deadline, flight.call.last_beat()) + grace <= now);
-            if !hung {
-                continue;
-            }
-            tracing::warn!(
-                cell = &*core.id,
-                epoch = slot.epoch,
-                "a worker hangs, it is replaced"
-            );
-            core.abandon_slot(slot, |flight| Fault::Hung {
-                after: flight.started.elapsed(),
-            });
-        }
-    }
-
-    fn view(&self) -> CellView {
-        let core = &self.core;
-        let (slots, epoch) = {
-            let crew = core.crew();
-            (crew.slots.clone(), crew.epoch())
-        };
-        CellView {
-            kind: core.kind,
-            epoch,
-            workers: slots.iter().filter(|slot| !slot.is_retired()).count(),
-            queue: core.inbox.queued(),
-            capacity: core.inbox.capacity(),
-            in_flight: slots.iter().map(|slot| slot.in_flight()).sum(),
-            zombies: core.zombies.load(Ordering::Acquire),
-            last_crash: lock(&core.last_crash).as_deref().map(Into::into),
-            start_failure: lock(&core.start_failure).clone(),
-        }
-    }
-
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.core.quarantine.dead_letters(&self.core.id)
-    }
-
-    fn release(&self, digest: &str) -> bool {
-        if let Some(black_box) = self.core.black_box.get() {
-            black_box.forget(&self.core.id, digest);
-        }
-        self.core.quarantine.release(digest)
-    }
-
-    fn delete(&self, digest: &str) -> bool {
-        self.core.quarantine.delete(digest)
-    }
-}
-
 /// A handle to a cell: stable across its restarts, cheap to clone.
 pub struct CellRef<P: Protocol> {
     pub(crate) core: Arc<Core<P>>,
@@ -779,30 +468,5 @@ impl<P: Protocol> CellRef<P> {
         deadline: Deadline,
     ) -> Result<Pending<P>, Fault<P::Err>> {
         self.core.submit(request, deadline)
-    }
-}
-
-/// An answer to come.
-pub struct Pending<P: Protocol> {
-    receiver: oneshot::Receiver<Result<P::Rep, Fault<P::Err>>>,
-    call: Arc<Call>,
-    done: bool,
-}
-
-impl<P: Protocol> Future for Pending<P> {
-    type Output = Result<P::Rep, Fault<P::Err>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(cx));
-        self.done = true;
-        Poll::Ready(answer.unwrap_or(Err(Fault::ShuttingDown)))
-    }
-}
-
-impl<P: Protocol> Drop for Pending<P> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.call.cancel();
-        }
     }
 }

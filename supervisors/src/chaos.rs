@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cell::{Cx, StartError};
+use crate::call::Cx;
+use crate::cell::StartError;
 use crate::workers::crash_on_purpose;
 
 /// A fault to inject into a cell.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cell::{Core, Flight, Protocol};
+use crate::call::Flight;
+use crate::cell::{Core, Protocol};
 use crate::fault::Fault;
 use crate::kernel::Event;
 

@@ -2,28 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use crate::cell::{Call, Protocol};
-use crate::fault::{Deadline, Digest, Fault};
-
-/// Where a request's one answer goes.
-pub(crate) type Reply<P> =
-    oneshot::Sender<Result<<P as Protocol>::Rep, Fault<<P as Protocol>::Err>>>;
-
-/// A request in the queue.
-pub(crate) struct Job<P: Protocol> {
-    pub(crate) request: P::Req,
-    pub(crate) reply: Reply<P>,
-    pub(crate) deadline: Deadline,
-    pub(crate) digest: Option<Digest>,
-    /// Panics in the worker's fence instead of running: a crash on purpose.
-    pub(crate) crash: bool,
-    pub(crate) call: Arc<Call>,
-}
+use crate::call::Job;
+use crate::cell::Protocol;
 
 /// What waits, and who waits for it.
 struct Queue<P: Protocol> {

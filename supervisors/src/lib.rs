@@ -44,12 +44,14 @@ struct Readme;
 mod adopt;
 mod batch;
 mod blackbox;
+mod call;
 mod cell;
 #[cfg(feature = "chaos")]
 mod chaos;
 #[cfg(not(feature = "chaos"))]
 #[path = "calm.rs"]
 mod chaos;
+mod control;
 mod crew;
 mod fault;
 mod fence;
@@ -67,11 +69,11 @@ mod workers;
 pub use adopt::ActorRef;
 pub use batch::{BatchCx, BatchWorker, Batching};
 pub use blackbox::{BlackBox, BlackBoxError, Suspect};
-pub use cell::{
-    AsyncWorker, CellRef, Cx, NodeKind, Pending, Protocol, StartCx, StartError, Worker,
-};
+pub use call::{Cx, Pending};
+pub use cell::{AsyncWorker, CellRef, Protocol, StartCx, StartError, Worker};
 #[cfg(feature = "chaos")]
 pub use chaos::{Chaos, Struck, When};
+pub use control::NodeKind;
 pub use fault::{CrashReport, CrashSummary, Deadline, Digest, Fault};
 pub use kernel::{ChildId, Phase};
 pub use policy::{

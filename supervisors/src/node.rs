@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::cell::CellControl;
+use crate::control::CellControl;
 use crate::kernel::{ChildId, ChildView, Kernel, KernelChild, Tick};
 use crate::policy::{Policy, PolicyError, Restart};
 use crate::supervisor::Command;

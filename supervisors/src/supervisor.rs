@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::blackbox::BlackBox;
-use crate::cell::CellControl;
+use crate::control::CellControl;
 use crate::kernel::{ChildId, Effect, Event, Kernel, KernelChild};
 use crate::node::{Member, Node};
 use crate::policy::{ChildPolicy, Policy, Restart};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
 use crate::blackbox::BlackBox;
-use crate::cell::{CellControl, CellView, NodeKind};
+use crate::control::{CellControl, CellView, NodeKind};
 use crate::fault::CrashSummary;
 use crate::kernel::{ChildView, Phase, Tick};
 use crate::node::{Member, Node};

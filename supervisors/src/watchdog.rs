@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::cell::CellControl;
+use crate::control::CellControl;
 
 /// How often it looks. Deadlines are tens of milliseconds at least; the scan costs microseconds.
 const TICK: Duration = Duration::from_millis(10);

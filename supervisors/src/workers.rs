@@ -9,9 +9,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use crate::cell::{
-    Admitted, AsyncWorker, Cell, CellRef, Core, NodeKind, Protocol, Spawn, StartCx, StartError,
-    Worker, drop_quietly,
+    Admitted, AsyncWorker, CellRef, Core, Protocol, StartCx, StartError, Worker, drop_quietly,
 };
+use crate::control::{Cell, NodeKind, Spawn};
 use crate::crew::{Exit, Slot};
 use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
