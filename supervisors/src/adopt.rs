@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::cell::{Admitted, CellRef, Core, Protocol, StartCx, StartError, drop_quietly};
 use crate::control::{Cell, NodeKind};
-use crate::crew::{Exit, Slot};
+use crate::crew::{CrewSlot, Exit};
 use crate::fault::{Deadline, Fault};
 use crate::fence::{Fenced, Panic, fenced, install_hook};
 use crate::policy::ChildPolicy;
@@ -145,7 +145,7 @@ struct Ward {
 
 async fn run_actor<A: Actor<Context = Context<A>>>(
     core: &Arc<Core<Adopted<A>>>,
-    slot: &Arc<Slot<Adopted<A>>>,
+    slot: &Arc<CrewSlot<Adopted<A>>>,
     factory: &dyn Fn(&StartCx) -> Result<A, StartError>,
 ) {
     let actor = match build(core, slot, factory) {
@@ -190,7 +190,7 @@ async fn run_actor<A: Actor<Context = Context<A>>>(
 /// Drops what is left of an actor and answers those it owed a reply.
 async fn bury<A: Actor<Context = Context<A>>>(
     core: &Core<Adopted<A>>,
-    slot: &Arc<Slot<Adopted<A>>>,
+    slot: &Arc<CrewSlot<Adopted<A>>>,
     mut body: Body<A>,
     end: End,
 ) {
@@ -234,7 +234,7 @@ async fn bury<A: Actor<Context = Context<A>>>(
 
 async fn deliver<A: Actor<Context = Context<A>>>(
     core: &Core<Adopted<A>>,
-    slot: &Slot<Adopted<A>>,
+    slot: &CrewSlot<Adopted<A>>,
     address: &Addr<A>,
     ward: &Ward,
     admitted: Admitted<Adopted<A>>,

@@ -8,7 +8,7 @@ use crate::call::Cx;
 use crate::cell::{Admitted, CellRef, Core, Protocol, StartCx, StartError, drop_quietly};
 use crate::chaos::Strike;
 use crate::control::{Cell, NodeKind};
-use crate::crew::{Exit, Slot};
+use crate::crew::{CrewSlot, Exit};
 use crate::fault::{CrashReport, Digest, Fault};
 use crate::fence::{Panic, fenced, install_hook};
 use crate::policy::ChildPolicy;
@@ -135,7 +135,7 @@ impl<P: Protocol> Batch<P> {
     }
 
     /// Leaves out those that nobody waits for any more.
-    fn still_wanted(self, core: &Core<P>, slot: &Slot<P>) -> Self {
+    fn still_wanted(self, core: &Core<P>, slot: &CrewSlot<P>) -> Self {
         let mut wanted = Self::new([]);
         let each = self.cx.each.into_iter().zip(self.held);
         for (request, (cx, held)) in self.requests.into_iter().zip(each) {
@@ -172,7 +172,7 @@ pub(crate) fn batch_cell<W: BatchWorker>(
 
 fn run_batches<W: BatchWorker>(
     core: &Arc<Core<W>>,
-    slot: &Arc<Slot<W>>,
+    slot: &Arc<CrewSlot<W>>,
     batching: Batching,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
@@ -214,7 +214,7 @@ fn run_batches<W: BatchWorker>(
 /// Runs batches on one thread, and what is left of them after a crash.
 struct Runner<'a, W: BatchWorker> {
     core: &'a Arc<Core<W>>,
-    slot: &'a Arc<Slot<W>>,
+    slot: &'a Arc<CrewSlot<W>>,
     factory: &'a dyn Fn(&StartCx) -> Result<W, StartError>,
     /// `None` after a crash, until the next part needs one.
     worker: Option<W>,

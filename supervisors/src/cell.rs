@@ -15,7 +15,7 @@ use crate::blackbox::{BlackBox, Mark};
 use crate::call::{Call, Cx, Flight, Job, Pending};
 use crate::chaos::{FailPoint, Strike};
 use crate::control::NodeKind;
-use crate::crew::{Crew, Slot};
+use crate::crew::{Crew, CrewSlot};
 use crate::fault::{CrashReport, Deadline, Digest, Fault};
 use crate::fence::{Panic, fenced};
 use crate::inbox::Inbox;
@@ -92,7 +92,7 @@ pub(crate) struct Core<P: Protocol> {
     /// The policy's, where the watchdog and every async call read it.
     deadline_ms: AtomicU64,
     pub(crate) kind: NodeKind,
-    pub(crate) inbox: Inbox<P>,
+    pub(crate) inbox: Inbox<Job<P>>,
     pub(crate) quarantine: Quarantine,
     gate: Mutex<Gate>,
     /// Whether the gate admits: the hot path reads only this.
@@ -250,7 +250,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// Prepares a job for its worker; `None` when it is not worth running.
-    pub(crate) fn admit(&self, slot: &Slot<P>, job: Job<P>) -> Option<Admitted<P>> {
+    pub(crate) fn admit(&self, slot: &CrewSlot<P>, job: Job<P>) -> Option<Admitted<P>> {
         if job.reply.is_closed() {
             self.inbox.release();
             drop_quietly(job.request);
@@ -261,16 +261,6 @@ impl<P: Protocol> Core<P> {
             self.inbox.release();
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
-            return None;
-        }
-        let mut flights = slot.lock();
-        // Given up between taking this job and here: whoever comes next runs it.
-        if slot.abandoned.load(Ordering::Acquire) {
-            drop(flights);
-            self.inbox.put_back(job);
-            if self.refusal().is_some() {
-                self.refuse_queue();
-            }
             return None;
         }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
@@ -289,8 +279,21 @@ impl<P: Protocol> Core<P> {
             started: now,
             call: job.call,
         };
-        flights.insert(key, flight);
-        drop(flights);
+        // Given up between taking this job and here: whoever comes next runs it.
+        if let Err(flight) = slot.begin(key, flight) {
+            self.inbox.put_back(Job {
+                request: job.request,
+                reply: flight.reply,
+                deadline: flight.deadline,
+                digest: job.digest,
+                crash: job.crash,
+                call: flight.call,
+            });
+            if self.refusal().is_some() {
+                self.refuse_queue();
+            }
+            return None;
+        }
         let black_box = self.black_box.get().zip(job.digest);
         Some(Admitted {
             request: job.request,
@@ -345,16 +348,8 @@ impl<P: Protocol> Core<P> {
 
     /// Answers those of a batch whose own time is over, while others still have time. When all are late,
     /// the batch as a whole counts as hung.
-    pub(crate) fn answer_late(&self, slot: &Slot<P>, now: Instant) {
-        let mut flights = slot.lock();
-        if flights.values().all(|flight| flight.deadline.0 <= now) {
-            return;
-        }
-        let late: Vec<_> = flights
-            .extract_if(|_, flight| flight.deadline.0 <= now)
-            .collect();
-        drop(flights);
-        for (_, flight) in late {
+    pub(crate) fn answer_late(&self, slot: &CrewSlot<P>, now: Instant) {
+        for flight in slot.take_some(|flight| flight.deadline.0 <= now) {
             let after = flight.elapsed();
             self.answer(flight, Err(Fault::Hung { after }));
         }

@@ -11,7 +11,7 @@ use crate::blackbox::BlackBox;
 use crate::cell::{Core, Gate, Protocol, drop_quietly, lock};
 #[cfg(feature = "chaos")]
 use crate::chaos::FailPoint;
-use crate::crew::Slot;
+use crate::crew::CrewSlot;
 use crate::fault::{CrashSummary, Fault};
 use crate::policy::ChildPolicy;
 use crate::quarantine::DeadLetter;
@@ -82,7 +82,7 @@ pub(crate) struct Cell<P: Protocol> {
 }
 
 /// Starts the workers of fresh slots.
-pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, Arc<Slot<P>>) + Send + Sync>;
+pub(crate) type Spawn<P> = Box<dyn Fn(&Arc<Core<P>>, Arc<CrewSlot<P>>) + Send + Sync>;
 
 /// How long after its deadline an async call is left to its own timer before its arbiter counts as stuck.
 const ARBITER_GRACE: Duration = Duration::from_millis(250);
@@ -156,7 +156,7 @@ impl<P: Protocol> CellControl for Cell<P> {
 
     fn check(&self, now: Instant) {
         let core = &self.core;
-        for job in core.inbox.expired(now) {
+        for job in core.inbox.take_if(|job| job.deadline.0 <= now) {
             core.inbox.release();
             drop_quietly(job.request);
             let _ = job.reply.send(Err(Fault::Expired));
@@ -172,8 +172,6 @@ impl<P: Protocol> CellControl for Cell<P> {
                 core.answer_late(slot, now);
             }
             let hung = slot
-                .lock()
-                .values()
                 .any(|flight| core.pulse(flight.deadline, flight.call.last_beat()) + grace <= now);
             if !hung {
                 continue;

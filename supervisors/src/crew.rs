@@ -1,80 +1,17 @@
 //! The workers of a cell: started, counted, stopped, given up. All under one lock, so that what they report
 //! has an order: each stop gets one `Stopped`, and what happened before it is told before it.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crate::call::Flight;
 use crate::cell::{Core, Protocol};
 use crate::fault::Fault;
 use crate::kernel::Event;
+use crate::slot::Slot;
 
-/// One incarnation of one worker.
-pub(crate) struct Slot<P: Protocol> {
-    pub(crate) epoch: u64,
-    /// Take no further request.
-    pub(crate) stop: AtomicBool,
-    /// Given up: whoever still runs here is a zombie.
-    pub(crate) abandoned: Arc<AtomicBool>,
-    /// Its state crashed: it only finishes what is in flight.
-    pub(crate) retired: AtomicBool,
-    /// A request asked for a normal end.
-    pub(crate) finished: Arc<AtomicBool>,
-    /// Its factory has not returned yet. Changes under the crew's lock.
-    starting: AtomicBool,
-    flights: Mutex<HashMap<u64, Flight<P>>>,
-}
-
-impl<P: Protocol> Slot<P> {
-    fn new(epoch: u64) -> Self {
-        Self {
-            epoch,
-            stop: AtomicBool::new(false),
-            abandoned: Arc::new(AtomicBool::new(false)),
-            retired: AtomicBool::new(false),
-            finished: Arc::new(AtomicBool::new(false)),
-            starting: AtomicBool::new(true),
-            flights: Mutex::new(HashMap::new()),
-        }
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Flight<P>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the right to answer; `None` when it was answered already.
-    pub(crate) fn take(&self, key: u64) -> Option<Flight<P>> {
-        self.lock().remove(&key)
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.lock().len()
-    }
-
-    pub(crate) fn holds(&self, key: u64) -> bool {
-        self.lock().contains_key(&key)
-    }
-
-    pub(crate) fn take_all(&self) -> Vec<Flight<P>> {
-        self.lock().drain().map(|(_, flight)| flight).collect()
-    }
-
-    /// Marks it as given up and takes all that it was to answer.
-    fn give_up(&self) -> Vec<Flight<P>> {
-        let mut flights = self.lock();
-        self.abandoned.store(true, Ordering::Release);
-        flights.drain().map(|(_, flight)| flight).collect()
-    }
-
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
-    }
-}
+/// A slot of a cell with this protocol.
+pub(crate) type CrewSlot<P> = Slot<Flight<P>>;
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +26,7 @@ pub(crate) enum Exit {
 
 /// The workers of a cell and where their start or stop stands.
 pub(crate) struct Crew<P: Protocol> {
-    pub(crate) slots: Vec<Arc<Slot<P>>>,
+    pub(crate) slots: Vec<Arc<CrewSlot<P>>>,
     epoch: u64,
     /// Factories that have not returned.
     pending: usize,
@@ -117,14 +54,14 @@ impl<P: Protocol> Crew<P> {
     }
 
     /// Takes a slot out; `false` when it is gone already.
-    fn part(&mut self, slot: &Arc<Slot<P>>) -> bool {
+    fn part(&mut self, slot: &Arc<CrewSlot<P>>) -> bool {
         let before = self.slots.len();
         self.slots.retain(|known| !Arc::ptr_eq(known, slot));
         self.slots.len() < before
     }
 
     /// The factory of a slot has returned, or is no longer waited for; `false` when this was known.
-    fn settle_start(&mut self, slot: &Slot<P>) -> bool {
+    fn settle_start(&mut self, slot: &CrewSlot<P>) -> bool {
         // Not `swap(false)` and `pending -= usize::from(first)`: optimised by rustc 1.95.0 (LLVM 22.1.2), that pair
         // followed by `first && pending == 0` is false where it must be true.
         let first = slot.starting.load(Ordering::Acquire);
@@ -138,7 +75,7 @@ impl<P: Protocol> Crew<P> {
 
 impl<P: Protocol> Core<P> {
     /// Makes room for the workers that a start must build: as many as are missing.
-    pub(crate) fn prepare_start(&self, workers: usize) -> Vec<Arc<Slot<P>>> {
+    pub(crate) fn prepare_start(&self, workers: usize) -> Vec<Arc<CrewSlot<P>>> {
         let mut crew = self.crew();
         crew.stopping = false;
         self.admit_again();
@@ -157,7 +94,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// One worker of a start runs.
-    pub(crate) fn worker_started(&self, slot: &Slot<P>) {
+    pub(crate) fn worker_started(&self, slot: &CrewSlot<P>) {
         let mut crew = self.crew();
         if crew.settle_start(slot) && crew.pending == 0 && !crew.start_failed {
             *self
@@ -169,7 +106,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// One worker of a start could not be built. Only the first of a start counts as a failure.
-    pub(crate) fn worker_not_started(&self, slot: &Arc<Slot<P>>, reason: &str) {
+    pub(crate) fn worker_not_started(&self, slot: &Arc<CrewSlot<P>>, reason: &str) {
         tracing::warn!(cell = &*self.id, reason, "a worker could not start");
         *self
             .start_failure
@@ -183,7 +120,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// A worker has ended.
-    pub(crate) fn leave(&self, slot: &Arc<Slot<P>>, exit: Exit) {
+    pub(crate) fn leave(&self, slot: &Arc<CrewSlot<P>>, exit: Exit) {
         let mut crew = self.crew();
         if !crew.part(slot) {
             self.zombies.fetch_sub(1, Ordering::AcqRel);
@@ -210,7 +147,7 @@ impl<P: Protocol> Core<P> {
     }
 
     /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
-    pub(crate) fn retire(&self, slot: &Slot<P>) {
+    pub(crate) fn retire(&self, slot: &CrewSlot<P>) {
         let crew = self.crew();
         if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
             return;
@@ -256,7 +193,7 @@ impl<P: Protocol> Core<P> {
     /// it, unless that has replaced it already.
     pub(crate) fn abandon_slot(
         &self,
-        slot: &Arc<Slot<P>>,
+        slot: &Arc<CrewSlot<P>>,
         fault: impl Fn(&Flight<P>) -> Fault<P::Err>,
     ) {
         let flights = {
@@ -265,7 +202,6 @@ impl<P: Protocol> Core<P> {
                 return;
             }
             crew.settle_start(slot);
-            // Under one lock: a worker that sees that it was given up finds nothing left to answer.
             let flights = slot.give_up();
             slot.stop.store(true, Ordering::Release);
             let zombies = self.zombies.fetch_add(1, Ordering::AcqRel) + 1;

@@ -1,53 +1,52 @@
 //! The queue of a cell. It belongs to the cell, not to a worker, so it outlives every crash.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
-use crate::call::Job;
-use crate::cell::Protocol;
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 
 /// What waits, and who waits for it.
-struct Queue<P: Protocol> {
-    jobs: VecDeque<Job<P>>,
+struct Queue<T> {
+    jobs: VecDeque<T>,
     /// Threads waiting on `filled`. Its notification is a system call even when nobody waits.
     sleepers: usize,
+    /// Tasks that wait. Seldom more than one: a cell has one async worker at a time.
+    tasks: Vec<Waker>,
 }
 
 /// A bounded queue that threads and tasks pull from.
-pub(crate) struct Inbox<P: Protocol> {
-    queue: Mutex<Queue<P>>,
+pub(crate) struct Inbox<T> {
+    queue: Mutex<Queue<T>>,
     /// Queued and running. Invariant: an admission never takes it above `capacity`.
     admitted: AtomicUsize,
     capacity: AtomicUsize,
     filled: Condvar,
-    notify: Notify,
 }
 
-impl<P: Protocol> Inbox<P> {
+impl<T> Inbox<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             queue: Mutex::new(Queue {
                 jobs: VecDeque::new(),
                 sleepers: 0,
+                tasks: Vec::new(),
             }),
             admitted: AtomicUsize::new(0),
             capacity: AtomicUsize::new(capacity),
             filled: Condvar::new(),
-            notify: Notify::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<P>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         // No user code runs under this lock, so a poisoned one is whole.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Admits a job, or gives it back when the cell has enough to do.
-    pub(crate) fn push(&self, job: Job<P>) -> Result<(), Job<P>> {
+    pub(crate) fn push(&self, job: T) -> Result<(), T> {
         let capacity = self.capacity();
         let admitted = self
             .admitted
@@ -63,14 +62,19 @@ impl<P: Protocol> Inbox<P> {
         Ok(())
     }
 
-    /// Wakes one who waits for the job just queued.
-    fn announce(&self, queue: MutexGuard<'_, Queue<P>>) {
+    /// Wakes one thread for the job just queued, and every task: one that was woken may be gone.
+    fn announce(&self, mut queue: MutexGuard<'_, Queue<T>>) {
         let sleepers = queue.sleepers;
+        let task = queue.tasks.pop();
+        let others = match queue.tasks.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut queue.tasks),
+        };
         drop(queue);
         if sleepers > 0 {
             self.filled.notify_one();
         }
-        self.notify.notify_one();
+        task.into_iter().chain(others).for_each(Waker::wake);
     }
 
     /// Frees the place of an answered job.
@@ -79,7 +83,7 @@ impl<P: Protocol> Inbox<P> {
     }
 
     /// Waits on a thread for a job; `None` when `stop` is set.
-    pub(crate) fn pop(&self, stop: &AtomicBool) -> Option<Job<P>> {
+    pub(crate) fn pop(&self, stop: &AtomicBool) -> Option<T> {
         let mut queue = self.lock();
         loop {
             if stop.load(Ordering::Acquire) {
@@ -103,7 +107,7 @@ impl<P: Protocol> Inbox<P> {
         stop: &AtomicBool,
         max: usize,
         window: Duration,
-    ) -> Option<Vec<Job<P>>> {
+    ) -> Option<Vec<T>> {
         let mut jobs = vec![self.pop(stop)?];
         let until = Instant::now() + window;
         let mut queue = self.lock();
@@ -124,52 +128,52 @@ impl<P: Protocol> Inbox<P> {
     }
 
     /// Gives back a job that was taken and not run; it is the next.
-    pub(crate) fn put_back(&self, job: Job<P>) {
+    pub(crate) fn put_back(&self, job: T) {
         let mut queue = self.lock();
         queue.jobs.push_front(job);
         self.announce(queue);
     }
 
     /// Waits in a task for a job; `None` when `stop` is set.
-    pub(crate) async fn pop_async(&self, stop: &AtomicBool) -> Option<Job<P>> {
-        loop {
-            if stop.load(Ordering::Acquire) {
-                return None;
-            }
-            if let Some(job) = self.lock().jobs.pop_front() {
-                return Some(job);
-            }
-            let notified = self.notify.notified();
-            // Looked at once more: what came before `notified` would not wake it.
-            if stop.load(Ordering::Acquire) || !self.lock().jobs.is_empty() {
-                continue;
-            }
-            notified.await;
+    pub(crate) async fn pop_async(&self, stop: &AtomicBool) -> Option<T> {
+        poll_fn(|cx| self.poll_pop(stop, cx)).await
+    }
+
+    fn poll_pop(&self, stop: &AtomicBool, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut queue = self.lock();
+        if stop.load(Ordering::Acquire) {
+            return Poll::Ready(None);
         }
+        if let Some(job) = queue.jobs.pop_front() {
+            return Poll::Ready(Some(job));
+        }
+        if !queue.tasks.iter().any(|task| task.will_wake(cx.waker())) {
+            queue.tasks.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Wakes whoever waits, to look at its stop flag.
     pub(crate) fn wake_all(&self) {
-        // Taken so that a thread between its check and its wait cannot miss this.
-        drop(self.lock());
+        // Under the lock, so that a thread between its check and its wait cannot miss this.
+        let tasks = std::mem::take(&mut self.lock().tasks);
         self.filled.notify_all();
-        self.notify.notify_waiters();
-        self.notify.notify_one();
+        tasks.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes out what has waited past its deadline.
-    pub(crate) fn expired(&self, now: Instant) -> Vec<Job<P>> {
+    /// Takes out the queued jobs that pass `test`.
+    pub(crate) fn take_if(&self, test: impl Fn(&T) -> bool) -> Vec<T> {
         let jobs = &mut self.lock().jobs;
-        if jobs.iter().all(|job| job.deadline.0 > now) {
+        if !jobs.iter().any(&test) {
             return Vec::new();
         }
-        let (expired, kept) = jobs.drain(..).partition(|job| job.deadline.0 <= now);
+        let (taken, kept) = jobs.drain(..).partition(test);
         *jobs = kept;
-        Vec::from(expired)
+        Vec::from(taken)
     }
 
     /// Takes out everything.
-    pub(crate) fn drain(&self) -> Vec<Job<P>> {
+    pub(crate) fn drain(&self) -> Vec<T> {
         self.lock().jobs.drain(..).collect()
     }
 

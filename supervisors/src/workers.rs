@@ -12,7 +12,7 @@ use crate::cell::{
     Admitted, AsyncWorker, CellRef, Core, Protocol, StartCx, StartError, Worker, drop_quietly,
 };
 use crate::control::{Cell, NodeKind, Spawn};
-use crate::crew::{Exit, Slot};
+use crate::crew::{CrewSlot, Exit};
 use crate::fault::Fault;
 use crate::fence::{Fenced, fenced, install_hook};
 use crate::policy::ChildPolicy;
@@ -29,7 +29,7 @@ pub(crate) fn crash_on_purpose() -> ! {
 /// Builds a worker; why not, when its factory fails or panics.
 pub(crate) fn build<P: Protocol, W>(
     core: &Core<P>,
-    slot: &Slot<P>,
+    slot: &CrewSlot<P>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) -> Result<W, String> {
     let start = StartCx {
@@ -48,7 +48,7 @@ pub(crate) fn build<P: Protocol, W>(
 
 /// Starts each worker on a thread that `run`s it to its end.
 pub(crate) fn thread_per_worker<P: Protocol>(
-    run: impl Fn(&Arc<Core<P>>, &Arc<Slot<P>>) + Send + Sync + 'static,
+    run: impl Fn(&Arc<Core<P>>, &Arc<CrewSlot<P>>) + Send + Sync + 'static,
 ) -> Spawn<P> {
     let run = Arc::new(run);
     Box::new(move |core, slot| {
@@ -63,7 +63,7 @@ pub(crate) fn thread_per_worker<P: Protocol>(
 
 /// Starts each worker on an arbiter that ends with it.
 pub(crate) fn arbiter_per_worker<P: Protocol>(
-    run: impl Fn(Arc<Core<P>>, Arc<Slot<P>>) -> LocalBoxFuture<'static, ()> + Send + Sync + 'static,
+    run: impl Fn(Arc<Core<P>>, Arc<CrewSlot<P>>) -> LocalBoxFuture<'static, ()> + Send + Sync + 'static,
 ) -> Spawn<P> {
     let run = Arc::new(run);
     Box::new(move |core, slot| {
@@ -99,7 +99,7 @@ pub(crate) fn sync_cell<W: Worker>(
 
 fn run_sync<W: Worker>(
     core: &Arc<Core<W>>,
-    slot: &Arc<Slot<W>>,
+    slot: &Arc<CrewSlot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
     let mut worker = match build(core, slot, factory) {
@@ -184,7 +184,7 @@ pub(crate) fn async_cell<W: AsyncWorker>(
 
 async fn run_async<W: AsyncWorker>(
     core: &Arc<Core<W>>,
-    slot: &Arc<Slot<W>>,
+    slot: &Arc<CrewSlot<W>>,
     factory: &dyn Fn(&StartCx) -> Result<W, StartError>,
 ) {
     let worker = match build(core, slot, factory) {
@@ -223,7 +223,7 @@ async fn run_async<W: AsyncWorker>(
 
 async fn run_one<W: AsyncWorker>(
     core: &Arc<Core<W>>,
-    slot: &Arc<Slot<W>>,
+    slot: &Arc<CrewSlot<W>>,
     worker: Rc<W>,
     admitted: Admitted<W>,
 ) {
