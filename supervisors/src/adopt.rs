@@ -26,7 +26,7 @@ use crate::cell::{Admitted, CellRef, Core, Protocol, StartCx, StartError, drop_q
 use crate::control::{Cell, NodeKind};
 use crate::crew::{CrewSlot, Exit};
 use crate::fault::{Deadline, Fault};
-use crate::fence::{Fenced, Panic, fenced, install_hook};
+use crate::fence::{Panic, fenced, install_hook};
 use crate::policy::ChildPolicy;
 use crate::workers::{arbiter_per_worker, build, crash_on_purpose};
 
@@ -209,7 +209,7 @@ async fn bury<A: Actor<Context = Context<A>>>(
     let owed = slot.take_all();
     match end {
         End::Panicked(panic) => {
-            let report = core.report(slot.epoch, panic, None);
+            let report = core.report(slot.epoch(), panic, None);
             for flight in owed {
                 core.answer(flight, Err(Fault::Crashed(Arc::clone(&report))));
             }
@@ -242,7 +242,7 @@ async fn deliver<A: Actor<Context = Context<A>>>(
     let started = Instant::now();
     let (key, cx) = (admitted.key, admitted.cx);
     let Envelope(send) = admitted.request;
-    let mut work = Fenced::new(async move {
+    let work = async move {
         if admitted.crash {
             crash_on_purpose();
         }
@@ -250,9 +250,8 @@ async fn deliver<A: Actor<Context = Context<A>>>(
             strike.in_task().await;
         }
         send(address).await
-    });
-    let outcome = core.within_limit(&mut work, &cx).await;
-    drop_quietly(work);
+    };
+    let outcome = core.run_within_limit(work, &cx).await;
     let answer = match outcome {
         Some(Ok(Some(answer))) => Ok(answer),
         // The actor is gone, and whoever buries it answers.
@@ -264,7 +263,7 @@ async fn deliver<A: Actor<Context = Context<A>>>(
                 location: String::new(),
                 backtrace: None,
             };
-            Err(Fault::Crashed(core.report(slot.epoch, panic, None)))
+            Err(Fault::Crashed(core.report(slot.epoch(), panic, None)))
         }
         Some(Err(panic)) => {
             // As if the actor itself had panicked on it.

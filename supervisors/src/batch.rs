@@ -310,7 +310,7 @@ impl<W: BatchWorker> Runner<'_, W> {
             [alone] => alone.digest,
             _ => None,
         };
-        let report = self.core.report(self.slot.epoch, panic, digest);
+        let report = self.core.report(self.slot.epoch(), panic, digest);
         if is_final {
             if part.len() > 1 {
                 let digests = part.held.iter().filter_map(|held| held.digest);

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::cell::Protocol;
 use crate::fault::{Deadline, Digest, Fault};
+use crate::slot::Incarnation;
 
 /// One call, seen from both sides.
 pub(crate) struct Call {
@@ -72,23 +73,20 @@ pub(crate) struct Job<P: Protocol> {
 /// What a worker knows of the request it handles.
 #[derive(Clone)]
 pub struct Cx {
-    pub(crate) cell: Arc<str>,
-    pub(crate) epoch: u64,
+    pub(crate) incarnation: Arc<Incarnation>,
     pub(crate) deadline: Deadline,
     pub(crate) call: Arc<Call>,
-    pub(crate) abandoned: Arc<AtomicBool>,
-    pub(crate) finished: Arc<AtomicBool>,
 }
 
 impl Cx {
     /// The cell's id.
     pub fn cell(&self) -> &str {
-        &self.cell
+        &self.incarnation.cell
     }
 
     /// The incarnation of the worker.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.incarnation.epoch
     }
 
     /// When the caller stops waiting.
@@ -111,12 +109,12 @@ impl Cx {
     /// A permanent cell starts again with fresh state. A transient or temporary one ends for good, with all
     /// workers of its pool; what it has queued gets `ShuttingDown`.
     pub fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
+        self.incarnation.finished.store(true, Ordering::Release);
     }
 
     /// Whether this worker was given up as hung: it must have no further effect.
     pub fn is_stale(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+        self.incarnation.abandoned.load(Ordering::Acquire)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -17,7 +17,7 @@ use crate::chaos::{FailPoint, Strike};
 use crate::control::NodeKind;
 use crate::crew::{Crew, CrewSlot};
 use crate::fault::{CrashReport, Deadline, Digest, Fault};
-use crate::fence::{Panic, fenced};
+use crate::fence::{Panic, fenced, poll_fenced};
 use crate::inbox::Inbox;
 use crate::kernel::Event;
 use crate::policy::ChildPolicy;
@@ -97,7 +97,6 @@ pub(crate) struct Core<P: Protocol> {
     gate: Mutex<Gate>,
     /// Whether the gate admits: the hot path reads only this.
     admitting: AtomicBool,
-    next_key: AtomicU64,
     crew: Mutex<Crew<P>>,
     pub(crate) zombies: AtomicUsize,
     pub(crate) crash_next: AtomicBool,
@@ -137,7 +136,6 @@ impl<P: Protocol> Core<P> {
             kind,
             gate: Mutex::new(Gate::Admitting),
             admitting: AtomicBool::new(true),
-            next_key: AtomicU64::new(0),
             crew: Mutex::new(Crew::new()),
             zombies: AtomicUsize::new(0),
             crash_next: AtomicBool::new(false),
@@ -263,15 +261,11 @@ impl<P: Protocol> Core<P> {
             let _ = job.reply.send(Err(Fault::Expired));
             return None;
         }
-        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         job.call.beat(now);
         let cx = Cx {
-            cell: Arc::clone(&self.id),
-            epoch: slot.epoch,
+            incarnation: Arc::clone(&slot.incarnation),
             deadline: job.deadline,
             call: Arc::clone(&job.call),
-            abandoned: Arc::clone(&slot.abandoned),
-            finished: Arc::clone(&slot.finished),
         };
         let flight = Flight {
             reply: job.reply,
@@ -279,21 +273,24 @@ impl<P: Protocol> Core<P> {
             started: now,
             call: job.call,
         };
-        // Given up between taking this job and here: whoever comes next runs it.
-        if let Err(flight) = slot.begin(key, flight) {
-            self.inbox.put_back(Job {
-                request: job.request,
-                reply: flight.reply,
-                deadline: flight.deadline,
-                digest: job.digest,
-                crash: job.crash,
-                call: flight.call,
-            });
-            if self.refusal().is_some() {
-                self.refuse_queue();
+        let key = match slot.begin(flight) {
+            Ok(key) => key,
+            // Given up between taking this job and here: whoever comes next runs it.
+            Err(flight) => {
+                self.inbox.put_back(Job {
+                    request: job.request,
+                    reply: flight.reply,
+                    deadline: flight.deadline,
+                    digest: job.digest,
+                    crash: job.crash,
+                    call: flight.call,
+                });
+                if self.refusal().is_some() {
+                    self.refuse_queue();
+                }
+                return None;
             }
-            return None;
-        }
+        };
         let black_box = self.black_box.get().zip(job.digest);
         Some(Admitted {
             request: job.request,
@@ -379,12 +376,20 @@ impl<P: Protocol> Core<P> {
         self.pulse(cx.deadline, cx.call.last_beat())
     }
 
-    /// Waits for work on a request; `None` when its caller is gone or its time is over.
-    pub(crate) async fn within_limit<F: Future + Unpin>(
+    /// Runs fenced work on a request, then drops it; `None` when its caller is gone or its time is over.
+    pub(crate) async fn run_within_limit<T>(
         &self,
-        work: &mut F,
+        work: impl Future<Output = T>,
         cx: &Cx,
-    ) -> Option<F::Output> {
+    ) -> Option<Result<T, Panic>> {
+        let mut work = pin!(Some(work));
+        let mut polls = poll_fn(|cx| poll_fenced(work.as_mut(), cx));
+        let outcome = self.within_limit(&mut polls, cx).await;
+        quietly(|| work.set(None));
+        outcome
+    }
+
+    async fn within_limit<F: Future + Unpin>(&self, work: &mut F, cx: &Cx) -> Option<F::Output> {
         // Most work is done at once and needs no timer.
         if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *work).poll(cx))).await
         {
@@ -408,7 +413,11 @@ impl<P: Protocol> Core<P> {
 
 /// Drops what belongs to the user; a panic in its drop goes no further.
 pub(crate) fn drop_quietly<T>(value: T) {
-    if let Err(panic) = fenced(move || drop(value)) {
+    quietly(move || drop(value));
+}
+
+fn quietly(drop: impl FnOnce()) {
+    if let Err(panic) = fenced(drop) {
         tracing::warn!(
             message = panic.message,
             location = panic.location,

@@ -178,7 +178,7 @@ impl<P: Protocol> CellControl for Cell<P> {
             }
             tracing::warn!(
                 cell = &*core.id,
-                epoch = slot.epoch,
+                epoch = slot.epoch(),
                 "a worker hangs, it is replaced"
             );
             core.abandon_slot(slot, |flight| Fault::Hung {

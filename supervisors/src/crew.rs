@@ -82,7 +82,7 @@ impl<P: Protocol> Core<P> {
         crew.epoch += 1;
         let running = crew.slots.iter().filter(|slot| !slot.is_retired()).count();
         let fresh: Vec<_> = (running..workers)
-            .map(|_| Arc::new(Slot::new(crew.epoch)))
+            .map(|_| Arc::new(Slot::new(Arc::clone(&self.id), crew.epoch)))
             .collect();
         crew.slots.extend(fresh.iter().map(Arc::clone));
         crew.start_failed = false;
@@ -149,7 +149,7 @@ impl<P: Protocol> Core<P> {
     /// An async worker's state crashed: the supervisor builds another, what is in flight finishes.
     pub(crate) fn retire(&self, slot: &CrewSlot<P>) {
         let crew = self.crew();
-        if slot.retired.swap(true, Ordering::AcqRel) || slot.abandoned.load(Ordering::Acquire) {
+        if slot.retired.swap(true, Ordering::AcqRel) || slot.is_abandoned() {
             return;
         }
         slot.stop.store(true, Ordering::Release);

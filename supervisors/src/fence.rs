@@ -73,28 +73,18 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     text.chars().take(2_000).collect()
 }
 
-/// A future each of whose polls is fenced. After a panic it must not be polled again.
-pub(crate) struct Fenced<F> {
-    inner: Pin<Box<F>>,
-}
-
-impl<F: Future> Fenced<F> {
-    pub(crate) fn new(inner: F) -> Self {
-        Self {
-            inner: Box::pin(inner),
-        }
-    }
-}
-
-impl<F: Future> Future for Fenced<F> {
-    type Output = Result<F::Output, Panic>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match fenced(|| self.inner.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+/// Polls `work` behind the fence. After a panic it must not be polled again.
+pub(crate) fn poll_fenced<F: Future>(
+    work: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Panic>> {
+    let polled = fenced(|| match work.as_pin_mut() {
+        Some(work) => work.poll(cx),
+        None => Poll::Pending,
+    });
+    match polled {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
     }
 }
 

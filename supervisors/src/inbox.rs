@@ -11,10 +11,20 @@ use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering}
 /// What waits, and who waits for it.
 struct Queue<T> {
     jobs: VecDeque<T>,
-    /// Threads waiting on `filled`. Its notification is a system call even when nobody waits.
+    /// Threads waiting on `filled`.
     sleepers: usize,
+    /// How many of them are on their way: to notify those again is a system call for nothing.
+    notified: usize,
     /// Tasks that wait. Seldom more than one: a cell has one async worker at a time.
     tasks: Vec<Waker>,
+}
+
+impl<T> Queue<T> {
+    /// A thread has stopped waiting, notified or not.
+    fn woke(&mut self) {
+        self.sleepers -= 1;
+        self.notified = self.notified.saturating_sub(1);
+    }
 }
 
 /// A bounded queue that threads and tasks pull from.
@@ -32,6 +42,7 @@ impl<T> Inbox<T> {
             queue: Mutex::new(Queue {
                 jobs: VecDeque::new(),
                 sleepers: 0,
+                notified: 0,
                 tasks: Vec::new(),
             }),
             admitted: AtomicUsize::new(0),
@@ -64,14 +75,15 @@ impl<T> Inbox<T> {
 
     /// Wakes one thread for the job just queued, and every task: one that was woken may be gone.
     fn announce(&self, mut queue: MutexGuard<'_, Queue<T>>) {
-        let sleepers = queue.sleepers;
+        let notify = queue.sleepers > queue.notified;
+        queue.notified += usize::from(notify);
         let task = queue.tasks.pop();
         let others = match queue.tasks.is_empty() {
             true => Vec::new(),
             false => std::mem::take(&mut queue.tasks),
         };
         drop(queue);
-        if sleepers > 0 {
+        if notify {
             self.filled.notify_one();
         }
         task.into_iter().chain(others).for_each(Waker::wake);
@@ -97,7 +109,7 @@ impl<T> Inbox<T> {
                 .filled
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
-            queue.sleepers -= 1;
+            queue.woke();
         }
     }
 
@@ -123,7 +135,7 @@ impl<T> Inbox<T> {
                 .filled
                 .wait_timeout(queue, left)
                 .unwrap_or_else(PoisonError::into_inner);
-            queue.sleepers -= 1;
+            queue.woke();
         }
     }
 
@@ -156,7 +168,10 @@ impl<T> Inbox<T> {
     /// Wakes whoever waits, to look at its stop flag.
     pub(crate) fn wake_all(&self) {
         // Under the lock, so that a thread between its check and its wait cannot miss this.
-        let tasks = std::mem::take(&mut self.lock().tasks);
+        let mut queue = self.lock();
+        queue.notified = queue.sleepers;
+        let tasks = std::mem::take(&mut queue.tasks);
+        drop(queue);
         self.filled.notify_all();
         tasks.into_iter().for_each(Waker::wake);
     }

@@ -6,6 +6,16 @@ use std::sync::PoisonError;
 
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 
+/// What the requests of a worker know of it.
+pub(crate) struct Incarnation {
+    pub(crate) cell: std::sync::Arc<str>,
+    pub(crate) epoch: u64,
+    /// Given up: whoever still runs here is a zombie.
+    pub(crate) abandoned: AtomicBool,
+    /// A request asked for a normal end.
+    pub(crate) finished: AtomicBool,
+}
+
 /// Keys are counted up, so they spread by themselves.
 #[derive(Default)]
 struct Counted(u64);
@@ -27,35 +37,44 @@ impl Hasher for Counted {
     }
 }
 
-type Flights<F> = HashMap<u64, F, BuildHasherDefault<Counted>>;
+struct Flights<F> {
+    by_key: HashMap<u64, F, BuildHasherDefault<Counted>>,
+    next_key: u64,
+}
 
 /// What a worker and those who watch it share. Each flight of type `F` is taken by one of them, once.
 pub(crate) struct Slot<F> {
-    pub(crate) epoch: u64,
+    pub(crate) incarnation: Arc<Incarnation>,
     /// Take no further request.
     pub(crate) stop: AtomicBool,
-    /// Given up: whoever still runs here is a zombie.
-    pub(crate) abandoned: Arc<AtomicBool>,
     /// Its state crashed: it only finishes what is in flight.
     pub(crate) retired: AtomicBool,
-    /// A request asked for a normal end.
-    pub(crate) finished: Arc<AtomicBool>,
     /// Its factory has not returned yet. Changes under the crew's lock.
     pub(crate) starting: AtomicBool,
     flights: Mutex<Flights<F>>,
 }
 
 impl<F> Slot<F> {
-    pub(crate) fn new(epoch: u64) -> Self {
+    pub(crate) fn new(cell: std::sync::Arc<str>, epoch: u64) -> Self {
         Self {
-            epoch,
+            incarnation: Arc::new(Incarnation {
+                cell,
+                epoch,
+                abandoned: AtomicBool::new(false),
+                finished: AtomicBool::new(false),
+            }),
             stop: AtomicBool::new(false),
-            abandoned: Arc::new(AtomicBool::new(false)),
             retired: AtomicBool::new(false),
-            finished: Arc::new(AtomicBool::new(false)),
             starting: AtomicBool::new(true),
-            flights: Mutex::new(Flights::default()),
+            flights: Mutex::new(Flights {
+                by_key: HashMap::default(),
+                next_key: 0,
+            }),
         }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.incarnation.epoch
     }
 
     fn lock(&self) -> MutexGuard<'_, Flights<F>> {
@@ -63,40 +82,46 @@ impl<F> Slot<F> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a request that is about to run; gives it back when this worker was given up.
-    pub(crate) fn begin(&self, key: u64, flight: F) -> Result<(), F> {
+    /// Notes a request that is about to run and returns its key; gives it back when this worker was given up.
+    pub(crate) fn begin(&self, flight: F) -> Result<u64, F> {
         let mut flights = self.lock();
-        if self.abandoned.load(Ordering::Acquire) {
+        if self.is_abandoned() {
             return Err(flight);
         }
-        flights.insert(key, flight);
-        Ok(())
+        let key = flights.next_key;
+        flights.next_key += 1;
+        flights.by_key.insert(key, flight);
+        Ok(key)
     }
 
     /// Takes the right to answer; `None` when it was answered already.
     pub(crate) fn take(&self, key: u64) -> Option<F> {
-        self.lock().remove(&key)
+        self.lock().by_key.remove(&key)
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.lock().len()
+        self.lock().by_key.len()
     }
 
     pub(crate) fn holds(&self, key: u64) -> bool {
-        self.lock().contains_key(&key)
+        self.lock().by_key.contains_key(&key)
     }
 
     pub(crate) fn any(&self, test: impl FnMut(&F) -> bool) -> bool {
-        self.lock().values().any(test)
+        self.lock().by_key.values().any(test)
     }
 
     pub(crate) fn take_all(&self) -> Vec<F> {
-        self.lock().drain().map(|(_, flight)| flight).collect()
+        self.lock()
+            .by_key
+            .drain()
+            .map(|(_, flight)| flight)
+            .collect()
     }
 
     /// Takes those that pass `test`, unless all do.
     pub(crate) fn take_some(&self, test: impl Fn(&F) -> bool) -> Vec<F> {
-        let mut flights = self.lock();
+        let flights = &mut self.lock().by_key;
         if flights.values().all(&test) {
             return Vec::new();
         }
@@ -108,8 +133,12 @@ impl<F> Slot<F> {
     /// given up finds nothing left to answer.
     pub(crate) fn give_up(&self) -> Vec<F> {
         let mut flights = self.lock();
-        self.abandoned.store(true, Ordering::Release);
-        flights.drain().map(|(_, flight)| flight).collect()
+        self.incarnation.abandoned.store(true, Ordering::Release);
+        flights.by_key.drain().map(|(_, flight)| flight).collect()
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.incarnation.abandoned.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -117,6 +146,6 @@ impl<F> Slot<F> {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
+        self.incarnation.finished.load(Ordering::Acquire)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use actix::Arbiter;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::Notify;
 
 use crate::cell::{
     Admitted, AsyncWorker, CellRef, Core, Protocol, StartCx, StartError, Worker, drop_quietly,
@@ -14,11 +15,11 @@ use crate::cell::{
 use crate::control::{Cell, NodeKind, Spawn};
 use crate::crew::{CrewSlot, Exit};
 use crate::fault::Fault;
-use crate::fence::{Fenced, fenced, install_hook};
+use crate::fence::{fenced, install_hook};
 use crate::policy::ChildPolicy;
 
 /// Requests that an async worker takes before it lets those in flight go on.
-const FAIR_SHARE: u64 = 32;
+const FAIR_SHARE: u64 = 128;
 
 /// Panics as a bug of the worker would: through the hook, with a backtrace.
 #[expect(clippy::panic, reason = "a crash on purpose is asked for, and fenced")]
@@ -34,7 +35,7 @@ pub(crate) fn build<P: Protocol, W>(
 ) -> Result<W, String> {
     let start = StartCx {
         cell: Arc::clone(&core.id),
-        epoch: slot.epoch,
+        epoch: slot.epoch(),
     };
     let built = fenced(|| {
         core.fail_point.factory()?;
@@ -42,7 +43,7 @@ pub(crate) fn build<P: Protocol, W>(
     });
     match built {
         Ok(built) => built.map_err(|error| error.to_string()),
-        Err(panic) => Err(core.report(slot.epoch, panic, None).to_string()),
+        Err(panic) => Err(core.report(slot.epoch(), panic, None).to_string()),
     }
 }
 
@@ -139,7 +140,7 @@ fn run_sync<W: Worker>(
                 }
             }
             Err(panic) => {
-                let report = core.report(slot.epoch, panic, digest);
+                let report = core.report(slot.epoch(), panic, digest);
                 if let Some(flight) = slot.take(key) {
                     core.answer(flight, Err(Fault::Crashed(report)));
                 }
@@ -192,18 +193,19 @@ async fn run_async<W: AsyncWorker>(
         Err(reason) => return core.worker_not_started(slot, &reason),
     };
     core.worker_started(slot);
-    let idle = Rc::new(tokio::sync::Notify::new());
+    let shift = Rc::new(Shift {
+        core: Arc::clone(core),
+        slot: Arc::clone(slot),
+        worker,
+        idle: Notify::new(),
+    });
     let mut taken = 0_u64;
     while let Some(job) = core.inbox.pop_async(&slot.stop).await {
         let Some(admitted) = core.admit(slot, job) else {
             continue;
         };
-        let (core, slot) = (Arc::clone(core), Arc::clone(slot));
-        let (worker, idle) = (Rc::clone(&worker), Rc::clone(&idle));
-        let mut task = Box::pin(async move {
-            run_one(&core, &slot, worker, admitted).await;
-            idle.notify_one();
-        });
+        let held = Rc::clone(&shift);
+        let mut task = Box::pin(async move { run_one(&held, admitted).await });
         // Most work is done at once and needs no task of its own.
         if (&mut task).now_or_never().is_none() {
             actix::spawn(task);
@@ -214,19 +216,30 @@ async fn run_async<W: AsyncWorker>(
         }
     }
     while slot.in_flight() > 0 {
-        idle.notified().await;
+        shift.idle.notified().await;
     }
-    drop_quietly(worker);
+    drop_quietly(shift);
     let ended = slot.is_finished() && !slot.is_retired();
     core.leave(slot, if ended { Exit::Ended } else { Exit::Quiet });
 }
 
-async fn run_one<W: AsyncWorker>(
-    core: &Arc<Core<W>>,
-    slot: &Arc<CrewSlot<W>>,
+/// What the requests of one async worker share.
+struct Shift<W: AsyncWorker> {
+    core: Arc<Core<W>>,
+    slot: Arc<CrewSlot<W>>,
     worker: Rc<W>,
-    admitted: Admitted<W>,
-) {
+    /// A request is done, after the worker was told to stop.
+    idle: Notify,
+}
+
+async fn run_one<W: AsyncWorker>(shift: &Shift<W>, admitted: Admitted<W>) {
+    let Shift {
+        core,
+        slot,
+        worker,
+        idle,
+    } = shift;
+    let worker = Rc::clone(worker);
     let Admitted {
         request,
         cx,
@@ -237,7 +250,7 @@ async fn run_one<W: AsyncWorker>(
         mark,
     } = admitted;
     let call = cx.clone();
-    let mut work = Fenced::new(async move {
+    let work = async move {
         if crash {
             crash_on_purpose();
         }
@@ -245,10 +258,9 @@ async fn run_one<W: AsyncWorker>(
             strike.in_task().await;
         }
         worker.handle(request, cx).await
-    });
-    let outcome = core.within_limit(&mut work, &call).await;
+    };
+    let outcome = core.run_within_limit(work, &call).await;
     // The future is dropped before the answer: when the caller knows, nothing of its request goes on.
-    drop_quietly(work);
     drop(mark);
     let flight = slot.take(key);
     match outcome {
@@ -257,7 +269,7 @@ async fn run_one<W: AsyncWorker>(
             None => drop_quietly(result),
         },
         Some(Err(panic)) => {
-            let report = core.report(slot.epoch, panic, digest);
+            let report = core.report(slot.epoch(), panic, digest);
             if let Some(flight) = flight {
                 core.answer(flight, Err(Fault::Crashed(report)));
             }
@@ -273,5 +285,9 @@ async fn run_one<W: AsyncWorker>(
     if slot.is_finished() {
         slot.stop.store(true, Ordering::Release);
         core.inbox.wake_all();
+    }
+    // Before, the loop takes requests and waits for none to end; it runs on this thread, so it cannot miss this.
+    if slot.stop.load(Ordering::Acquire) {
+        idle.notify_one();
     }
 }

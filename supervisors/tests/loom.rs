@@ -1,8 +1,6 @@
 //! The inbox and the slots, with every order of their steps tried by loom: nothing queued is lost or run twice,
 //! whoever is to wake wakes, and each flight is answered once, by its worker or by who gave that up.
 
-#![expect(clippy::unwrap_used, reason = "a test ends when something is wrong")]
-
 #[path = "../src/inbox.rs"]
 #[expect(dead_code, reason = "time is not modelled, so batches are not tried")]
 mod inbox;
@@ -124,15 +122,15 @@ impl Answer {
 
 /// The loop of a worker, until it is stopped or given up: `Core::admit` and `run_sync` without user code. Whoever
 /// sends the last answer stops `last`.
-fn work(inbox: &Inbox<Answer>, slot: &Slot<Answer>, key: u64, last: &Slot<Answer>) {
+fn work(inbox: &Inbox<Answer>, slot: &Slot<Answer>, last: &Slot<Answer>) {
     while let Some(job) = inbox.pop(&slot.stop) {
-        if let Err(job) = slot.begin(key, job) {
-            inbox.put_back(job);
-            return;
-        }
+        let key = match slot.begin(job) {
+            Ok(key) => key,
+            Err(job) => return inbox.put_back(job),
+        };
         // Here the request runs, however long.
         let Some(flight) = slot.take(key) else {
-            assert!(slot.abandoned.load(Ordering::Acquire));
+            assert!(slot.is_abandoned());
             return;
         };
         answer(inbox, flight, last);
@@ -153,10 +151,13 @@ fn a_worker_that_is_given_up_and_its_successor_answer_each_request_once() {
     model.preemption_bound = Some(2);
     model.check(|| {
         let inbox = Arc::new(Inbox::new(REQUESTS));
-        let (stale, next) = (Arc::new(Slot::new(1)), Arc::new(Slot::new(2)));
+        let (stale, next) = (
+            Arc::new(Slot::new("cell".into(), 1)),
+            Arc::new(Slot::new("cell".into(), 2)),
+        );
         let start = |slot: &Arc<Slot<Answer>>| {
             let (inbox, slot, last) = (Arc::clone(&inbox), Arc::clone(slot), Arc::clone(&next));
-            thread::spawn(move || work(&inbox, &slot, slot.epoch, &last))
+            thread::spawn(move || work(&inbox, &slot, &last))
         };
         let first = start(&stale);
         let all = Arc::new(AtomicUsize::new(0));
@@ -188,27 +189,27 @@ fn a_worker_that_is_given_up_and_its_successor_answer_each_request_once() {
 #[test]
 fn a_flight_is_taken_once() {
     loom::model(|| {
-        let slot = Arc::new(Slot::new(1));
-        assert!(slot.begin(7, ()).is_ok());
+        let slot = Arc::new(Slot::new("cell".into(), 1));
+        let key = slot.begin(()).unwrap();
         let watched = Arc::clone(&slot);
         let watchdog = thread::spawn(move || watched.give_up().len());
-        let worker = usize::from(slot.take(7).is_some());
+        let worker = usize::from(slot.take(key).is_some());
         // Whoever finds its flight gone sees that it was given up.
         if worker == 0 {
-            assert!(slot.abandoned.load(Ordering::Acquire));
+            assert!(slot.is_abandoned());
         }
         assert_eq!(worker + watchdog.join().unwrap(), 1);
-        assert!(slot.begin(8, ()).is_err());
+        assert!(slot.begin(()).is_err());
     });
 }
 
 #[test]
 fn a_request_that_begins_as_its_worker_is_given_up_is_not_forgotten() {
     loom::model(|| {
-        let slot = Arc::new(Slot::new(1));
+        let slot = Arc::new(Slot::new("cell".into(), 1));
         let worker = Arc::clone(&slot);
         // From here it hangs: only who gives it up can answer.
-        let begins = thread::spawn(move || worker.begin(7, ()).is_ok());
+        let begins = thread::spawn(move || worker.begin(()).is_ok());
         let taken = slot.give_up().len();
         assert_eq!(usize::from(begins.join().unwrap()), taken);
         assert_eq!(slot.in_flight(), 0);
