@@ -16,7 +16,8 @@ pub(crate) enum Step {
 }
 
 /// One script for each connection, in the order in which they come; each connection takes one
-/// request.
+/// request. Say `connection: close` in an answer that another request follows: else that may be sent
+/// on the connection that is just being closed, and is lost.
 pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,

@@ -10,7 +10,7 @@ use crate::transport::loopback::{Server, Step};
 use crate::types::chat::{ChatEvent, ChatMessage, ChatRequest, FinishReason, Passage, Role};
 
 const PLAIN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-    content-length: 127\r\n\r\n\
+    connection: close\r\ncontent-length: 127\r\n\r\n\
     {\"id\":\"x\",\"choices\":[{\"message\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}],\
     \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}";
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
@@ -21,10 +21,10 @@ const LO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\
     \"finish_reason\":\"stop\"}]}\n\n\
     data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n\
     data: [DONE]\n\n";
-const FAILS: &str =
-    "HTTP/1.1 500 Oops\r\ncontent-length: 28\r\n\r\n{\"error\":{\"message\":\"oops\"}}";
-const REFUSES: &str =
-    "HTTP/1.1 400 No\r\ncontent-length: 27\r\n\r\n{\"error\":{\"message\":\"bad\"}}";
+const FAILS: &str = "HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 28\r\n\r\n\
+    {\"error\":{\"message\":\"oops\"}}";
+const REFUSES: &str = "HTTP/1.1 400 No\r\nconnection: close\r\ncontent-length: 27\r\n\r\n\
+    {\"error\":{\"message\":\"bad\"}}";
 
 /// Runs `work` with a dispatcher whose provider `up` is the server and whose model `main` falls
 /// back.
