@@ -3,7 +3,7 @@
 mod policies;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -13,14 +13,14 @@ use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, 
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::{Collections, found_on_disk};
-use crate::actors::{chat, dataset, embedding, evidence, validation};
+use crate::actors::{chat, dataset, embedding, evidence, step, validation};
 use crate::api::{self, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
 use crate::services::{
-    Limits, Services, collections, embed, evidence as evidence_service, supervision,
+    Limits, Services, collections, embed, evidence as evidence_service, refine, supervision,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 
@@ -98,7 +98,7 @@ impl App {
         let address = listener.local_addr().map_err(part)?;
         let data_dir = settings.storage.data_dir.clone();
         let lock = DataLock::acquire(&data_dir)?;
-        let services = Arc::new(build(&settings, source).await?);
+        let services = build(&settings, source).await?;
         let metrics = Arc::new(Metrics::new().map_err(part)?);
         let state = EdgeState {
             services: Arc::clone(&services),
@@ -144,6 +144,10 @@ impl App {
                 Duration::from_millis(settings.evidence.sync_interval_ms),
             )),
             actix_web::rt::spawn(maintain(
+                Arc::clone(&services),
+                Duration::from_millis(settings.storage.maintenance_ms),
+            )),
+            actix_web::rt::spawn(refine_all(
                 Arc::clone(&services),
                 Duration::from_millis(settings.storage.maintenance_ms),
             )),
@@ -235,7 +239,7 @@ fn read_setting(section: &'static str, key: &str, path: &str) -> Result<String, 
         .map_err(|error| setting(section, format!("{key} = {path:?} cannot be read: {error}")))
 }
 
-async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, StartError> {
+async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Services>, StartError> {
     let data_dir = &settings.storage.data_dir;
     let policies = &settings.supervisors;
     let collections_dir = data_dir.join("collections");
@@ -298,6 +302,13 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
         cells.insert(name, cell);
     }
 
+    let known: Arc<OnceLock<Weak<Services>>> = Arc::default();
+    let (refine_child, refine) = step::child_spec(
+        "refine",
+        policies.child("refine"),
+        refine_step(Arc::clone(&known)),
+    );
+
     let group = |name: &str, children: Vec<ChildSpec>| {
         let policy: Policy = policies.group(name);
         let spec = SupervisorSpec::new(name, policy);
@@ -308,7 +319,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
         .child(group("engines", engine_children))
         .child(group("collections", collection_children))
         .child(group("chat", provider_children))
-        .child(group("datasets", vec![dataset_child]));
+        .child(group("datasets", vec![dataset_child, refine_child]));
     let options = TreeOptions {
         seed: jitter_seed(),
         black_box: black_box(settings),
@@ -324,7 +335,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
         supervisor,
         cells,
     );
-    Ok(Services {
+    let services = Arc::new(Services {
         tree,
         embedders: Arc::new(embedders),
         validators,
@@ -333,6 +344,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
         evidence,
         dataset,
         collections,
+        refine,
         chat: dispatcher,
         policies: Box::new(move |tree| {
             let settings = source().map_err(|error| error.to_string())?;
@@ -344,6 +356,23 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Services, 
             max_record_bytes: settings.evidence.max_record_bytes,
             allow_crash: policies.allow_crash,
         },
+    });
+    // Set once, here.
+    let _ = known.set(Arc::downgrade(&services));
+    Ok(services)
+}
+
+/// A step of the refinement, for a cell that is started before the services stand.
+fn refine_step(known: Arc<OnceLock<Weak<Services>>>) -> step::Step {
+    Arc::new(move || {
+        let services = known.get().and_then(Weak::upgrade);
+        Box::pin(async move {
+            let Some(services) = services else {
+                return Ok(0);
+            };
+            let step = refine::step(&services).await;
+            step.map_err(|error| error.to_string())
+        })
     })
 }
 
@@ -421,6 +450,15 @@ async fn maintain(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         collections::maintain(&services).await;
+    }
+}
+
+async fn refine_all(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        refine::run(&services).await;
     }
 }
 

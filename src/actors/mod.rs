@@ -5,5 +5,6 @@ pub mod dataset;
 pub mod embedding;
 pub mod evidence;
 pub mod index;
+pub mod step;
 mod upstream;
 pub mod validation;

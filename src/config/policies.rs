@@ -15,13 +15,14 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 6] = [
+const CHILDREN: [&str; 7] = [
     "evidence",
     "embedding",
     "validation",
     "collection",
     "provider",
     "dataset",
+    "refine",
 ];
 
 /// `[supervisors]`.
@@ -68,6 +69,12 @@ impl Default for SupervisorsConfig {
             deadline_ms: Some(60_000),
             ..ChildPatch::default()
         };
+        let refine = ChildPatch {
+            critical: Some(false),
+            inbox: Some(1),
+            deadline_ms: Some(60_000),
+            ..ChildPatch::default()
+        };
         let rest_for_one = GroupPatch {
             strategy: Some(Strategy::RestForOne),
             ..GroupPatch::default()
@@ -97,6 +104,7 @@ impl Default for SupervisorsConfig {
                 ("collection".to_owned(), collection),
                 ("provider".to_owned(), provider),
                 ("dataset".to_owned(), dataset),
+                ("refine".to_owned(), refine),
             ]
             .into(),
         }

@@ -10,7 +10,7 @@ pub use crate::actors::index::collection::CollectionInfo;
 use crate::actors::index::{CollectionsError, IndexCell};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
-use crate::types::collection::CollectionSpec;
+use crate::types::collection::{CollectionSpec, Refiner};
 use crate::types::point::{Metric, Point};
 
 /// A request to `PUT /v1/collections/{name}`. An empty object takes the defaults.
@@ -27,6 +27,9 @@ pub struct CollectionInput {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, example = "static-minilm")]
     pub embedder: Option<Option<String>>,
+    /// A better model that ranks the first hits of hybrid searches. Points get its vectors in the background.
+    #[schema(example = "minilm")]
+    pub refiner: Option<String>,
 }
 
 /// Tells `"embedder": null` from an absent one.
@@ -168,12 +171,17 @@ pub async fn create(
             .param("dim"));
         }
     };
+    let refiner = match &input.refiner {
+        Some(model) => Some(refiner(services, model).await?),
+        None => None,
+    };
     let spec = CollectionSpec {
         name: name.to_owned(),
         dim,
         metric: input.metric.unwrap_or_default(),
         embedder: embedder.map(|embedder| embedder.name.clone()),
         fingerprint: embedder.map(|embedder| embedder.fingerprint.clone()),
+        refiner,
         created_ms: now_ms(),
     };
     if services.collections.find(name).is_err() {
@@ -194,6 +202,19 @@ pub async fn create(
     } else {
         Err(CollectionsError::Exists(name.to_owned()).into())
     }
+}
+
+async fn refiner(services: &Services, model: &str) -> Result<Refiner, ServiceError> {
+    let model = services
+        .embedders
+        .resolve(model)
+        .map_err(|error| ServiceError::from(error).param("refiner"))?;
+    let info = embed::info(services, &model).await?;
+    Ok(Refiner {
+        model: info.name.clone(),
+        fingerprint: info.fingerprint.clone(),
+        dim: info.dim,
+    })
 }
 
 /// Describes one collection.

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod health;
 pub mod ollama;
+pub mod refine;
 pub mod search;
 pub mod supervision;
 pub mod validate;
@@ -24,6 +25,7 @@ use crate::actors::dataset::DatasetWorker;
 use crate::actors::embedding::Embedding;
 use crate::actors::evidence::EvidenceWorker;
 use crate::actors::index::Collections;
+use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
 use crate::engines::embedding::Embedders;
 use crate::engines::validation::Validators;
@@ -48,6 +50,8 @@ pub struct Services {
     pub dataset: CellRef<DatasetWorker>,
     /// The collections and their cells.
     pub collections: Collections,
+    /// Brings points their second vectors, a few with each call.
+    pub refine: CellRef<StepWorker>,
     /// Providers and routes.
     pub chat: Chat,
     /// Where policies come from when they are read again.

@@ -7,10 +7,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
-use super::{Services, collections, embed, evidence};
-use crate::engines::index::{Mode, Plan, SearchRequest, With};
+use super::{Services, collections, embed, evidence, refine};
+use crate::engines::embedding::Model;
+use crate::engines::index::{Mode, Plan, Refine, SearchRequest, With};
+use crate::types::collection::Refiner;
 use crate::types::evidence::{HitEvidence, Kind, SearchEvidence};
 use crate::types::point::Hit;
+
+/// First hits that a refiner ranks: below them it seldom finds more.
+const REFINE_DEPTH: usize = 50;
 
 /// A request to `POST /v1/collections/{name}/search`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -32,6 +37,9 @@ pub struct SearchInput {
     /// Scan every point instead of walking the graph.
     #[serde(default)]
     pub exact: bool,
+    /// Rank the first hits by the vectors of the collection's refiner; scores are then their cosines. Left out: in
+    /// hybrid mode, where the collection has a refiner.
+    pub refine: Option<bool>,
     /// Leave out hits that score less.
     pub min_score: Option<f32>,
     /// What each hit carries: `text`, `payload`, `vector`; default text and payload.
@@ -137,10 +145,15 @@ pub(super) async fn hits(
         .as_ref()
         .map(collections::parse_filter)
         .transpose()?;
-    let query_vector = match (input.vector, &input.query) {
-        (Some(vector), _) => Some(vector),
-        (None, Some(query)) if mode != Mode::Lexical => {
-            let spec = collections::info_of(services, name, &cell).await?.spec;
+    let spec = match &input.query {
+        Some(_) if mode != Mode::Lexical || input.refine == Some(true) => {
+            Some(collections::info_of(services, name, &cell).await?.spec)
+        }
+        _ => None,
+    };
+    let query_vector = match (input.vector, &input.query, &spec) {
+        (Some(vector), _, _) => Some(vector),
+        (None, Some(query), Some(spec)) if mode != Mode::Lexical => {
             let Some(model) = &spec.embedder else {
                 return Err(ServiceError::bad_request(format!(
                     "collection {name} has no embedder: give a vector, or mode lexical"
@@ -149,15 +162,32 @@ pub(super) async fn hits(
             };
             let embedder =
                 collections::pinned(services, model, spec.fingerprint.as_deref()).await?;
-            // A long question is searched for by its beginning, and by all its words where they count.
-            let texts = std::slice::from_ref(query);
-            let vectors = embed::vectors(services, &embedder, texts, true).await?;
-            vectors
-                .into_iter()
-                .next()
-                .map(|vector| vector.vector.to_vec())
+            Some(query_vector(services, &embedder, query).await?)
         }
         _ => None,
+    };
+    let refiner = spec.as_ref().and_then(|spec| spec.refiner.as_ref());
+    let (refine, not_refined) = match (input.refine, &input.query, refiner) {
+        (Some(true), None, _) => {
+            return Err(ServiceError::bad_request("refine needs a query (text)").param("refine"));
+        }
+        (Some(true), Some(_), None) => {
+            return Err(ServiceError::bad_request(format!(
+                "collection {name} has no refiner; name one when it is created"
+            ))
+            .param("refine"));
+        }
+        (Some(true), Some(query), Some(refiner)) => {
+            (Some(refining_vector(services, refiner, query).await?), None)
+        }
+        // Not asked for: a refiner that is out of order must not cost the search.
+        (None, Some(query), Some(refiner)) if mode == Mode::Hybrid => {
+            match refining_vector(services, refiner, query).await {
+                Ok(vector) => (Some(vector), None),
+                Err(error) => (None, Some(error)),
+            }
+        }
+        _ => (None, None),
     };
     let with = input
         .with
@@ -169,6 +199,10 @@ pub(super) async fn hits(
         filter,
         mode,
         exact: input.exact,
+        refine: refine.map(|vector| Refine {
+            vector,
+            depth: REFINE_DEPTH,
+        }),
         min_score: input.min_score,
         with: With {
             text: with.contains(&WithField::Text),
@@ -176,11 +210,38 @@ pub(super) async fn hits(
             vector: with.contains(&WithField::Vector),
         },
     };
-    let found = cell
+    let mut found = cell
         .search(request, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))?;
+    if let Some(error) = not_refined {
+        found.plan.reason = format!("{}; not refined: {error}", found.plan.reason);
+    }
     Ok((found.hits, found.plan, mode))
+}
+
+/// Embeds a question. A long one is searched for by its beginning, and by all its words where they count.
+async fn query_vector(
+    services: &Services,
+    model: &Model,
+    query: &String,
+) -> Result<Vec<f32>, ServiceError> {
+    let texts = std::slice::from_ref(query);
+    let vectors = embed::vectors(services, model, texts, true).await?;
+    // One text, one vector.
+    Ok(vectors
+        .first()
+        .map(|found| found.vector.to_vec())
+        .unwrap_or_default())
+}
+
+async fn refining_vector(
+    services: &Services,
+    refiner: &Refiner,
+    query: &String,
+) -> Result<Vec<f32>, ServiceError> {
+    let model = refine::model_of(services, refiner).await?;
+    query_vector(services, &model, query).await
 }
 
 pub(super) fn millis_since(started: Instant) -> u64 {

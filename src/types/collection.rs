@@ -17,6 +17,20 @@ pub struct CollectionSpec {
     pub embedder: Option<String>,
     /// Identifies the model's weights: vectors of another fingerprint are never mixed in.
     pub fingerprint: Option<String>,
+    /// The better model that ranks the first hits; `None`: searches are not refined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refiner: Option<Refiner>,
     /// Unix time of its creation, milliseconds.
     pub created_ms: u64,
+}
+
+/// The model of a collection's second vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refiner {
+    /// Its name or alias.
+    pub model: String,
+    /// Identifies its weights.
+    pub fingerprint: String,
+    /// Length of its vectors.
+    pub dim: usize,
 }

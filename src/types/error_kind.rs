@@ -33,3 +33,13 @@ pub enum ErrorKind {
     /// A fault of ours; the message names the crash or the cause.
     Internal,
 }
+
+impl ErrorKind {
+    /// Whether the same request would fail the same way again.
+    pub fn is_the_callers(self) -> bool {
+        matches!(
+            self,
+            Self::BadRequest | Self::TooLarge | Self::Unprocessable
+        )
+    }
+}

@@ -1,7 +1,7 @@
 use boathouse::types::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::serve;
+use crate::harness::{serve, serve_with, settings};
 
 fn ids(found: &Value) -> Vec<&str> {
     found["hits"]
@@ -199,5 +199,61 @@ fn a_client_that_leaves_neither_bricks_nor_orphans_a_collection() {
             // The abandoned removal may come last of all; then it is gone, not half there.
             assert!(stored.status == 200 || stored.status == 404 || stored.status == 503);
         }
+    });
+}
+
+#[test]
+fn a_refiner_ranks_the_first_hits_once_its_vectors_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.storage.maintenance_ms = 100;
+    serve_with(settings, async |api| {
+        let refused = api
+            .put("/v1/collections/r", json!({"refiner": "gone"}))
+            .await;
+        assert_eq!(refused.status, 404, "{}", refused.text());
+        assert!(
+            refused.text().contains("static-minilm"),
+            "{}",
+            refused.text()
+        );
+        let spec = json!({"embedder": null, "dim": 2, "refiner": "static-minilm"});
+        let made = api.put("/v1/collections/r", spec.clone()).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(made.json()["refiner"]["dim"], 256);
+        assert_eq!(api.put("/v1/collections/r", spec).await.status, 200);
+        // The first vectors say the opposite of the texts; one text has no word that the model knows.
+        let points = json!({"points": [
+            {"id": "rates", "vector": [1, 0], "text": "interest rates rose again"},
+            {"id": "cat", "vector": [0, 1], "text": "the cat sleeps on the sofa"},
+            {"id": "empty", "vector": [0.1, 1], "text": "\u{0}"},
+            {"id": "bare", "vector": [0.2, 1]},
+        ]});
+        api.ok("/v1/collections/r/points", points).await;
+        loop {
+            let state = api.get("/v1/collections/r").await.json();
+            if state["refinement"]["pending"] == 0 {
+                assert_eq!(state["refinement"]["done"], 3);
+                break;
+            }
+        }
+        let query = json!({
+            "query": "a kitten naps", "vector": [1, 0], "mode": "hybrid", "explain": true
+        });
+        let found = api.ok("/v1/collections/r/search", query.clone()).await;
+        assert_eq!(ids(&found)[0], "cat", "{found}");
+        assert_eq!(found["plan"]["refined"], 3);
+        let mut plain = query.clone();
+        plain["refine"] = false.into();
+        let found = api.ok("/v1/collections/r/search", plain).await;
+        assert_eq!(ids(&found)[0], "rates", "{found}");
+        let no_query = json!({"vector": [1, 0], "refine": true});
+        let refused = api.post("/v1/collections/r/search", no_query).await;
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        api.collection("plain", &["a boat"]).await;
+        let no_refiner = json!({"query": "boats", "refine": true});
+        let refused = api.post("/v1/collections/plain/search", no_refiner).await;
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        assert_eq!(refused.json()["param"], "refine", "{}", refused.text());
     });
 }

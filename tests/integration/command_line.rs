@@ -66,10 +66,14 @@ fn the_settings_in_force_are_shown_as_toml_that_can_be_read_back() {
 #[test]
 fn an_evaluation_set_is_measured_from_the_command_line() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/trecqa");
-    let (status, report, said) = run(&["eval", "embed", folder, "--json"], &[]);
+    let args = ["eval", "embed", folder, "--refiner", "static-minilm", "--json"];
+    let (status, reports, said) = run(&args, &[]);
     assert_eq!(status, Some(0), "{said}");
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["retrieval"]["queries"], 167);
+    let reports: serde_json::Value = serde_json::from_str(&reports).unwrap();
+    let found = &reports[0]["retrieval"];
+    assert_eq!(found["queries"], 167);
+    let ways: Vec<_> = (0..4).map(|at| &found["scores"][at]["way"]).collect();
+    assert_eq!(ways, ["dense", "lexical", "hybrid", "refined"]);
     let (status, _, said) = run(&["eval", "embed", "/nonexistent"], &[]);
     assert_eq!(status, Some(1));
     assert!(said.contains("/nonexistent"), "{said}");

@@ -8,7 +8,9 @@ use supervisors::{
 };
 
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
-use crate::engines::index::{Filter, IndexConfig, IndexError, SearchRequest, SearchResult};
+use crate::engines::index::{
+    Filter, IndexConfig, IndexError, Refinement, SearchRequest, SearchResult,
+};
 use crate::storage::disk;
 use crate::types::point::Point;
 
@@ -37,6 +39,10 @@ pub enum IndexRequest {
     Count(Option<Filter>),
     /// Sizes and state. Replies `Info`.
     Info,
+    /// Texts of up to so many points that wait for a second vector. Replies `Waiting`.
+    Unrefined(usize),
+    /// Second vectors of points. Replies `Written` with how many still had the text.
+    Refine(Vec<Refinement>),
     /// Snapshot, compact or build the graph, when due. Replies `Done`.
     Maintain,
 }
@@ -56,6 +62,8 @@ pub enum IndexReply {
     Count(usize),
     /// Sizes and state.
     Info(Box<CollectionInfo>),
+    /// Ids and texts.
+    Waiting(Vec<(String, String)>),
     /// Nothing to tell.
     Done,
 }
@@ -142,6 +150,8 @@ impl Worker for IndexWorker {
             }
             IndexRequest::Count(filter) => IndexReply::Count(collection.count(filter.as_ref())?),
             IndexRequest::Info => IndexReply::Info(Box::new(collection.info()?)),
+            IndexRequest::Unrefined(limit) => IndexReply::Waiting(collection.unrefined(limit)?),
+            IndexRequest::Refine(refined) => IndexReply::Written(collection.refine(refined)?),
             IndexRequest::Maintain => {
                 collection.maintain()?;
                 IndexReply::Done
@@ -261,6 +271,23 @@ impl IndexCell {
             IndexReply::Count(count) => Ok(count),
             _ => Err(mismatch()),
         }
+    }
+
+    /// Reads ids and texts of points that wait for a second vector.
+    pub async fn unrefined(
+        &self,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Answer<Vec<(String, String)>> {
+        match self.ask(IndexRequest::Unrefined(limit), deadline).await? {
+            IndexReply::Waiting(texts) => Ok(texts),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Gives points their second vectors; durable when it returns.
+    pub async fn refine(&self, refined: Vec<Refinement>, deadline: Deadline) -> Answer<usize> {
+        self.written(IndexRequest::Refine(refined), deadline).await
     }
 
     /// Reads sizes and state.

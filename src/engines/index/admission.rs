@@ -202,6 +202,7 @@ mod tests {
             metric,
             embedder: None,
             fingerprint: None,
+            refiner: None,
             created_ms: 0,
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::backends::{self, Graph};
 use super::lexical::{Lexical, Words};
-use super::rows::{Doc, Rows};
-use super::{Bits, Filter, IndexConfig, IndexError, Op};
+use super::rows::{Doc, Progress, Rows};
+use super::{Bits, Code, Filter, IndexConfig, IndexError, Op, Refinement, text_hash};
 use crate::types::collection::CollectionSpec;
 use crate::types::point::{Metric, Point};
 
@@ -25,7 +25,8 @@ pub struct Contents {
 impl Contents {
     /// An empty collection.
     pub fn new(spec: CollectionSpec) -> Self {
-        let rows = Rows::new(spec.dim);
+        let refined_dim = spec.refiner.as_ref().map_or(0, |refiner| refiner.dim);
+        let rows = Rows::new(spec.dim, refined_dim);
         let (ids, lexical) = (BTreeMap::new(), Lexical::default());
         Self {
             spec,
@@ -59,6 +60,19 @@ impl Contents {
                 Ok(count)
             }
             Steps::Delete(ids) => Ok(ids.iter().filter(|id| self.delete(id)).count()),
+            Steps::Refine(refined) => {
+                let dim = self.rows.refined().dim();
+                if let Some(bad) = refined.iter().find(|one| one.code.codes.len() != dim) {
+                    let place = format!("second vector of {}", bad.id);
+                    let got = bad.code.codes.len();
+                    return Err(IndexError::WrongDimension {
+                        place,
+                        expected: dim,
+                        got,
+                    });
+                }
+                Ok(refined.iter().filter(|one| self.refine(one)).count())
+            }
         }
     }
 
@@ -77,6 +91,29 @@ impl Contents {
         self.rows.bury(row);
         self.lexical.remove(row);
         true
+    }
+
+    /// Gives a point its second vector; `false` when its text is another by now.
+    fn refine(&mut self, refined: &Refinement) -> bool {
+        let Some(&row) = self.ids.get(refined.id.as_str()) else {
+            return false;
+        };
+        let text = self.rows.doc(row).text.as_deref();
+        let same = text.is_some_and(|text| text_hash(text) == refined.text);
+        if same {
+            self.rows.refine(row, &refined.code);
+        }
+        same
+    }
+
+    /// Copies out up to `limit` ids and texts that wait for a second vector.
+    pub fn unrefined(&self, limit: usize) -> Vec<(String, String)> {
+        self.rows.unrefined(limit)
+    }
+
+    /// How many points have a second vector, and how many wait for theirs.
+    pub fn refinable(&self) -> Progress {
+        self.rows.refinable()
     }
 
     /// Reads one point.
@@ -225,11 +262,25 @@ impl Contents {
         for row in now.rows.alive().iter_from(view.len()) {
             self.copy(&now.rows, row);
         }
+        for row in view.alive().iter() {
+            if now.rows.alive().contains(row) && view.refined().get(row).is_none() {
+                self.copy_refinement(&now.rows, row);
+            }
+        }
     }
 
     fn copy(&mut self, from: &Rows, row: u32) {
         let doc = from.doc(row);
         self.put(from.vector(row), Arc::clone(doc), doc.words());
+        self.copy_refinement(from, row);
+    }
+
+    fn copy_refinement(&mut self, from: &Rows, row: u32) {
+        let to = self.ids.get(&from.doc(row).id);
+        if let (Some((scale, codes)), Some(&to)) = (from.refined().get(row), to) {
+            let codes = codes.to_vec();
+            self.rows.refine(to, &Code { scale, codes });
+        }
     }
 }
 
@@ -241,6 +292,7 @@ pub struct Change(Steps);
 enum Steps {
     Upsert(Vec<Entry>),
     Delete(Vec<String>),
+    Refine(Vec<Refinement>),
 }
 
 /// A point on its way in.
@@ -256,6 +308,7 @@ impl From<Op> for Change {
         Self(match op {
             Op::Upsert(points) => Steps::Upsert(points.into_iter().map(Entry::from).collect()),
             Op::Delete(ids) => Steps::Delete(ids),
+            Op::Refine(refined) => Steps::Refine(refined),
         })
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use super::Refinement;
 use crate::storage::codec;
 use crate::storage::disk::StorageError;
 use crate::types::point::Point;
@@ -14,10 +15,13 @@ pub enum Op {
     Upsert(Vec<Point>),
     /// Delete the points of these ids.
     Delete(Vec<String>),
+    /// Give these points their second vectors, where their text is still the same.
+    Refine(Vec<Refinement>),
 }
 
 const UPSERT: u8 = 1;
 const DELETE: u8 = 2;
+const REFINE: u8 = 3;
 
 impl Op {
     /// Returns the type byte of its record.
@@ -25,6 +29,7 @@ impl Op {
         match self {
             Self::Upsert(_) => UPSERT,
             Self::Delete(_) => DELETE,
+            Self::Refine(_) => REFINE,
         }
     }
 
@@ -35,6 +40,7 @@ impl Op {
                 codec::encode(&points.iter().map(StoredPoint::from).collect::<Vec<_>>())
             }
             Self::Delete(ids) => codec::encode(ids),
+            Self::Refine(refined) => codec::encode(refined),
         }
     }
 
@@ -50,6 +56,7 @@ impl Op {
                     .map(Self::Upsert)
             }
             DELETE => codec::decode(body).map(Self::Delete),
+            REFINE => codec::decode(body).map(Self::Refine),
             other => Err(StorageError::Codec {
                 action: "decode",
                 reason: format!("unknown record type {other}"),
@@ -168,6 +175,7 @@ impl StoredValue {
 mod tests {
     use serde_json::json;
 
+    use super::super::Code;
     use super::*;
 
     #[test]
@@ -191,6 +199,11 @@ mod tests {
         for op in [
             Op::Upsert(vec![point, bare]),
             Op::Delete(vec!["x".to_owned()]),
+            Op::Refine(vec![Refinement {
+                id: "a/1 ü".to_owned(),
+                text: u64::MAX,
+                code: Code::of(&[0.6, -0.8]),
+            }]),
         ] {
             let back = Op::decode(op.kind(), &op.encode().unwrap()).unwrap();
             assert_eq!(back, op);

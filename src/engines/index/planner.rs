@@ -5,10 +5,11 @@ use super::backends::{self, Graph};
 use super::contents::Contents;
 use super::top::{Ranked, Top};
 use super::{
-    Bits, IndexConfig, IndexError, Mode, Plan, SearchPath, SearchRequest, SearchResult, distance,
-    fusion,
+    Bits, IndexConfig, IndexError, Mode, Plan, Refine, SearchPath, SearchRequest, SearchResult,
+    distance, fusion,
 };
-use crate::types::point::Hit;
+use crate::types::collection::CollectionSpec;
+use crate::types::point::{Hit, Metric};
 
 const MAX_K: usize = 1_000;
 /// Fewest hits that each list brings into a fusion.
@@ -43,8 +44,11 @@ impl Contents {
             matches,
             exact: request.exact,
         };
-        let depth = MIN_FUSION_DEPTH.max(4 * k);
-        let (found, mut plan) = match (query, text) {
+        let refine = self.refine_of(request)?;
+        // What is ranked anew must be found first.
+        let wanted = refine.as_ref().map_or(k, |refine| refine.depth.max(k));
+        let depth = MIN_FUSION_DEPTH.max(4 * k).max(wanted);
+        let (mut found, mut plan) = match (query, text) {
             (Some(query), Some(text)) => {
                 let (dense, plan) = search.dense(&query, depth);
                 let (lexical, scored) = search.lexical(text, depth);
@@ -63,9 +67,9 @@ impl Contents {
                 };
                 (fusion::fuse(&[dense, lexical]), plan)
             }
-            (Some(query), None) => search.dense(&query, k),
+            (Some(query), None) => search.dense(&query, wanted),
             (None, Some(text)) => {
-                let (found, candidates) = search.lexical(text, k);
+                let (found, candidates) = search.lexical(text, wanted);
                 let reason = match candidates {
                     0 => "no word of the query is in any text".to_owned(),
                     _ => "texts that share a word with the query".to_owned(),
@@ -77,6 +81,7 @@ impl Contents {
                         candidates,
                         ef: None,
                         matches: None,
+                        refined: None,
                         reason,
                     },
                 )
@@ -85,6 +90,16 @@ impl Contents {
                 return Err(IndexError::BadQuery("nothing to search for".to_owned()));
             }
         };
+        if let Some(refine) = refine {
+            found.truncate(wanted);
+            let refined = search.rank_anew(&mut found, &refine.vector);
+            plan.reason = format!(
+                "{}; {refined} of the first {} ranked by their second vectors",
+                plan.reason,
+                found.len()
+            );
+            plan.refined = Some(refined);
+        }
         plan.matches = search.matches.as_ref().map(Bits::count);
         let good = |found: &&Ranked<'_>| request.min_score.is_none_or(|min| found.score >= min);
         let hits = found
@@ -107,6 +122,26 @@ impl Contents {
             Some(vector) => prepare(vector.clone(), &self.spec, "query vector").map(Some),
             None => Err(missing(request.mode, "vector")),
         }
+    }
+
+    /// The second query vector, ready to be compared.
+    fn refine_of(&self, request: &SearchRequest) -> Result<Option<Refine>, IndexError> {
+        let Some(refine) = &request.refine else {
+            return Ok(None);
+        };
+        let Some(refiner) = &self.spec.refiner else {
+            return Err(IndexError::BadQuery(
+                "the collection has no refiner; name one when it is created".to_owned(),
+            ));
+        };
+        let spec = CollectionSpec {
+            dim: refiner.dim,
+            metric: Metric::Cosine,
+            ..self.spec.clone()
+        };
+        let vector = prepare(refine.vector.clone(), &spec, "refining vector")?;
+        let depth = refine.depth;
+        Ok(Some(Refine { vector, depth }))
     }
 
     fn hit(&self, found: &Ranked<'_>, request: &SearchRequest) -> Hit {
@@ -165,6 +200,35 @@ impl<'a> Search<'a> {
         self.matches.as_ref().unwrap_or(self.contents.rows.alive())
     }
 
+    /// Sorts those that have a second vector by it, among the places that they hold; the others keep
+    /// their places, and take the score of the one before. Returns how many were sorted.
+    fn rank_anew(&self, found: &mut [Ranked<'a>], query: &[f32]) -> usize {
+        let codes = self.contents.rows.refined();
+        let places: Vec<usize> = (0..found.len())
+            .filter(|&at| codes.get(found[at].row).is_some())
+            .collect();
+        let mut refined: Vec<Ranked<'a>> = places
+            .iter()
+            .map(|&at| Ranked {
+                score: codes.likeness(found[at].row, query).unwrap_or_default(),
+                ..found[at]
+            })
+            .collect();
+        refined.sort_unstable();
+        let mut score = refined.first().map_or(0.0, |best| best.score);
+        let mut next = places.iter().zip(&refined).peekable();
+        for (at, found) in found.iter_mut().enumerate() {
+            match next.next_if(|(place, _)| **place == at) {
+                Some((_, refined)) => {
+                    *found = *refined;
+                    score = refined.score;
+                }
+                None => found.score = score,
+            }
+        }
+        places.len()
+    }
+
     fn lexical(&self, text: &str, k: usize) -> (Vec<Ranked<'a>>, usize) {
         let (contents, allowed) = (self.contents, self.allowed());
         let scores = contents.lexical.scores(text, |row| allowed.contains(row));
@@ -195,6 +259,7 @@ impl<'a> Search<'a> {
                     candidates,
                     ef: None,
                     matches: None,
+                    refined: None,
                     reason,
                 },
             )
@@ -275,6 +340,7 @@ impl<'a> Search<'a> {
             candidates: compared,
             ef: Some(ef),
             matches: None,
+            refined: None,
             reason,
         };
         Ok((self.scored(top), plan))

@@ -54,10 +54,21 @@ pub struct SearchRequest {
     pub mode: Mode,
     /// Scan every point instead of walking the graph.
     pub exact: bool,
+    /// Rank the first hits by the second vectors. Scores are then their cosines, in `[-1, 1]`.
+    pub refine: Option<Refine>,
     /// Leave out hits that score less.
     pub min_score: Option<f32>,
     /// What each hit carries.
     pub with: With,
+}
+
+/// How the first hits are ranked anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refine {
+    /// The query, as the collection's refiner embeds it.
+    pub vector: Vec<f32>,
+    /// How many of the first hits are ranked anew; all `k` at least.
+    pub depth: usize,
 }
 
 /// What a search found.
@@ -96,6 +107,9 @@ pub struct Plan {
     /// Points that match the filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matches: Option<usize>,
+    /// First hits that were ranked by their second vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refined: Option<usize>,
     /// Why this way.
     pub reason: String,
 }

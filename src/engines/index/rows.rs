@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Bits;
 use super::lexical::Words;
+use super::refined::{Code, Codes, Refinement, text_hash};
 use crate::types::point::Point;
 
 /// What a row holds beside its vector.
@@ -42,14 +43,26 @@ pub struct Rows {
     len: u32,
     alive: Bits,
     live: usize,
+    refined: Codes,
+    /// Rows that are not deleted and have a text, with and without a second vector.
+    refinable: Progress,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows that have a second vector.
+    pub done: usize,
+    /// Rows that wait for theirs.
+    pub pending: usize,
 }
 
 /// Numbers of a full block: 1 MiB of vectors, large enough to scan, small enough to copy.
 const BLOCK_NUMBERS: usize = 1 << 18;
 
 impl Rows {
-    /// Makes an empty table of vectors of `dim` numbers.
-    pub fn new(dim: usize) -> Self {
+    /// Makes an empty table of vectors of `dim` numbers, and second ones of `refined_dim`.
+    pub fn new(dim: usize, refined_dim: usize) -> Self {
         let shift = (BLOCK_NUMBERS / dim.max(1)).clamp(16, 4_096).ilog2();
         Self {
             dim,
@@ -58,12 +71,15 @@ impl Rows {
             len: 0,
             alive: Bits::default(),
             live: 0,
+            refined: Codes::new(refined_dim),
+            refinable: Progress::default(),
         }
     }
 
     /// Adds a row and returns its number. The vector must have `dim` numbers, which callers check.
     pub(super) fn push(&mut self, vector: &[f32], doc: Arc<Doc>) -> u32 {
         let row = self.len;
+        self.refinable.pending += usize::from(doc.text.is_some());
         if self.blocks.len() <= (row >> self.shift) as usize {
             self.blocks.push(Arc::default());
         }
@@ -83,6 +99,12 @@ impl Rows {
         if self.alive.contains(row) {
             self.alive.remove(row);
             self.live -= 1;
+            if self.doc(row).text.is_some() {
+                match self.refined.get(row) {
+                    Some(_) => self.refinable.done -= 1,
+                    None => self.refinable.pending -= 1,
+                }
+            }
         }
     }
 
@@ -123,6 +145,55 @@ impl Rows {
         (&self.blocks[(row >> self.shift) as usize], at as usize)
     }
 
+    /// The second vectors.
+    pub(super) fn refined(&self) -> &Codes {
+        &self.refined
+    }
+
+    /// Gives a row that is not deleted and has a text its second vector.
+    pub(super) fn refine(&mut self, row: u32, code: &Code) {
+        if self.refined.get(row).is_none() {
+            self.refinable.pending -= 1;
+            self.refinable.done += 1;
+        }
+        self.refined.set(row, code);
+    }
+
+    /// Rows that have a second vector, and rows that wait for one.
+    pub fn refinable(&self) -> Progress {
+        self.refinable
+    }
+
+    /// Copies out up to `limit` ids and texts that wait for a second vector, in the order they came.
+    pub(super) fn unrefined(&self, limit: usize) -> Vec<(String, String)> {
+        if self.refinable.pending == 0 {
+            return Vec::new();
+        }
+        let waiting = self.alive.iter().filter_map(|row| {
+            let doc = self.doc(row);
+            let text = doc.text.as_ref()?;
+            let waits = self.refined.get(row).is_none();
+            waits.then(|| (doc.id.to_string(), text.clone()))
+        });
+        waiting.take(limit).collect()
+    }
+
+    /// Copies out all second vectors of rows that are not deleted.
+    pub fn refinements(&self) -> impl Iterator<Item = Refinement> {
+        self.alive.iter().filter_map(|row| {
+            let (scale, codes) = self.refined.get(row)?;
+            let doc = self.doc(row);
+            Some(Refinement {
+                id: doc.id.to_string(),
+                text: text_hash(doc.text.as_deref()?),
+                code: Code {
+                    scale,
+                    codes: codes.to_vec(),
+                },
+            })
+        })
+    }
+
     /// Copies a row out.
     pub(super) fn point(&self, row: u32) -> Point {
         let doc = self.doc(row);
@@ -154,7 +225,7 @@ mod tests {
 
     #[test]
     fn rows_keep_their_content_across_blocks() {
-        let mut rows = Rows::new(8_192);
+        let mut rows = Rows::new(8_192, 0);
         let full = 1_u32 << rows.shift;
         for row in 0..2 * full + 1 {
             assert_eq!(
@@ -171,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_clone_is_a_view_that_later_writes_do_not_touch() {
-        let mut rows = Rows::new(1);
+        let mut rows = Rows::new(1, 0);
         rows.push(&[1.0], doc("a"));
         let view = rows.clone();
         rows.push(&[2.0], doc("b"));

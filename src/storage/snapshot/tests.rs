@@ -10,6 +10,7 @@ fn manifest(generation: u64, lsn: u64) -> Manifest {
         metric: Metric::Cosine,
         embedder: None,
         fingerprint: None,
+        refiner: None,
         created_ms: 7,
     };
     Manifest {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use super::{DurableCollection, Writer};
-use crate::engines::index::IndexError;
+use crate::engines::index::{IndexError, Progress};
 use crate::types::collection::CollectionSpec;
 
 /// Sizes and state of a collection.
@@ -22,6 +22,9 @@ pub struct CollectionInfo {
     pub words: usize,
     /// The graph; `None` while every search is exact.
     pub graph: Option<GraphInfo>,
+    /// The second vectors; `None` without a refiner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<RefinementInfo>,
     /// The snapshot that counts; each is one or more above the one before.
     pub generation: u64,
     /// The last change that is in the log.
@@ -33,6 +36,15 @@ pub struct CollectionInfo {
     /// What a crash had left half-written, and was removed when the collection was opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_at_open: Option<String>,
+}
+
+/// How far the second vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RefinementInfo {
+    /// Points that have theirs.
+    pub done: usize,
+    /// Points that wait for theirs.
+    pub pending: usize,
 }
 
 /// Sizes of a graph.
@@ -92,6 +104,10 @@ impl DurableCollection {
             tombstones: contents.tombstones(),
             words: contents.words(),
             graph,
+            refinement: self.spec.refiner.as_ref().map(|_| {
+                let Progress { done, pending } = contents.refinable();
+                RefinementInfo { done, pending }
+            }),
             generation: self.gauges.generation.load(Ordering::Relaxed),
             lsn: self.gauges.lsn.load(Ordering::Relaxed),
             wal_bytes: self.gauges.wal_bytes(),

@@ -12,6 +12,8 @@ use crate::types::point::Point;
 
 /// Bytes of points, about, in one record of a snapshot.
 const RECORD_BYTES: usize = 1 << 20;
+/// Second vectors in one record of a snapshot: at most 8 MiB of them.
+const RECORD_REFINEMENTS: usize = 1_000;
 
 impl DurableCollection {
     /// Snapshots, compacts and builds the graph, where due. Does nothing while another call does.
@@ -114,6 +116,12 @@ impl DurableCollection {
         }
         if !batch.is_empty() {
             write(&mut file, batch)?;
+        }
+        let mut refinements = view.refinements().peekable();
+        while refinements.peek().is_some() {
+            self.check()?;
+            let op = Op::Refine(refinements.by_ref().take(RECORD_REFINEMENTS).collect());
+            file.append(op.kind(), &op.encode()?)?;
         }
         Ok(file.finish()?)
     }

@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use info::Gauges;
-pub use info::{CollectionInfo, GraphInfo};
+pub use info::{CollectionInfo, GraphInfo, RefinementInfo};
 
 use crate::engines::index::{
-    self, Change, Contents, Filter, IndexConfig, IndexError, Op, SearchRequest, SearchResult,
+    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, SearchRequest,
+    SearchResult,
 };
 use crate::storage::disk::{self, StorageError};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
@@ -212,6 +213,22 @@ impl DurableCollection {
             return Ok(0);
         }
         self.commit(&mut writer, Write::new(Op::Delete(ids))?)
+    }
+
+    /// Gives points their second vectors, each where its text is still the same; durable when it returns.
+    /// Returns how many there were.
+    pub fn refine(&self, refined: Vec<Refinement>) -> Result<usize, IndexError> {
+        if refined.is_empty() {
+            return Ok(0);
+        }
+        let write = Write::new(Op::Refine(refined))?;
+        let mut writer = self.writer()?;
+        self.commit(&mut writer, write)
+    }
+
+    /// Ids and texts of up to `limit` points that wait for a second vector.
+    pub fn unrefined(&self, limit: usize) -> Result<Vec<(String, String)>, IndexError> {
+        Ok(self.contents()?.unrefined(limit))
     }
 
     /// Logs and applies a change that has been checked.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::engines::index::{Mode, SearchPath, With};
+use crate::types::collection::Refiner;
 use crate::types::error_kind::ErrorKind;
 use crate::types::point::Metric;
 
@@ -23,6 +24,7 @@ fn spec() -> CollectionSpec {
         metric: Metric::Cosine,
         embedder: Some("static-minilm".to_owned()),
         fingerprint: None,
+        refiner: None,
         created_ms: 1_700_000_000_000,
     }
 }
@@ -63,6 +65,7 @@ fn request(vector: [f32; DIM], k: usize) -> SearchRequest {
         filter: None,
         mode: Mode::Dense,
         exact: false,
+        refine: None,
         min_score: None,
         with: With::default(),
     }
@@ -596,4 +599,42 @@ fn a_retired_collection_leaves_its_successor_alone() {
     drop((old, new));
     let again = DurableCollection::open(&dir, config()).unwrap();
     assert_eq!(all(&again), [point("b", 2)]);
+}
+
+#[test]
+fn second_vectors_survive_a_reopening_and_a_snapshot() {
+    let place = Place::new();
+    let refiner = Refiner {
+        model: "better".to_owned(),
+        fingerprint: "1".to_owned(),
+        dim: 2,
+    };
+    let spec = CollectionSpec {
+        refiner: Some(refiner),
+        ..spec()
+    };
+    let collection = DurableCollection::create(&place.dir(), spec, config()).unwrap();
+    collection
+        .upsert((1..=3).map(|n| point(&n.to_string(), n)).collect())
+        .unwrap();
+    let waiting = collection.unrefined(2).unwrap();
+    let refined = waiting.iter().map(|(id, text)| Refinement {
+        id: id.clone(),
+        text: index::text_hash(text),
+        code: index::Code::of(&[0.6, 0.8]),
+    });
+    assert_eq!(collection.refine(refined.collect()).unwrap(), 2);
+    let check = |collection: &DurableCollection| {
+        let found = collection.info().unwrap().refinement.unwrap();
+        assert_eq!((found.done, found.pending), (2, 1));
+        assert_eq!(collection.unrefined(9).unwrap()[0].0, "3");
+    };
+    check(&collection);
+    drop(collection);
+    let collection = place.open().unwrap();
+    check(&collection);
+    collection.snapshot().unwrap();
+    drop(collection);
+    assert!(fs::metadata(place.file("wal-")).unwrap().len() < 64);
+    check(&place.open().unwrap());
 }

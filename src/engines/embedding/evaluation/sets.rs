@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::super::error::EmbedError;
+use crate::engines::index::IndexError;
 use crate::storage::eval_set::EvalFolder;
 use crate::types::error_kind::ErrorKind;
 
@@ -45,6 +46,9 @@ pub enum EvalError {
     /// As the embedder says.
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    /// As the collection says.
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 impl EvalError {
@@ -52,6 +56,7 @@ impl EvalError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Embed(error) => error.kind(),
+            Self::Index(error) => error.kind(),
             _ => ErrorKind::BadRequest,
         }
     }

@@ -64,7 +64,7 @@ fn folder() -> EvalFolder {
 #[test]
 fn a_small_set_by_hand() {
     let mut seen = Vec::new();
-    let report = evaluate(&folder(), &Letters::new(), 2, &mut |done, steps| {
+    let report = evaluate(&folder(), &Letters::new(), None, 2, &mut |done, steps| {
         seen.push((done, steps))
     })
     .unwrap();
@@ -73,13 +73,18 @@ fn a_small_set_by_hand() {
     // q0 finds d0, d3 by two letters, d2 by one, and d1, which has none, last.
     let fourth = 1.0 / 5_f64.log2();
     let q0 = (1.0 + fourth) / (1.0 + 1.0 / 3_f64.log2());
+    let dense = retrieval.score(Way::Dense).unwrap();
     assert!(
-        (retrieval.ndcg_at_10 - f64::midpoint(q0, 1.0)).abs() < 1e-9,
+        (dense.ndcg_at_10 - f64::midpoint(q0, 1.0)).abs() < 1e-9,
         "{retrieval:?}"
     );
-    assert!((retrieval.recall_at_10 - 1.0).abs() < 1e-9);
+    assert!((dense.recall_at_10 - 1.0).abs() < 1e-9);
+    // By words, q0 finds d0 alone, and q1 d2: their plurals have the same stem.
+    let lexical = retrieval.score(Way::Lexical).unwrap();
+    assert!((lexical.recall_at_10 - 0.75).abs() < 1e-9, "{retrieval:?}");
+    assert!(retrieval.score(Way::Refined).is_none());
     assert!((report.sts.unwrap().spearman - 1.0).abs() < 1e-9);
-    assert_eq!(seen.last(), Some(&(16, 16)));
+    assert_eq!(seen.last(), Some(&(22, 22)));
     assert!(seen.is_sorted());
 }
 
@@ -89,13 +94,13 @@ fn either_half_of_a_folder_is_enough() {
         sts: None,
         ..folder()
     };
-    let report = evaluate(&retrieval, &Letters::new(), 1, &mut |_, _| {}).unwrap();
+    let report = evaluate(&retrieval, &Letters::new(), None, 1, &mut |_, _| {}).unwrap();
     assert!(report.retrieval.is_some() && report.sts.is_none());
     let sts = EvalFolder {
         sts: folder().sts,
         ..EvalFolder::default()
     };
-    let report = evaluate(&sts, &Letters::new(), 1, &mut |_, _| {}).unwrap();
+    let report = evaluate(&sts, &Letters::new(), None, 1, &mut |_, _| {}).unwrap();
     assert!(report.retrieval.is_none() && report.sts.is_some());
 }
 
@@ -146,7 +151,7 @@ fn broken_sets_are_refused_with_file_and_line() {
     for (broken, expected) in cases {
         let mut folder = folder();
         broken(&mut folder);
-        let error = evaluate(&folder, &Letters::new(), 1, &mut |_, _| {}).unwrap_err();
+        let error = evaluate(&folder, &Letters::new(), None, 1, &mut |_, _| {}).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(error.kind(), ErrorKind::BadRequest);
     }
@@ -156,4 +161,47 @@ fn broken_sets_are_refused_with_file_and_line() {
         error.contains("corpus.jsonl line 2: id a stands here for the second time"),
         "{error}"
     );
+}
+
+/// Knows one document only: where it is, nothing else matters.
+struct Oracle(Letters, &'static str);
+
+impl Embedder for Oracle {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Embedded, EmbedError> {
+        let known = |text: &&str| text.contains(self.1) || text.ends_with('s');
+        Ok(Embedded {
+            vectors: texts
+                .iter()
+                .map(|text| match known(text) {
+                    true => vec![1.0, 0.0],
+                    false => vec![0.0, 1.0],
+                })
+                .collect(),
+            tokens: vec![1; texts.len()],
+            cut: None,
+        })
+    }
+
+    fn decode(&self, _ids: &[u32]) -> Result<String, EmbedError> {
+        Ok(String::new())
+    }
+}
+
+#[test]
+fn a_refiner_moves_what_it_knows_to_the_front() {
+    let oracle = Oracle(Letters::new(), "oar");
+    let folder = EvalFolder {
+        qrels: Some("q0\td3\t1\n".to_owned()),
+        ..folder()
+    };
+    let report = evaluate(&folder, &Letters::new(), Some(&oracle), 2, &mut |_, _| {}).unwrap();
+    let retrieval = report.retrieval.unwrap();
+    let ndcg = |way| retrieval.score(way).unwrap().ndcg_at_10;
+    assert!((ndcg(Way::Refined) - 1.0).abs() < 1e-9, "{retrieval:?}");
+    assert!(ndcg(Way::Hybrid) < 0.9, "{retrieval:?}");
+    assert_eq!(report.refiner.as_deref(), Some("letters"));
 }

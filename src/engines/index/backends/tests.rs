@@ -50,7 +50,7 @@ fn clustered(count: usize, dim: usize, metric: Metric, seed: u64) -> Vec<Vec<f32
 }
 
 fn rows_of(vectors: &[Vec<f32>]) -> Rows {
-    let mut rows = Rows::new(vectors[0].len());
+    let mut rows = Rows::new(vectors[0].len(), 0);
     for (at, vector) in vectors.iter().enumerate() {
         let id = format!("{at:06}").into();
         rows.push(
@@ -195,7 +195,7 @@ fn one_point_makes_a_graph_and_none_does_not() {
         walked(&graph, &rows, Metric::Cosine, &[0.0, 1.0], 10),
         BTreeSet::from([0])
     );
-    let error = build(&Rows::new(2), Metric::Cosine, &config()).unwrap_err();
+    let error = build(&Rows::new(2, 0), Metric::Cosine, &config()).unwrap_err();
     assert_eq!(error, IndexError::Graph("there are no points".to_owned()));
 }
 

@@ -1,6 +1,7 @@
 use serde_json::{Map, json};
 
 use super::*;
+use crate::types::collection::Refiner;
 
 fn spec() -> CollectionSpec {
     CollectionSpec {
@@ -9,6 +10,7 @@ fn spec() -> CollectionSpec {
         metric: Metric::Dot,
         embedder: None,
         fingerprint: None,
+        refiner: None,
         created_ms: 0,
     }
 }
@@ -129,4 +131,105 @@ fn work_is_due_at_the_configured_shares() {
         .apply(Op::Delete(ids[19..20].to_vec()).into())
         .unwrap();
     assert!(contents.compaction_is_due(&config));
+}
+
+fn refinable() -> Contents {
+    Contents::new(CollectionSpec {
+        refiner: Some(Refiner {
+            model: "better".to_owned(),
+            fingerprint: "1".to_owned(),
+            dim: 1,
+        }),
+        ..spec()
+    })
+}
+
+fn refinement(point: &Point) -> Refinement {
+    Refinement {
+        id: point.id.clone(),
+        text: text_hash(point.text.as_deref().unwrap()),
+        code: Code::of(&[1.0]),
+    }
+}
+
+fn refine(contents: &mut Contents, points: &[Point]) -> usize {
+    let refined = points.iter().map(refinement).collect();
+    contents.apply(Op::Refine(refined).into()).unwrap()
+}
+
+fn progress(contents: &Contents) -> (usize, usize) {
+    let Progress { done, pending } = contents.refinable();
+    (done, pending)
+}
+
+#[test]
+fn a_second_vector_belongs_to_the_text_that_it_was_made_of() {
+    let mut contents = refinable();
+    let (a, b) = (point("a", 1), point("b", 2));
+    let bare = Point {
+        text: None,
+        ..point("bare", 3)
+    };
+    upsert(&mut contents, &[a.clone(), b.clone(), bare]);
+    let waiting = contents.unrefined(9);
+    assert_eq!(
+        waiting,
+        [
+            ("a".to_owned(), a.text.clone().unwrap()),
+            ("b".to_owned(), b.text.clone().unwrap())
+        ]
+    );
+    assert_eq!(contents.unrefined(1).len(), 1);
+    // Replaced and deleted while their vectors were made.
+    upsert(&mut contents, &[point("a", 7)]);
+    assert_eq!(refine(&mut contents, &[a, b.clone(), point("x", 1)]), 1);
+    assert_eq!(progress(&contents), (1, 1));
+    assert_eq!(contents.unrefined(9)[0].0, "a");
+    // The same text again is a new row, which waits again.
+    upsert(&mut contents, std::slice::from_ref(&b));
+    assert_eq!(progress(&contents), (0, 2));
+    refine(&mut contents, &[point("a", 7), b]);
+    assert_eq!(progress(&contents), (2, 0));
+    contents
+        .apply(Op::Delete(vec!["a".to_owned()]).into())
+        .unwrap();
+    assert_eq!(progress(&contents), (1, 0));
+    assert_eq!(contents.unrefined(9), []);
+}
+
+#[test]
+fn a_second_vector_of_another_length_is_not_applied() {
+    let mut contents = refinable();
+    upsert(&mut contents, &[point("a", 1)]);
+    let long = Refinement {
+        code: Code::of(&[1.0, 0.0]),
+        ..refinement(&point("a", 1))
+    };
+    let error = contents.apply(Op::Refine(vec![long]).into()).unwrap_err();
+    assert!(error.to_string().contains("second vector of a"), "{error}");
+    assert_eq!(progress(&contents), (0, 1));
+}
+
+#[test]
+fn compaction_keeps_second_vectors_also_those_that_came_meanwhile() {
+    let mut contents = refinable();
+    let points: Vec<Point> = (0..4).map(|n| point(&n.to_string(), n)).collect();
+    upsert(&mut contents, &points);
+    refine(&mut contents, &points[..1]);
+    let view = contents.view();
+    let spec = contents.spec.clone();
+    let mut fresh = Contents::compacted(&spec, &view);
+    assert_eq!(progress(&fresh), (1, 3));
+    refine(&mut contents, &points[1..3]);
+    upsert(&mut contents, &[point("4", 4), point("2", 9)]);
+    refine(&mut contents, &[point("4", 4)]);
+    fresh.catch_up(&view, &contents);
+    assert_eq!(progress(&fresh), progress(&contents));
+    let ids = |contents: &Contents| {
+        let mut ids: Vec<String> = contents.view().refinements().map(|one| one.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(&fresh), ["0", "1", "4"]);
+    assert_eq!(ids(&contents), ["0", "1", "4"]);
 }

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engines::index::{Filter, Op, With};
-use crate::types::collection::CollectionSpec;
+use crate::engines::index::{Code, Filter, Op, Refinement, With, text_hash};
+use crate::types::collection::{CollectionSpec, Refiner};
 use crate::types::error_kind::ErrorKind;
 use crate::types::point::{Metric, Point};
 
@@ -13,6 +13,7 @@ fn spec(dim: usize, metric: Metric) -> CollectionSpec {
         metric,
         embedder: None,
         fingerprint: None,
+        refiner: None,
         created_ms: 0,
     }
 }
@@ -34,6 +35,7 @@ fn dense(vector: &[f32], k: usize) -> SearchRequest {
         filter: None,
         mode: Mode::Dense,
         exact: false,
+        refine: None,
         min_score: None,
         with: With::default(),
     }
@@ -157,6 +159,7 @@ fn filters_and_the_least_score_leave_hits_out() {
     let found = run(
         &contents,
         &SearchRequest {
+            refine: None,
             min_score: Some(0.6),
             ..dense(&[1.0, 0.0], 10)
         },
@@ -217,6 +220,7 @@ fn a_search_that_cannot_be_answered_says_what_to_change() {
         (dense(&[0.0, 0.0], 1), "query vector: vector is all zeros"),
         (
             SearchRequest {
+                refine: None,
                 min_score: Some(f32::NAN),
                 ..base()
             },
@@ -374,4 +378,94 @@ fn a_plan_tells_only_what_it_knows() {
         serde_json::to_value(plan).unwrap(),
         json!({"path": "exact_scan", "candidates": 4, "reason": "the collection is small"})
     );
+}
+
+/// The boats, with second vectors for all but `b`: `a` is nearest to [1, 0], then `d`, then `c`.
+fn refined_boats() -> Contents {
+    let refiner = Refiner {
+        model: "better".to_owned(),
+        fingerprint: "1".to_owned(),
+        dim: 2,
+    };
+    let spec = CollectionSpec {
+        refiner: Some(refiner),
+        ..spec(2, Metric::Cosine)
+    };
+    let mut contents = Contents::new(spec);
+    let points = boats(Metric::Cosine).scroll(None, 10, None).0;
+    let points = points.into_iter().map(|point| Point {
+        text: point.text.or(Some("no word in common".to_owned())),
+        ..point
+    });
+    let points: Vec<Point> = points.collect();
+    let refine = |id: &str, vector: [f32; 2]| {
+        let found = points.iter().find(|point| point.id == id);
+        Refinement {
+            id: id.to_owned(),
+            text: text_hash(found.and_then(|point| point.text.as_deref()).unwrap()),
+            code: Code::of(&vector),
+        }
+    };
+    let refined = vec![
+        refine("a", [1.0, 0.0]),
+        refine("c", [0.0, 1.0]),
+        refine("d", [3.0, 4.0]),
+    ];
+    contents.apply(Op::Upsert(points).into()).unwrap();
+    assert_eq!(contents.apply(Op::Refine(refined).into()).unwrap(), 3);
+    contents
+}
+
+#[test]
+fn second_vectors_rank_anew_and_who_has_none_keeps_its_place() {
+    let contents = refined_boats();
+    let base = dense(&[1.0, 0.0], 4);
+    // By the first vectors: c, a, b, d.
+    assert_eq!(ids(&run(&contents, &base)), ["c", "a", "b", "d"]);
+    let refine = |depth| SearchRequest {
+        refine: Some(Refine {
+            vector: vec![2.0, 0.0],
+            depth,
+        }),
+        ..base.clone()
+    };
+    let found = run(&contents, &refine(50));
+    assert_eq!(ids(&found), ["a", "d", "b", "c"]);
+    let scores: Vec<f32> = found.hits.iter().map(|hit| hit.score).collect();
+    for (score, expected) in scores.iter().zip([1.0, 0.6, 0.6, 0.0]) {
+        assert!((score - expected).abs() < 1e-2, "{scores:?}");
+    }
+    assert_eq!(found.plan.refined, Some(3));
+    // The better one is found although the first list has it beyond k.
+    let one = SearchRequest { k: 1, ..refine(2) };
+    assert_eq!(ids(&run(&contents, &one)), ["a"]);
+    let lexical = SearchRequest {
+        mode: Mode::Lexical,
+        query_text: Some("boats".to_owned()),
+        ..refine(50)
+    };
+    assert_eq!(ids(&run(&contents, &lexical))[0], "a");
+    let bar = SearchRequest {
+        min_score: Some(0.5),
+        ..refine(50)
+    };
+    assert_eq!(ids(&run(&contents, &bar)), ["a", "d", "b"]);
+}
+
+#[test]
+fn a_refining_vector_is_checked() {
+    let config = IndexConfig::default();
+    let refine = |vector: Vec<f32>| SearchRequest {
+        refine: Some(Refine { vector, depth: 50 }),
+        ..dense(&[1.0, 0.0], 4)
+    };
+    let error = |contents: &Contents, vector| {
+        let error = contents.search(&refine(vector), &config).unwrap_err();
+        error.to_string()
+    };
+    let none = error(&boats(Metric::Cosine), vec![1.0, 0.0]);
+    assert!(none.contains("no refiner"), "{none}");
+    let short = error(&refined_boats(), vec![1.0]);
+    assert!(short.contains("refining vector"), "{short}");
+    assert!(error(&refined_boats(), vec![f32::NAN, 0.0]).contains("finite"));
 }
