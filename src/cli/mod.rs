@@ -2,6 +2,7 @@
 
 mod chunk;
 mod client;
+mod collection;
 mod demo;
 mod error;
 mod eval;
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   boathouse --port 0 --data /tmp/house   serve on a free port, data elsewhere
   boathouse ingest docs --collection docs
   boathouse tree                         watch the supervision tree
+  boathouse collection check             read all collections on disk, say what is damaged
   boathouse eval embed config/demo/trecqa
   boathouse config show                  the settings in force
 
@@ -88,6 +90,9 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
+    /// Check or repair collections on disk
+    #[command(subcommand)]
+    Collection(collection::CollectionCommand),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -116,6 +121,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&overrides, &args),
         Command::Ingest(args) => ingest::run(&overrides, &args),
         Command::Tree(args) => tree::run(&overrides, &args),
+        Command::Collection(command) => collection::run(&overrides, &command),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Config(command) => settings::run(&overrides, &command),
     };

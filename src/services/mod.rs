@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod health;
 pub mod ollama;
 pub mod refine;
+pub mod repair;
 pub mod search;
 pub mod supervision;
 pub mod validate;

@@ -22,8 +22,10 @@ pub enum StorageError {
         /// The operating system's words.
         reason: String,
     },
-    /// The file is not as it was written. Stop: restore it from a backup.
-    #[error("{file} is damaged at byte {offset}: {reason}; restore it from a backup")]
+    /// The file is not as it was written. Stop: restore it from a backup, or repair it.
+    #[error(
+        "{file} is damaged at byte {offset}: {reason}; restore it from a backup, or stop the server and see `boathouse collection check`"
+    )]
     Damaged {
         /// The folder and name of the file.
         file: String,

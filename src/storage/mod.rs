@@ -7,6 +7,7 @@ pub mod disk;
 pub mod eval_set;
 pub mod evidence_log;
 mod frame;
+pub mod salvage;
 pub mod snapshot;
 pub mod vector_cache;
 pub mod wal;

@@ -25,7 +25,7 @@ use crate::types::collection::CollectionSpec;
 
 const MANIFEST: &str = "MANIFEST";
 /// The type of the last record, which holds the count of those before it.
-const END: u8 = 0xff;
+pub(super) const END: u8 = 0xff;
 
 /// What a collection's folder holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ pub fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), StorageError> {
     wal::remove_before(dir, manifest.generation)
 }
 
-fn path_of(dir: &Path, generation: u64) -> PathBuf {
+pub(super) fn path_of(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("snapshot-{generation:012}.bin"))
 }
 

@@ -304,7 +304,7 @@ pub(super) fn header_of(path: &Path, bytes: &[u8], kind: FileKind) -> Result<Hea
     })
 }
 
-fn path_of(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn path_of(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("wal-{number:012}.log"))
 }
 
@@ -315,7 +315,7 @@ fn number_of(name: &str) -> Option<u64> {
         .ok()
 }
 
-fn last_number(dir: &Path) -> Result<Option<u64>, StorageError> {
+pub(super) fn last_number(dir: &Path) -> Result<Option<u64>, StorageError> {
     Ok(disk::names_in(dir)?
         .iter()
         .filter_map(|name| number_of(name))

@@ -66,7 +66,14 @@ fn the_settings_in_force_are_shown_as_toml_that_can_be_read_back() {
 #[test]
 fn an_evaluation_set_is_measured_from_the_command_line() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/trecqa");
-    let args = ["eval", "embed", folder, "--refiner", "static-minilm", "--json"];
+    let args = [
+        "eval",
+        "embed",
+        folder,
+        "--refiner",
+        "static-minilm",
+        "--json",
+    ];
     let (status, reports, said) = run(&args, &[]);
     assert_eq!(status, Some(0), "{said}");
     let reports: serde_json::Value = serde_json::from_str(&reports).unwrap();

@@ -85,3 +85,67 @@ fn sigterm_drains_and_ends_with_success() {
     assert!(sent.success());
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_damaged_collection_is_told_and_repaired_while_the_server_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = crate::harness::command()
+            .args(arguments)
+            .arg("--data")
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let mut process = Process::start(folder.path());
+    block_on(async {
+        let api = Api::new(process.address);
+        for (name, texts) in [("good", ["a"].as_slice()), ("bad", &["b"])] {
+            api.collection(name, texts).await;
+        }
+        for id in ["1", "2"] {
+            let points = json!({"points": [{"id": id, "text": "the ferry"}]});
+            api.ok("/v1/collections/bad/points", points).await;
+        }
+    });
+    let (status, said) = run(&["collection", "check"]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("in use by another"), "{said}");
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    assert_eq!(run(&["collection", "check"]).0, Some(0));
+    let log = folder.path().join("collections/bad/wal-000000000001.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let (status, said) = run(&["collection", "check"]);
+    assert_eq!(status, Some(1), "{said}");
+    for part in [
+        "good: sound; 1 points",
+        "bad: damaged in one place; 2 points",
+        "one record is lost",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let (status, said) = run(&["collection", "repair", "bad"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("--yes"), "{said}");
+    let (status, said) = run(&["collection", "repair", "bad", "--yes"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("bad: repaired, 2 points"), "{said}");
+    let (status, said) = run(&["collection", "check", "bad", "gone"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        said.contains("bad: sound") && said.contains("there are: bad, good"),
+        "{said}"
+    );
+    let process = Process::start(folder.path());
+    block_on(async {
+        let api = Api::new(process.address);
+        let found = api.get("/v1/collections/bad").await.json();
+        assert_eq!(found["points"], 2);
+    });
+}

@@ -2,6 +2,7 @@
 //!
 //! None of it holds up a search; writes wait only for the last moment of a compaction.
 
+use std::path::Path;
 use std::sync::{PoisonError, TryLockError};
 
 use super::{DurableCollection, PoisonOnDrop, seed};
@@ -99,31 +100,8 @@ impl DurableCollection {
         view: &Rows,
         manifest: &Manifest,
     ) -> Result<(), IndexError> {
-        let mut file =
-            SnapshotWriter::create(&self.dir, manifest.generation, seed(), manifest.lsn)?;
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for point in view.points() {
-            let size = index::size_of(&point);
-            // A record holds more than one point only when all of them together are small.
-            if bytes + size > RECORD_BYTES && !batch.is_empty() {
-                // A large snapshot must not outlive its collection.
-                self.check()?;
-                write(&mut file, std::mem::take(&mut batch))?;
-                bytes = 0;
-            }
-            bytes += size;
-            batch.push(point);
-        }
-        if !batch.is_empty() {
-            write(&mut file, batch)?;
-        }
-        let mut refinements = view.refinements().peekable();
-        while refinements.peek().is_some() {
-            self.check()?;
-            let op = Op::Refine(refinements.by_ref().take(RECORD_REFINEMENTS).collect());
-            file.append(op.kind(), &op.encode()?)?;
-        }
-        Ok(file.finish()?)
+        // A large snapshot must not outlive its collection.
+        write_view(&self.dir, view, manifest, || self.check())
     }
 
     /// Removes what the new manifest has made obsolete.
@@ -171,6 +149,38 @@ impl DurableCollection {
         drop(old);
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Writes the snapshot that `manifest` is to name; `still_wanted` ends it early.
+pub(super) fn write_view(
+    dir: &Path,
+    view: &Rows,
+    manifest: &Manifest,
+    still_wanted: impl Fn() -> Result<(), IndexError>,
+) -> Result<(), IndexError> {
+    let mut file = SnapshotWriter::create(dir, manifest.generation, seed(), manifest.lsn)?;
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for point in view.points() {
+        let size = index::size_of(&point);
+        // A record holds more than one point only when all of them together are small.
+        if bytes + size > RECORD_BYTES && !batch.is_empty() {
+            still_wanted()?;
+            write(&mut file, std::mem::take(&mut batch))?;
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(point);
+    }
+    if !batch.is_empty() {
+        write(&mut file, batch)?;
+    }
+    let mut refinements = view.refinements().peekable();
+    while refinements.peek().is_some() {
+        still_wanted()?;
+        let op = Op::Refine(refinements.by_ref().take(RECORD_REFINEMENTS).collect());
+        file.append(op.kind(), &op.encode()?)?;
+    }
+    Ok(file.finish()?)
 }
 
 fn write(file: &mut SnapshotWriter, points: Vec<Point>) -> Result<(), IndexError> {

@@ -2,6 +2,7 @@
 
 mod info;
 mod maintenance;
+pub mod repair;
 #[cfg(test)]
 mod tests;
 
