@@ -39,6 +39,7 @@ pub(super) fn run(overrides: &Overrides, command: &EvalCommand) -> Result<(), Cl
         &args.folder,
         &args.model,
         &settings.embedding,
+        &settings.storage.models_dir(),
         &mut |done, all| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
