@@ -7,6 +7,7 @@ mod error;
 mod eval;
 mod ingest;
 mod logging;
+mod models;
 mod output;
 mod serve;
 mod settings;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "Examples:
   boathouse ingest docs --collection docs
   boathouse tree                         watch the supervision tree
   boathouse eval embed config/demo/trecqa
+  boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
 
 Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
@@ -91,6 +93,9 @@ enum Command {
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// Fetch, list and check the models that are not in the binary
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -117,6 +122,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ingest(args) => ingest::run(&overrides, &args),
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
+        Command::Models(command) => models::run(&overrides, &command),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {
