@@ -22,3 +22,10 @@ advisories:
 quality:
     cargo run --release -- eval embed config/demo/trecqa
     cargo run --release -- eval embed tests/data/eval/banking77
+
+# speed of minilm against onnxruntime on the same texts; MODEL is the folder that `boathouse models pull` fills
+bench-minilm MODEL CORPUS="config/demo/trecqa/corpus.jsonl":
+    cargo build --release
+    python3 -m venv target/bench-minilm
+    target/bench-minilm/bin/pip install --quiet onnxruntime onnx safetensors tokenizers numpy
+    target/bench-minilm/bin/python benches/minilm/compare.py target/release/boathouse {{MODEL}} {{CORPUS}}

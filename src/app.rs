@@ -247,7 +247,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     for folder in [&collections_dir, &datasets_dir] {
         std::fs::create_dir_all(folder).map_err(part)?;
     }
-    let embedders = Embedders::with_keys(&settings.embedding, |name| std::env::var(name).ok())
+    let pulled = settings.storage.models_dir();
+    let key_of = |name: &str| std::env::var(name).ok();
+    let embedders = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of)
         .map_err(|error| setting("embedding", error))?;
     let roster = match &settings.validation.fill.roster {
         Some(path) => read_setting("validation", "fill.roster", path)?,

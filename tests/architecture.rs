@@ -32,11 +32,13 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hnsw_rs", &["engines/index/"]),
     ("quick_cache", &["engines/embedding/cache.rs"]),
+    ("candle_core", &["engines/embedding/embedders/minilm/"]),
+    ("zip", &["cli/models/"]),
     ("prometheus", &["api/metrics.rs"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
     (

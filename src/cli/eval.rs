@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::error::CliError;
 use super::{output, serve};
 use crate::config::Overrides;
-use crate::services::evaluate::{self, Report, Way};
+use crate::services::evaluate::{Evaluation, Report, Way};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EvalCommand {
@@ -38,19 +38,20 @@ pub(super) struct EmbedArgs {
 pub(super) fn run(overrides: &Overrides, command: &EvalCommand) -> Result<(), CliError> {
     let settings = serve::settings(overrides)?;
     let EvalCommand::Embed(args) = command;
+    let evaluation = Evaluation::new(
+        &settings.embedding,
+        &settings.storage.models_dir(),
+        &args.model,
+        args.refiner.as_deref(),
+    )
+    .map_err(|error| CliError::failed(error.to_string()))?;
     let mut reports = Vec::with_capacity(args.folders.len());
     for folder in &args.folders {
         let bar = output::progress(0, "evaluating");
-        let report = evaluate::embedding(
-            folder,
-            &args.model,
-            args.refiner.as_deref(),
-            &settings.embedding,
-            &mut |done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            },
-        );
+        let report = evaluation.run(folder, &mut |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        });
         bar.finish_and_clear();
         let report = report.map_err(|error| CliError::failed(error.to_string()))?;
         if !args.json {

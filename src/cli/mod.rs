@@ -8,6 +8,7 @@ mod error;
 mod eval;
 mod ingest;
 mod logging;
+mod models;
 mod output;
 mod serve;
 mod settings;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   boathouse tree                         watch the supervision tree
   boathouse collection check             read all collections on disk, say what is damaged
   boathouse eval embed config/demo/trecqa
+  boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
 
 Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
@@ -96,6 +98,9 @@ enum Command {
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// Fetch, list and check the models that are not in the binary
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -123,6 +128,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Eval(command) => eval::run(&overrides, &command),
+        Command::Models(command) => models::run(&overrides, &command),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {

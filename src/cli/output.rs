@@ -21,11 +21,20 @@ pub(super) fn complain(error: &impl Display) {
 
 /// A bar on stderr; invisible where stderr is no terminal.
 pub(super) fn progress(total: usize, what: &'static str) -> indicatif::ProgressBar {
-    let bar = indicatif::ProgressBar::new(total as u64);
-    // A malformed template would be a bug of this line; the default style serves then.
-    if let Ok(style) = indicatif::ProgressStyle::with_template(
-        "  {msg} [{bar:32}] {pos}/{len} {per_sec} {eta} left",
-    ) {
+    let counts = "  {msg} [{bar:32}] {pos}/{len} {per_sec} {eta} left";
+    bar(total as u64, what, counts)
+}
+
+/// The same for bytes.
+pub(super) fn byte_progress(total: u64, what: &'static str) -> indicatif::ProgressBar {
+    let counts = "  {msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    bar(total, what, counts)
+}
+
+fn bar(total: u64, what: &'static str, template: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(total);
+    // A malformed template would be a bug of ours; the default style serves then.
+    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_message(what);

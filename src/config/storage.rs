@@ -24,6 +24,11 @@ impl Default for StorageConfig {
 }
 
 impl StorageConfig {
+    /// Where `boathouse models pull` puts models.
+    pub fn models_dir(&self) -> PathBuf {
+        self.data_dir.join("models")
+    }
+
     /// Refuses nonsense.
     pub fn validate(&self) -> Result<(), String> {
         if self.data_dir.as_os_str().is_empty() {

@@ -9,6 +9,7 @@ mod error;
 pub mod evaluate;
 pub mod evidence;
 pub mod health;
+pub mod models;
 pub mod ollama;
 pub mod refine;
 pub mod repair;

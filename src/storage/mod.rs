@@ -7,6 +7,8 @@ pub mod disk;
 pub mod eval_set;
 pub mod evidence_log;
 mod frame;
+pub mod model_folder;
+pub mod model_store;
 pub mod salvage;
 pub mod snapshot;
 pub mod vector_cache;

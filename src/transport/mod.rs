@@ -1,15 +1,17 @@
 //! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out.
 //!
-//! It follows no redirect, decompresses nothing, retries nothing and keeps no cookie. A proxy of
+//! It follows no redirect but those of a download, decompresses nothing, retries nothing and keeps no cookie. A proxy of
 //! the environment (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this
 //! machine.
 
 mod client;
+mod download;
 mod error;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod stream;
 
 pub use client::Transport;
+pub use download::Download;
 pub use error::TransportError;
 pub use stream::HttpStream;

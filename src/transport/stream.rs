@@ -22,6 +22,7 @@ pub struct HttpStream {
     first: Option<Instant>,
     end: Instant,
     read: usize,
+    limit_bytes: usize,
 }
 
 impl HttpStream {
@@ -41,7 +42,14 @@ impl HttpStream {
             first: Some(first),
             end,
             read: 0,
+            limit_bytes: MAX_BODY_BYTES,
         }
+    }
+
+    /// Lets the answer have this many bytes instead of 64 MiB, for one that is not kept in memory.
+    pub fn allow(mut self, limit_bytes: usize) -> Self {
+        self.limit_bytes = limit_bytes;
+        self
     }
 
     /// Status and headers.
@@ -70,9 +78,9 @@ impl HttpStream {
         };
         self.first = None;
         self.read += chunk.as_ref().map_or(0, Bytes::len);
-        if self.read > MAX_BODY_BYTES {
+        if self.read > self.limit_bytes {
             return Err(TransportError::TooLarge {
-                limit_bytes: MAX_BODY_BYTES,
+                limit_bytes: self.limit_bytes,
             });
         }
         Ok(chunk)

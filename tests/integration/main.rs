@@ -14,6 +14,8 @@ mod datasets;
 mod durability;
 mod embeddings;
 mod harness;
+#[cfg(feature = "minilm")]
+mod models;
 mod operations;
 mod remote_embedders;
 mod supervision;

@@ -11,9 +11,8 @@ use super::upstreams::Upstreams;
 use super::worker::{EmbedJob, EmbeddingWorker};
 use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Model, ModelInfo};
 
-/// Texts in one message, and their bytes. A list sends its next message only when the one before is
+/// Bytes of text in one message. A list sends its next message only when the one before is
 /// answered: a single request waits for one message of each list, not for the list.
-const MESSAGE_TEXTS: usize = 64;
 const MESSAGE_BYTES: usize = 512 << 10;
 
 /// No vectors.
@@ -299,7 +298,7 @@ impl Task<'_> {
 /// Most texts in a message to the model.
 fn batch(model: &Model) -> usize {
     match model {
-        Model::Local(_) => MESSAGE_TEXTS,
+        Model::Local(model) => model.batch(),
         Model::Remote(model) => model.config().batch,
     }
 }

@@ -24,7 +24,7 @@ pub struct EmbeddingConfig {
     /// Most bytes of one text; default 262144, at least 1. What is longer is refused rather than
     /// cut in silence.
     pub max_text_bytes: usize,
-    /// Models of upstreams, by the name that requests ask for.
+    /// Models of upstreams and of folders, by the name that requests ask for.
     pub embedders: BTreeMap<String, EmbedderConfig>,
     /// Asking an upstream again.
     pub retry: RetryConfig,
@@ -66,6 +66,8 @@ impl EmbeddingConfig {
             embedder.validate(name, &self.embedders)?;
         }
         known.extend(self.embedders.keys().map(String::as_str));
+        // Whether its folder is there is seen when it is opened.
+        known.extend(embedders::FOLDER_KINDS.iter().map(|(name, _)| *name));
         self.retry.validate()?;
         self.breaker.validate()?;
         let is_known = |name: &str| known.contains(&name);
@@ -217,6 +219,7 @@ mod tests {
             ),
             ("[embedders.\"b/c\"]", "no name for an embedder"),
             ("[embedders.static-minilm]", "that is compiled in"),
+            ("path = \"/m\"", "embedders.a.path: an upstream has none"),
             ("[retry]\nmax_attempts = 0", "retry.max_attempts"),
         ] {
             let error = embedder(rest).unwrap_err();

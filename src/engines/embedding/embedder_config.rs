@@ -1,6 +1,7 @@
-//! Settings of a model that computes elsewhere.
+//! Settings of a model that computes elsewhere, or here from a folder.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,12 +9,16 @@ use serde_json::{Map, Value};
 use super::embedders;
 use crate::engines::upstream::{Address, check_headers, check_url};
 
-/// `[embedding.embedders.NAME]`: one model of one upstream.
+/// `[embedding.embedders.NAME]`: one model of one upstream, or of one folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbedderConfig {
-    /// Its wire format: `ollama` or `openai`.
+    /// Its wire format, `ollama` or `openai`; or `minilm`, which computes here and takes only `path`.
     pub kind: String,
+    /// The folder of a model that computes here; left out, the one that `boathouse models pull`
+    /// fills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
     /// Where it is, such as `http://127.0.0.1:11434`, or with `/v1` for `openai`.
     pub base_url: String,
     /// The upstream's name of the model.
@@ -50,6 +55,7 @@ impl Default for EmbedderConfig {
     fn default() -> Self {
         Self {
             kind: String::new(),
+            path: None,
             base_url: String::new(),
             model: String::new(),
             api_key_env: None,
@@ -96,7 +102,22 @@ impl EmbedderConfig {
                 "embedders: {name:?} is no name for an embedder: 1 to 64 of a-z A-Z 0-9 - _ ."
             ));
         }
-        let kinds = embedders::kinds();
+        if embedders::folder_kind(&self.kind).is_some() {
+            let only = Self {
+                kind: self.kind.clone(),
+                path: self.path.clone(),
+                ..Self::default()
+            };
+            let kind = &self.kind;
+            return (only == *self).then_some(()).ok_or_else(|| {
+                format!("embedders.{name}: kind {kind:?} computes here and takes only path")
+            });
+        }
+        let mut kinds = embedders::kinds();
+        kinds.extend(embedders::FOLDER_KINDS.iter().map(|(kind, _)| *kind));
+        if self.path.is_some() && kinds.contains(&self.kind.as_str()) {
+            return Err(format!("{}: an upstream has none", field("path")));
+        }
         if !kinds.contains(&self.kind.as_str()) {
             let (kind, kinds) = (field("kind"), kinds.join(", "));
             return Err(format!("{kind}: must be one of {kinds}"));

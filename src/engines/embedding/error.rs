@@ -116,6 +116,34 @@ pub enum EmbedError {
         /// What does not fit.
         reason: String,
     },
+    /// Mend the model's folder; stops the start.
+    #[error(
+        "model {model} cannot be loaded from {folder}: {reason}; point to a folder that has it, or \
+         fetch the files with `boathouse models pull`"
+    )]
+    BrokenFolder {
+        /// Its name.
+        model: String,
+        /// Where it was looked for.
+        folder: String,
+        /// What is missing or does not fit.
+        reason: String,
+    },
+    /// Fetch the model's files and start again.
+    #[error(
+        "the files of {name} are not here; `boathouse models pull {name}` fetches them for the next \
+         start"
+    )]
+    NotPulled {
+        /// The model's name.
+        name: &'static str,
+    },
+    /// The model does not keep its promise; report it.
+    #[error("the model failed: {reason}")]
+    Compute {
+        /// In the library's words.
+        reason: String,
+    },
     /// The model does not keep its promise; report it.
     #[error("the model gave {got} vectors for {texts} texts")]
     WrongCount {
@@ -147,12 +175,14 @@ impl EmbedError {
             | Self::Upstream(UpstreamError::TooLong { .. })
             | Self::Config(_) => ErrorKind::BadRequest,
             Self::TooManyTexts { .. } | Self::TextTooLong { .. } => ErrorKind::TooLarge,
-            Self::UnknownModel { .. } => ErrorKind::NotFound,
+            Self::UnknownModel { .. } | Self::NotPulled { .. } => ErrorKind::NotFound,
             Self::DimensionChanged { .. } => ErrorKind::Upstream,
             Self::Upstream(error) => error.kind(),
-            Self::BrokenModel { .. } | Self::WrongCount { .. } | Self::Tokenizer { .. } => {
-                ErrorKind::Internal
-            }
+            Self::BrokenModel { .. }
+            | Self::BrokenFolder { .. }
+            | Self::Compute { .. }
+            | Self::WrongCount { .. }
+            | Self::Tokenizer { .. } => ErrorKind::Internal,
         }
     }
 

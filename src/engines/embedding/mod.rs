@@ -12,6 +12,7 @@
 //! ```
 
 mod cache;
+mod catalog;
 mod config;
 mod embedder_config;
 mod embedders;
@@ -26,8 +27,11 @@ mod wordpiece;
 use serde::Serialize;
 
 pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
+pub use catalog::{CATALOG, CatalogModel};
 pub use config::EmbeddingConfig;
 pub use embedder_config::EmbedderConfig;
+#[cfg(feature = "minilm")]
+pub use embedders::Minilm;
 pub use encoding::{base64_f32, truncate_dims};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
@@ -47,6 +51,11 @@ pub trait Embedder: Send + Sync {
     /// are L2-normalised. Errors: [`EmbedError::EmptyText`] names the place in `texts` that holds
     /// nothing the model knows.
     fn embed(&self, texts: &[&str]) -> Result<Embedded, EmbedError>;
+
+    /// Most texts in one call while others wait.
+    fn batch(&self) -> usize {
+        64
+    }
 
     /// Turns token ids back into a text that embeds alike. Ids without meaning (padding, markers)
     /// are left out.

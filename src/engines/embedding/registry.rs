@@ -1,8 +1,10 @@
 //! The models by name, and the limits of a request.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::catalog::CATALOG;
 use super::config::EmbeddingConfig;
 use super::error::EmbedError;
 use super::{Embedder, ModelInfo, RemoteModel, embedders};
@@ -65,20 +67,23 @@ pub struct Embedders {
 }
 
 impl Embedders {
-    /// The models of `config`, with upstreams that need no key.
+    /// The models of `config`, without pulled ones and with upstreams that need no key.
     ///
-    /// Errors: see [`Self::with_keys`].
+    /// Errors: see [`Self::with_sources`].
     pub fn new(config: &EmbeddingConfig) -> Result<Self, EmbedError> {
-        Self::with_keys(config, |_| None)
+        Self::with_sources(config, None, |_| None)
     }
 
-    /// Loads every model of the table, once for each process, and knows those of upstreams.
+    /// Loads every model of the table, once for each process, those of folders, and knows those of
+    /// upstreams.
     ///
-    /// `key_of` reads an environment variable; a key that is missing fails the requests that need
-    /// it, not the start.
-    /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`].
-    pub fn with_keys(
+    /// `pulled` is the folder that `boathouse models pull` fills; a model of the catalog that is
+    /// there is served without further settings. `key_of` reads an environment variable; a key that
+    /// is missing fails the requests that need it, not the start.
+    /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`], [`EmbedError::BrokenFolder`].
+    pub fn with_sources(
         config: &EmbeddingConfig,
+        pulled: Option<&Path>,
         key_of: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, EmbedError> {
         config.validate().map_err(EmbedError::Config)?;
@@ -88,17 +93,36 @@ impl Embedders {
             names.insert((*name).to_owned(), models.len());
             models.push(Model::Local(load()?));
         }
+        let folder_of = |kind: &str| {
+            let known = CATALOG.iter().find(|model| model.name == kind)?;
+            Some(pulled?.join(known.folder))
+        };
         for (name, embedder) in &config.embedders {
-            let key = embedder.api_key_env.as_deref().and_then(&key_of);
             names.insert(name.clone(), models.len());
-            models.push(Model::Remote(Arc::new(embedders::remote(
-                name, embedder, key,
-            )?)));
+            models.push(match embedders::folder_kind(&embedder.kind) {
+                Some(open) => {
+                    let folder = embedder.path.clone().or_else(|| folder_of(&embedder.kind));
+                    Model::Local(open(name, &folder.unwrap_or_default())?)
+                }
+                None => {
+                    let key = embedder.api_key_env.as_deref().and_then(&key_of);
+                    Model::Remote(Arc::new(embedders::remote(name, embedder, key)?))
+                }
+            });
+        }
+        for (name, open) in embedders::FOLDER_KINDS {
+            let folder = folder_of(name).filter(|folder| folder.exists());
+            if let Some(folder) = folder.filter(|_| !names.contains_key(*name)) {
+                names.insert((*name).to_owned(), models.len());
+                models.push(Model::Local(open(name, &folder)?));
+            }
         }
         for (alias, model) in &config.aliases {
-            if let Some(&model) = names.get(model) {
-                names.insert(alias.clone(), model);
-            }
+            let model = names.get(model).ok_or_else(|| unknown(model, &names))?;
+            names.insert(alias.clone(), *model);
+        }
+        if !names.contains_key(&config.default) {
+            return Err(unknown(&config.default, &names));
         }
         Ok(Self {
             default: config.default.clone(),
@@ -111,7 +135,7 @@ impl Embedders {
 
     /// Finds a model by name or alias; an empty name is the default model.
     ///
-    /// Errors: [`EmbedError::UnknownModel`] with the list of names.
+    /// Errors: [`EmbedError::UnknownModel`] with the list of names; [`EmbedError::NotPulled`].
     pub fn resolve(&self, model: &str) -> Result<Model, EmbedError> {
         let name = if model.is_empty() {
             self.default.as_str()
@@ -122,15 +146,7 @@ impl Embedders {
             .names
             .get(name)
             .and_then(|&place| self.models.get(place));
-        found.cloned().ok_or_else(|| EmbedError::UnknownModel {
-            name: name.chars().take(NAME_SHOWN).collect(),
-            known: self
-                .names
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
+        found.cloned().ok_or_else(|| unknown(name, &self.names))
     }
 
     /// Finds a model that computes here.
@@ -194,6 +210,19 @@ impl Embedders {
             }
         }
         Ok(())
+    }
+}
+
+/// Tells why there is no model of this name.
+fn unknown(name: &str, names: &BTreeMap<String, usize>) -> EmbedError {
+    let mut kinds = embedders::FOLDER_KINDS.iter().map(|(kind, _)| *kind);
+    if let Some(name) = kinds.find(|kind| *kind == name) {
+        return EmbedError::NotPulled { name };
+    }
+    let known: Vec<&str> = names.keys().map(String::as_str).collect();
+    EmbedError::UnknownModel {
+        name: name.chars().take(NAME_SHOWN).collect(),
+        known: known.join(", "),
     }
 }
 

@@ -1,6 +1,9 @@
-//! The embedders. One that computes here is one file and one line of [`TABLE`]; one that asks an
-//! upstream is one file and one line of [`KINDS`].
+//! The embedders. One that is compiled in is one file and one line of [`TABLE`]; one that reads a
+//! folder is one file and one line of [`FOLDER_KINDS`]; one that asks an upstream is one file and
+//! one line of [`KINDS`].
 
+#[cfg(feature = "minilm")]
+mod minilm;
 mod ollama;
 mod openai;
 mod static_minilm;
@@ -8,7 +11,11 @@ mod static_minilm;
 #[cfg(test)]
 mod conformance;
 
+use std::path::Path;
 use std::sync::Arc;
+
+#[cfg(feature = "minilm")]
+pub use minilm::Minilm;
 
 use super::error::EmbedError;
 use super::remote::RemoteModel;
@@ -24,6 +31,16 @@ pub(super) const TABLE: &[(&str, Load)] = &[(static_minilm::NAME, static_minilm:
 
 /// The embedder of requests that name none.
 pub(super) const DEFAULT: &str = static_minilm::NAME;
+
+/// Makes the embedder of a folder ready under a name; called at the start of the process.
+pub(super) type Open = fn(&str, &Path) -> Result<Arc<dyn Embedder>, EmbedError>;
+
+/// The kinds that compute here from a folder. A name in `catalog.rs` that is also a kind is served
+/// under that name once its folder is there.
+pub(super) const FOLDER_KINDS: &[(&str, Open)] = &[
+    #[cfg(feature = "minilm")]
+    (minilm::NAME, minilm::open),
+];
 
 /// Converts between texts and one upstream's wire format. Does no I/O and keeps no state.
 pub(super) trait Wire: Send + Sync {
@@ -50,9 +67,15 @@ const KINDS: &[(&str, Make)] = &[
     ("openai", |upstream| Box::new(openai::OpenAi(upstream))),
 ];
 
-/// Lists the kinds that a configuration can name.
+/// Lists the kinds that ask an upstream.
 pub(super) fn kinds() -> Vec<&'static str> {
     KINDS.iter().map(|(kind, _)| *kind).collect()
+}
+
+/// Finds what opens a folder, if `kind` is of that sort.
+pub(super) fn folder_kind(kind: &str) -> Option<Open> {
+    let found = FOLDER_KINDS.iter().find(|(known, _)| *known == kind);
+    found.map(|(_, open)| *open)
 }
 
 /// Builds the embedder `name`.

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::engines::embedding::error::EmbedError;
 use crate::engines::embedding::vector::normalize;
-use crate::engines::embedding::wordpiece::WordPieceTokenizer;
+use crate::engines::embedding::wordpiece::{self, WordPieceTokenizer};
 use crate::engines::embedding::{Embedded, Embedder, ModelInfo};
 
 /// The name that requests ask for.
@@ -159,15 +159,7 @@ impl Embedder for StaticMinilm {
             if is_marker(id) || scale == 0.0 {
                 continue;
             }
-            match piece.strip_prefix("##") {
-                Some(rest) if !rest.is_empty() => text.push_str(rest),
-                _ => {
-                    if !text.is_empty() {
-                        text.push(' ');
-                    }
-                    text.push_str(piece);
-                }
-            }
+            wordpiece::join(&mut text, piece);
         }
         Ok(text)
     }

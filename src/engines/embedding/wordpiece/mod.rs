@@ -59,7 +59,7 @@ impl WordPieceTokenizer {
     /// Reads a vocabulary: one piece a line, its id being the line's number from 0.
     ///
     /// Errors: [`EmbedError::Tokenizer`] for a vocabulary without `[UNK]`.
-    pub(super) fn new(vocabulary: &'static str) -> Result<Self, EmbedError> {
+    pub(super) fn new(vocabulary: &str) -> Result<Self, EmbedError> {
         let (mut first, mut next) = (Pieces::default(), Pieces::default());
         let (mut unknown, mut marks) = (None, Vec::new());
         for (id, piece) in (0_u32..).zip(vocabulary.lines().map(str::trim_end)) {
@@ -181,6 +181,20 @@ impl WordPieceTokenizer {
             ids.push(id);
             at += size;
             pieces = &self.next;
+        }
+    }
+}
+
+/// Appends a piece to a text that its pieces make up: with a space before it where it begins a
+/// word.
+pub(super) fn join(text: &mut String, piece: &str) {
+    match piece.strip_prefix("##") {
+        Some(rest) if !rest.is_empty() => text.push_str(rest),
+        _ => {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(piece);
         }
     }
 }

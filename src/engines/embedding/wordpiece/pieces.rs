@@ -13,23 +13,23 @@ pub(super) const INLINE: usize = 16;
 const FOLD: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
 
 /// Pieces up to [`INLINE`] bytes as integers, so that a look-up compares numbers and follows no
-/// pointer; the rest as slices.
+/// pointer; the rest as they are.
 #[derive(Default)]
 pub(super) struct Pieces {
     short: HashMap<u128, u32, BuildHasherDefault<FoldHasher>>,
-    long: HashMap<&'static [u8], u32>,
+    long: HashMap<Box<[u8]>, u32>,
     longest: usize,
 }
 
 impl Pieces {
     /// Adds one piece. Those that are empty or not ASCII are left out: no ASCII word has them.
-    pub(super) fn insert(&mut self, piece: &'static [u8], id: u32) {
+    pub(super) fn insert(&mut self, piece: &[u8], id: u32) {
         if piece.is_empty() || !piece.is_ascii() {
             return;
         }
         self.longest = self.longest.max(piece.len());
         if piece.len() > INLINE {
-            self.long.insert(piece, id);
+            self.long.insert(piece.into(), id);
         } else {
             let mut bytes = [0; INLINE];
             bytes[..piece.len()].copy_from_slice(piece);

@@ -19,6 +19,7 @@ static THEIRS: LazyLock<Tokenizer> = LazyLock::new(|| {
     let mut tokenizer = Tokenizer::new(OURS.reference.model.clone());
     tokenizer
         .with_normalizer(Some(OURS.reference.normalizer))
+        .unwrap()
         .with_pre_tokenizer(Some(tokenizers::pre_tokenizers::bert::BertPreTokenizer));
     tokenizer
 });
