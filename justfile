@@ -22,3 +22,13 @@ advisories:
 quality:
     cargo run --release -- eval embed config/demo/trecqa
     cargo run --release -- eval embed tests/data/eval/banking77
+
+# a Python environment with what the benches' sidecar needs, under target/
+sidecar:
+    test -x target/sidecar/bin/uvicorn || python3 -m venv target/sidecar
+    target/sidecar/bin/pip install --quiet --disable-pip-version-check fastapi==0.* uvicorn==0.* httptools uvloop numpy==2.* tokenizers==0.*
+
+# speed of embeddings, over HTTP and in the engine: see benches/README.md
+bench: sidecar
+    cargo bench --bench embed_warm
+    cargo bench --bench embed_cold

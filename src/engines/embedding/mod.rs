@@ -32,6 +32,7 @@ pub use encoding::{base64_f32, truncate_dims};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;
+pub use wordpiece::WordPieceTokenizer;
 
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {
