@@ -68,6 +68,13 @@ impl Embedding {
         &self.inner.cache
     }
 
+    /// Returns a text's vector if the cache holds it. Computes nothing, waits for nothing, and counts nothing.
+    pub fn find(&self, model: &Model, text: &str) -> Option<(CacheKey, CachedVector)> {
+        let key = CacheKey::of(&model.info()?.fingerprint, text);
+        let found = self.inner.cache.find(&key)?;
+        Some((key, found))
+    }
+
     /// Describes a model; asks its upstream for the dimension when it is not known yet.
     pub async fn info<'m>(
         &self,
@@ -108,13 +115,16 @@ impl Embedding {
         } = self.info(model, deadline).await?;
         // The vector of a text that was cut must not be found by who does not want that. A token
         // takes a byte or more.
-        let cut = format!("{fingerprint}+cut");
-        let may_be_cut = |text: &str| truncate && text.len() > *max_tokens;
+        let cut = truncate.then(|| format!("{fingerprint}+cut"));
+        let name = |text: &str| match &cut {
+            Some(cut) if text.len() > *max_tokens => CacheKey::of(cut, text),
+            _ => CacheKey::of(fingerprint, text),
+        };
         let mut found: Vec<Option<CachedVector>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<Missing> = Vec::new();
         let mut known: HashMap<CacheKey, usize> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
-            let key = CacheKey::of(if may_be_cut(text) { &cut } else { fingerprint }, text);
+            let key = name(text);
             let hit = self.inner.cache.get(&key);
             if hit.is_none() {
                 let place = *known.entry(key).or_insert(missing.len());
@@ -337,9 +347,6 @@ fn checked(embedded: Embedded, texts: usize) -> Result<Vec<CachedVector>, EmbedE
         return Err(EmbedError::WrongCount { got, texts });
     }
     let pairs = embedded.vectors.into_iter().zip(embedded.tokens);
-    let vectors = pairs.map(|(vector, tokens)| CachedVector {
-        vector: vector.into(),
-        tokens,
-    });
+    let vectors = pairs.map(|(vector, tokens)| CachedVector::new(vector.into(), tokens));
     Ok(vectors.collect())
 }

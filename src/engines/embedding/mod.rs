@@ -28,7 +28,7 @@ use serde::Serialize;
 pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
 pub use config::EmbeddingConfig;
 pub use embedder_config::EmbedderConfig;
-pub use encoding::{base64_f32, truncate_dims};
+pub use encoding::{Form, Written, base64_f32, truncate_dims, write_json};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;
