@@ -49,6 +49,12 @@ pub trait Embedder: Send + Sync {
     /// nothing the model knows.
     fn embed(&self, texts: &[&str]) -> Result<Embedded, EmbedError>;
 
+    /// Whether a message costs so much besides its texts that texts of several requests should wait for each other, for
+    /// `embedding.batch_window_us`. Not where a text takes a few microseconds: it is answered at once.
+    fn gathers(&self) -> bool {
+        false
+    }
+
     /// Turns token ids back into a text that embeds alike. Ids without meaning (padding, markers)
     /// are left out.
     ///
