@@ -29,3 +29,13 @@ bench-minilm MODEL CORPUS="config/demo/trecqa/corpus.jsonl":
     python3 -m venv target/bench-minilm
     target/bench-minilm/bin/pip install --quiet onnxruntime onnx safetensors tokenizers numpy
     target/bench-minilm/bin/python benches/minilm/compare.py target/release/boathouse {{MODEL}} {{CORPUS}}
+
+# a Python environment with what the benches' sidecar needs, under target/
+sidecar:
+    test -x target/sidecar/bin/uvicorn || python3 -m venv target/sidecar
+    target/sidecar/bin/pip install --quiet --disable-pip-version-check fastapi==0.* uvicorn==0.* httptools uvloop numpy==2.* tokenizers==0.*
+
+# speed of embeddings, over HTTP and in the engine: see benches/README.md
+bench: sidecar
+    cargo bench --bench embed_warm
+    cargo bench --bench embed_cold

@@ -7,14 +7,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer};
 use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, TreeOptions};
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::{Collections, found_on_disk};
 use crate::actors::{chat, dataset, embedding, evidence, step, validation};
-use crate::api::{self, EdgeLimits, EdgeState, Metrics};
+use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
@@ -106,15 +105,13 @@ impl App {
             limits: EdgeLimits {
                 max_body_bytes: settings.http.max_body_bytes,
                 body_timeout: Duration::from_millis(settings.http.deadline_ms),
-                allowed_hosts: settings.http.allowed_hosts.clone(),
             },
         };
         let http = &settings.http;
+        let allowed_hosts = http.allowed_hosts.clone();
         let mut server = HttpServer::new(move || {
             WebApp::new()
-                .wrap(from_fn(api::refuse_foreign))
-                // Outermost, so that a refusal is named and counted too.
-                .wrap(from_fn(api::name_request))
+                .wrap(Edge::new(Arc::clone(&state.metrics), &allowed_hosts))
                 .configure(|app| api::configure(app, &state))
         })
         .disable_signals()

@@ -1,11 +1,13 @@
 //! Reading JSON bodies: bounded, UTF-8, no unknown fields, with errors that say what to change.
 
-use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
+use std::task::{Context as Task, Poll};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::Sleep;
 
 use super::context::{Context, EdgeLimits};
 use super::error::ApiError;
@@ -18,36 +20,76 @@ pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+    type Future = Reading<T>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let context = Context::of(request);
-        let limits = request
-            .app_data::<EdgeLimits>()
-            .cloned()
-            .unwrap_or_default();
-        let (limit, wait) = (limits.max_body_bytes, limits.body_timeout);
-        let bytes = web::Bytes::from_request(request, payload);
-        Box::pin(async move {
-            let bytes = tokio::time::timeout(wait, bytes).await.map_err(|_| {
-                let waited = wait.as_millis();
+        let limits = request.app_data::<EdgeLimits>();
+        Reading {
+            context: Context::of(request),
+            limits: limits.copied().unwrap_or_default(),
+            bytes: web::Bytes::from_request(request, payload),
+            polled: false,
+            timer: None,
+            body: PhantomData,
+        }
+    }
+}
+
+/// A body on its way.
+pub(super) struct Reading<T> {
+    context: Context,
+    limits: EdgeLimits,
+    bytes: <web::Bytes as FromRequest>::Future,
+    polled: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+    body: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Reading<T> {
+    fn read(&self, bytes: Result<web::Bytes, actix_web::Error>) -> Result<Body<T>, ServiceError> {
+        let bytes = bytes.map_err(|error| {
+            let status = error.as_response_error().status_code();
+            if status == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
+                let limit = self.limits.max_body_bytes;
+                let message = format!("the body is larger than http.max_body_bytes, {limit}");
+                ServiceError::new(ErrorKind::TooLarge, message)
+            } else {
+                ServiceError::bad_request(format!("the body could not be read: {error}"))
+            }
+        })?;
+        parse(&bytes).map(Body)
+    }
+
+    /// Whether the time is up. A body that came with its head is there at the second look, so the timer starts only
+    /// then: it would cost more than the reading.
+    fn is_late(&mut self, task: &mut Task<'_>) -> bool {
+        if !std::mem::replace(&mut self.polled, true) {
+            task.waker().wake_by_ref();
+            return false;
+        }
+        let wait = self.limits.body_timeout;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        timer.as_mut().poll(task).is_ready()
+    }
+}
+
+impl<T: DeserializeOwned> Future for Reading<T> {
+    type Output = Result<Body<T>, ApiError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let read = match Pin::new(&mut this.bytes).poll(task) {
+            Poll::Ready(bytes) => this.read(bytes),
+            Poll::Pending if this.is_late(task) => {
+                let waited = this.limits.body_timeout.as_millis();
                 let message = format!("the body did not arrive within http.deadline_ms, {waited}");
-                context.fail(ServiceError::new(ErrorKind::Timeout, message).code("body_timeout"))
-            })?;
-            let bytes = bytes.map_err(|error| {
-                let status = error.as_response_error().status_code();
-                let failed = if status == actix_web::http::StatusCode::PAYLOAD_TOO_LARGE {
-                    ServiceError::new(
-                        ErrorKind::TooLarge,
-                        format!("the body is larger than http.max_body_bytes, {limit}"),
-                    )
-                } else {
-                    ServiceError::bad_request(format!("the body could not be read: {error}"))
-                };
-                context.fail(failed)
-            })?;
-            parse(&bytes).map(Body).map_err(|error| context.fail(error))
-        })
+                Err(ServiceError::new(ErrorKind::Timeout, message).code("body_timeout"))
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(read.map_err(|error| this.context.fail(error)))
     }
 }
 

@@ -13,41 +13,38 @@ use super::request_id::RequestId;
 use crate::services::ServiceError;
 
 /// Bounds of the HTTP edge.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct EdgeLimits {
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
     /// Longest wait for a whole body.
     pub body_timeout: Duration,
-    /// Names, besides loopback's, that the server may be called by.
-    pub allowed_hosts: Vec<String>,
 }
 
-/// The request's id and the form its errors take.
+/// The request as an answer needs it: its id, and the form that its errors take.
+// A handle on the request and nothing read from it yet: most answers are no errors.
 #[derive(Debug, Clone)]
-pub(super) struct Context {
-    /// Minted here, or the client's own when it sent a sane one.
-    pub(super) request_id: String,
-    flavor: Flavor,
-}
+pub(super) struct Context(HttpRequest);
 
 impl Context {
-    /// Reads the context of `request`.
+    /// The context of `request`.
     pub(super) fn of(request: &HttpRequest) -> Self {
-        let request_id = request
-            .extensions()
-            .get::<RequestId>()
-            .map_or_else(RequestId::mint, Clone::clone)
-            .into_inner();
-        Self {
-            request_id,
-            flavor: Flavor::of(request.path()),
-        }
+        Self(request.clone())
+    }
+
+    /// Minted here, or the client's own when it sent a sane one.
+    pub(super) fn request_id(&self) -> String {
+        let extensions = self.0.extensions();
+        let id = extensions.get::<RequestId>();
+        id.cloned()
+            .unwrap_or_else(RequestId::mint)
+            .as_str()
+            .to_owned()
     }
 
     /// Gives a service's error its form.
     pub(super) fn fail(&self, error: ServiceError) -> ApiError {
-        ApiError::new(self.flavor, self.request_id.clone(), error)
+        ApiError::new(Flavor::of(self.0.path()), self.request_id(), error)
     }
 
     /// Answers 200 with `body`, or the error.

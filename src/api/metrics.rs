@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use std::sync::Arc;
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    Registry, TextEncoder,
 };
 use serde_json::Value;
 
@@ -48,17 +53,18 @@ impl Metrics {
         })
     }
 
-    /// Counts one answered request. `route` is the pattern, never the path: it must stay a small set.
-    pub(super) fn observe(&self, method: &str, route: &str, status: u16, seconds: f64) {
+    /// The counters of an answer. `route` is the pattern, never the path: it must stay a small set.
+    fn of(&self, method: &str, route: &str, status: u16) -> (IntCounter, Histogram) {
         let method = if METHODS.contains(&method) {
             method
         } else {
             "other"
         };
-        self.requests
-            .with_label_values(&[method, route, &status.to_string()])
-            .inc();
-        self.seconds.with_label_values(&[route]).observe(seconds);
+        let labels = [method, route, &status.to_string()];
+        (
+            self.requests.with_label_values(&labels),
+            self.seconds.with_label_values(&[route]),
+        )
     }
 
     /// Renders the page: the edge's counters, the cache and the tree.
@@ -148,6 +154,66 @@ impl Metrics {
             });
         }
         page
+    }
+}
+
+/// Answers that a worker remembers the counters of.
+const REMEMBERED: usize = 64;
+
+/// The counters as one worker uses them: those of paths without a variable part are found without matching the path
+/// against all routes again, and without a look-up by label.
+pub(super) struct Watched {
+    metrics: Arc<Metrics>,
+    /// The last used first.
+    known: Vec<Known>,
+}
+
+struct Known {
+    method: Method,
+    path: String,
+    status: u16,
+    requests: IntCounter,
+    seconds: Histogram,
+}
+
+impl Watched {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            known: Vec::new(),
+        }
+    }
+
+    /// Counts one answered request.
+    pub(super) fn observe<B>(&mut self, response: &ServiceResponse<B>, seconds: f64) {
+        let request = response.request();
+        let (method, path) = (request.method(), request.path());
+        let status = response.status().as_u16();
+        let known = self.known.iter().position(|known| {
+            known.path == path && known.status == status && known.method == *method
+        });
+        if let Some(place) = known {
+            self.known.swap(0, place);
+            if let Some(known) = self.known.first() {
+                known.requests.inc();
+                known.seconds.observe(seconds);
+            }
+            return;
+        }
+        let route = request.match_pattern();
+        let label = route.as_deref().unwrap_or("none");
+        let (requests, timer) = self.metrics.of(method.as_str(), label, status);
+        requests.inc();
+        timer.observe(seconds);
+        if label == path && self.known.len() < REMEMBERED {
+            self.known.push(Known {
+                method: method.clone(),
+                path: path.to_owned(),
+                status,
+                requests,
+                seconds: timer,
+            });
+        }
     }
 }
 

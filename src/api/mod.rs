@@ -5,6 +5,7 @@
 
 mod body;
 mod context;
+mod edge;
 mod error;
 mod metrics;
 mod openapi;
@@ -18,10 +19,9 @@ use std::sync::Arc;
 use actix_web::web;
 
 pub use context::EdgeLimits;
+pub use edge::Edge;
 pub use metrics::Metrics;
 pub use openapi::document;
-pub use origin::middleware as refuse_foreign;
-pub use request_id::middleware as name_request;
 
 use crate::services::Services;
 
@@ -40,7 +40,7 @@ pub struct EdgeState {
 pub fn configure(app: &mut web::ServiceConfig, state: &EdgeState) {
     app.app_data(web::Data::from(Arc::clone(&state.services)))
         .app_data(web::Data::from(Arc::clone(&state.metrics)))
-        .app_data(state.limits.clone())
+        .app_data(state.limits)
         .app_data(web::PayloadConfig::new(state.limits.max_body_bytes));
     routes::mount(app);
 }

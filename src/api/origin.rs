@@ -3,41 +3,13 @@
 //! Loopback needs no key, so a browser on this machine would be a way in: by a form or script of any site, or by a
 //! name that an attacker lets point to 127.0.0.1 (DNS rebinding).
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
-use actix_web::middleware::Next;
 
-use super::context::{Context, EdgeLimits};
-use crate::services::ServiceError;
-use crate::types::error_kind::ErrorKind;
+pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// Refuses requests that are addressed to a foreign name or come from a foreign page.
-pub async fn middleware(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let allowed = request
-        .app_data::<EdgeLimits>()
-        .map(|limits| limits.allowed_hosts.clone());
-    let refusal = refusal(request.headers(), &allowed.unwrap_or_default());
-    match refusal {
-        None => Ok(next.call(request).await?.map_into_boxed_body()),
-        Some(reason) => {
-            let error = ServiceError::new(ErrorKind::Forbidden, reason).code("foreign_origin");
-            let context = Context::of(request.request());
-            Ok(request
-                .error_response(context.fail(error))
-                .map_into_boxed_body())
-        }
-    }
-}
-
-/// Why a request with these headers is refused.
-fn refusal(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
+/// Why a request with these headers is refused: it is addressed to a foreign name, or comes from a foreign page.
+/// `allowed` are names, besides loopback's, that the server may be called by.
+pub(super) fn refusal(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let known = |authority: &str| {
         let host = host_of(authority);

@@ -1,12 +1,22 @@
 //! Texts to vectors, through the cache and the embedding cell.
 
-use serde::{Deserialize, Serialize};
+mod answer;
+mod input;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use answer::{EmbeddingData, EmbeddingUsage, EmbeddingsOutput, EncodedVector};
+pub use input::TextInput;
+
 use super::Services;
 use super::error::{ServiceError, fault};
-use crate::engines::embedding::{CachedVector, Model, ModelInfo, base64_f32, truncate_dims};
+use crate::engines::embedding::{CachedVector, Form, Model, ModelInfo, Written, write_json};
+use answer::Answer;
 
 /// How the vectors are written in the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -27,8 +37,8 @@ pub struct EmbeddingsInput {
     #[schema(example = "static-minilm")]
     pub model: Option<String>,
     /// A text, a list of texts, a list of token ids or a list of such lists.
-    #[schema(example = json!(["a boat on the river", "a ship at sea"]))]
-    pub input: Value,
+    #[schema(value_type = Value, example = json!(["a boat on the river", "a ship at sea"]))]
+    pub input: TextInput,
     /// `float` (default) or `base64`.
     #[serde(default)]
     pub encoding_format: EncodingFormat,
@@ -38,92 +48,117 @@ pub struct EmbeddingsInput {
     pub user: Option<String>,
 }
 
-/// The answer of `POST /v1/embeddings`, in OpenAI's shape.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EmbeddingsOutput {
-    /// Always `list`.
-    pub object: &'static str,
-    /// One entry for each input, in its order.
-    pub data: Vec<EmbeddingData>,
-    /// The model that answered.
-    pub model: String,
-    /// Tokens read.
-    pub usage: EmbeddingUsage,
-}
+/// Texts that are written into an answer before other requests of this thread have their turn: a long list must not
+/// hold them up.
+const WRITTEN_AT_ONCE: usize = 64;
 
-/// One vector of an [`EmbeddingsOutput`].
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EmbeddingData {
-    /// Always `embedding`.
-    pub object: &'static str,
-    /// Place of the input in the request.
-    pub index: usize,
-    /// The vector.
-    pub embedding: EncodedVector,
-}
-
-/// A vector as a list or as base64.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum EncodedVector {
-    /// A JSON list of numbers.
-    Floats(Vec<f32>),
-    /// Little-endian 32-bit floats.
-    Base64(String),
-}
-
-/// Tokens of an [`EmbeddingsOutput`].
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EmbeddingUsage {
-    /// Tokens of all inputs.
-    pub prompt_tokens: u64,
-    /// The same: embedding writes none.
-    pub total_tokens: u64,
-}
-
-/// Serves `POST /v1/embeddings`.
+/// Serves `POST /v1/embeddings`; returns the JSON text of an [`EmbeddingsOutput`].
 pub async fn embeddings(
     services: &Services,
     input: EmbeddingsInput,
-) -> Result<EmbeddingsOutput, ServiceError> {
+) -> Result<Bytes, ServiceError> {
     let model = services
         .embedders
         .resolve(input.model.as_deref().unwrap_or_default())
         .map_err(|error| ServiceError::from(error).param("model"))?;
-    let texts = texts_of(&model, input.input)?;
+    let form = Form {
+        base64: input.encoding_format == EncodingFormat::Base64,
+        dims: input.dimensions,
+    };
+    let texts = match input.input {
+        TextInput::Text(text) => {
+            services.embedders.check(std::slice::from_ref(&text))?;
+            if let Some((written, _)) = known(services, &model, &text, form)? {
+                services.embedding.cache().count_hits(1);
+                return Ok(Bytes::from_owner(Arc::clone(&written.json)));
+            }
+            vec![text]
+        }
+        TextInput::Other(input) => texts_of(&model, input)?,
+    };
+    // Boxed: the way to the cells is long, and a text that is known does not go it.
+    Box::pin(list(services, &model, &texts, form)).await
+}
+
+/// Answers with the vectors of `texts`.
+async fn list(
+    services: &Services,
+    model: &Model,
+    texts: &[String],
+    form: Form,
+) -> Result<Bytes, ServiceError> {
     if texts.is_empty() {
         return Err(
             ServiceError::bad_request("input is empty: send at least one text").param("input"),
         );
     }
-    let vectors = vectors(services, &model, &texts, false).await?;
-    let prompt_tokens = vectors.iter().map(|vector| u64::from(vector.tokens)).sum();
-    let mut data = Vec::with_capacity(vectors.len());
-    for (index, vector) in vectors.into_iter().enumerate() {
-        let floats = match input.dimensions {
-            Some(dimensions) => truncate_dims(&vector.vector, dimensions)
-                .map_err(|error| ServiceError::from(error).param("dimensions"))?,
-            None => vector.vector.to_vec(),
-        };
-        let embedding = match input.encoding_format {
-            EncodingFormat::Float => EncodedVector::Floats(floats),
-            EncodingFormat::Base64 => EncodedVector::Base64(base64_f32(&floats)),
-        };
-        data.push(EmbeddingData {
-            object: "embedding",
-            index,
-            embedding,
-        });
+    services.embedders.check(texts)?;
+    let mut answer = Answer::with_capacity(0, 0);
+    for part in texts.chunks(WRITTEN_AT_ONCE) {
+        for text in part {
+            let Some((written, tokens)) = known(services, model, text, form)? else {
+                return computed(services, model, texts, form).await;
+            };
+            if answer.count() == 0 {
+                answer = Answer::with_capacity(texts.len(), written.vector.len());
+            }
+            answer.push(&written.json[written.vector.clone()], tokens);
+        }
+        if texts.len() > WRITTEN_AT_ONCE {
+            tokio::task::yield_now().await;
+        }
     }
-    Ok(EmbeddingsOutput {
-        object: "list",
-        data,
-        model: model.name().to_owned(),
-        usage: EmbeddingUsage {
-            prompt_tokens,
-            total_tokens: prompt_tokens,
-        },
-    })
+    let texts = u64::try_from(texts.len()).unwrap_or(u64::MAX);
+    services.embedding.cache().count_hits(texts);
+    Ok(answer.finish(model.name()).into())
+}
+
+/// The same when not all of the texts are known.
+async fn computed(
+    services: &Services,
+    model: &Model,
+    texts: &[String],
+    form: Form,
+) -> Result<Bytes, ServiceError> {
+    let vectors = vectors(services, model, texts, false).await?;
+    let mut answer = Answer::with_capacity(0, 0);
+    for part in vectors.chunks(WRITTEN_AT_ONCE) {
+        for vector in part {
+            let json = write_json(&vector.vector, form)
+                .map_err(|error| ServiceError::from(error).param("dimensions"))?;
+            if answer.count() == 0 {
+                answer = Answer::with_capacity(texts.len(), json.len());
+            }
+            answer.push(json.as_bytes(), vector.tokens);
+        }
+        if vectors.len() > WRITTEN_AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(answer.finish(model.name()).into())
+}
+
+/// Finds the answer that holds the vector of `text`, and its tokens. One that is not kept yet in this form is written
+/// and kept, if the cache holds the vector.
+fn known(
+    services: &Services,
+    model: &Model,
+    text: &str,
+    form: Form,
+) -> Result<Option<(Arc<Written>, u32)>, ServiceError> {
+    let Some((key, found)) = services.embedding.find(model, text) else {
+        return Ok(None);
+    };
+    let suits = |written: &Arc<Written>| written.form == form && *written.model == *model.name();
+    if let Some(written) = found.written.as_ref().filter(|written| suits(written)) {
+        return Ok(Some((Arc::clone(written), found.tokens)));
+    }
+    let written = answer::of_one(model.name(), &found, form)
+        .map_err(|error| ServiceError::from(error).param("dimensions"))?;
+    let written = Arc::new(written);
+    let cache = services.embedding.cache();
+    cache.keep_written(&key, Arc::clone(&written));
+    Ok(Some((written, found.tokens)))
 }
 
 /// The embedding models.

@@ -1,22 +1,22 @@
-//! From texts to vectors: the cache, then a flight that is in the air, then the cell.
+//! From texts to vectors: the cache, then a flight that is in the air, then a message to the cell.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use supervisors::{CellRef, Deadline, Fault};
 
 use super::cache::SavedCache;
 use super::flights::{Arrival, Flights, Seat};
+use super::gatherings::{Bounds, Gatherings, tokens};
 use super::upstreams::Upstreams;
 use super::worker::{EmbedJob, EmbeddingWorker};
-use crate::engines::embedding::{CacheKey, CachedVector, EmbedError, Embedded, Model, ModelInfo};
-
-/// Bytes of text in one message. A list sends its next message only when the one before is
-/// answered: a single request waits for one message of each list, not for the list.
-const MESSAGE_BYTES: usize = 512 << 10;
+use crate::engines::embedding::{
+    CacheKey, CachedVector, EmbedError, Embedded, Embedder, EmbeddingConfig, Model, ModelInfo,
+};
 
 /// No vectors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EmbedFailure {
     /// The cell at fault.
     pub cell: String,
@@ -33,6 +33,8 @@ pub struct Embedding {
 struct Inner {
     cache: SavedCache,
     flights: Arc<Flights>,
+    gatherings: Gatherings,
+    message_tokens: usize,
     cell: CellRef<EmbeddingWorker>,
     upstreams: Upstreams,
 }
@@ -51,11 +53,14 @@ impl Embedding {
         cache: SavedCache,
         cell: CellRef<EmbeddingWorker>,
         upstreams: Upstreams,
+        config: &EmbeddingConfig,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 cache,
                 flights: Arc::default(),
+                gatherings: Gatherings::new(Duration::from_micros(config.batch_window_us)),
+                message_tokens: config.batch_tokens,
                 cell,
                 upstreams,
             }),
@@ -65,6 +70,13 @@ impl Embedding {
     /// The cache.
     pub fn cache(&self) -> &SavedCache {
         &self.inner.cache
+    }
+
+    /// Returns a text's vector if the cache holds it. Computes nothing, waits for nothing, and counts nothing.
+    pub fn find(&self, model: &Model, text: &str) -> Option<(CacheKey, CachedVector)> {
+        let key = CacheKey::of(&model.info()?.fingerprint, text);
+        let found = self.inner.cache.find(&key)?;
+        Some((key, found))
     }
 
     /// Describes a model; asks its upstream for the dimension when it is not known yet.
@@ -107,13 +119,16 @@ impl Embedding {
         } = self.info(model, deadline).await?;
         // The vector of a text that was cut must not be found by who does not want that. A token
         // takes a byte or more.
-        let cut = format!("{fingerprint}+cut");
-        let may_be_cut = |text: &str| truncate && text.len() > *max_tokens;
+        let cut = truncate.then(|| format!("{fingerprint}+cut"));
+        let name = |text: &str| match &cut {
+            Some(cut) if text.len() > *max_tokens => CacheKey::of(cut, text),
+            _ => CacheKey::of(fingerprint, text),
+        };
         let mut found: Vec<Option<CachedVector>> = Vec::with_capacity(texts.len());
         let mut missing: Vec<Missing> = Vec::new();
         let mut known: HashMap<CacheKey, usize> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
-            let key = CacheKey::of(if may_be_cut(text) { &cut } else { fingerprint }, text);
+            let key = name(text);
             let hit = self.inner.cache.get(&key);
             if hit.is_none() {
                 let place = *known.entry(key).or_insert(missing.len());
@@ -135,7 +150,7 @@ impl Embedding {
             truncate,
             deadline,
         };
-        for message in messages(&missing, batch(model)) {
+        for message in messages(&missing, self.inner.bounds(model)) {
             let vectors = task.message(message).await?;
             for (one, vector) in message.iter().zip(vectors) {
                 for place in &one.places {
@@ -238,18 +253,23 @@ impl Task<'_> {
     ) -> Result<Vec<CachedVector>, EmbedFailure> {
         let sent: Vec<String> = wanted.iter().map(|&at| texts[at].text.to_owned()).collect();
         let embedded = match self.model {
-            Model::Local(model) => {
-                let job = EmbedJob {
-                    embedder: Arc::clone(model),
-                    texts: sent,
+            // Its texts cost less than waiting for others.
+            Model::Local(model) if !model.gathers() => self.ask_cell(model, sent).await,
+            model => {
+                let key = (model.name().to_owned(), self.truncate);
+                let bounds = self.inner.bounds(model);
+                let ask = async |texts: &[String]| match model {
+                    Model::Local(model) => self.ask_cell(model, texts.to_vec()).await,
+                    Model::Remote(model) => {
+                        let upstreams = &self.inner.upstreams;
+                        upstreams
+                            .embed(model.name(), texts, self.truncate, self.deadline)
+                            .await
+                    }
                 };
-                let asked = self.inner.cell.ask(job, self.deadline).await;
-                asked.map_err(|fault| self.failed(fault))
-            }
-            Model::Remote(model) => {
-                let upstreams = &self.inner.upstreams;
-                upstreams
-                    .embed(model.name(), &sent, self.truncate, self.deadline)
+                let gatherings = &self.inner.gatherings;
+                gatherings
+                    .embed(key, &sent, bounds, self.deadline, ask)
                     .await
             }
         };
@@ -287,6 +307,19 @@ impl Task<'_> {
         Ok(vectors)
     }
 
+    async fn ask_cell(
+        &self,
+        model: &Arc<dyn Embedder>,
+        texts: Vec<String>,
+    ) -> Result<Embedded, EmbedFailure> {
+        let job = EmbedJob {
+            embedder: Arc::clone(model),
+            texts,
+        };
+        let asked = self.inner.cell.ask(job, self.deadline).await;
+        asked.map_err(|fault| self.failed(fault))
+    }
+
     fn failed(&self, fault: Fault<EmbedError>) -> EmbedFailure {
         EmbedFailure {
             cell: self.inner.cell.id().to_owned(),
@@ -295,25 +328,31 @@ impl Task<'_> {
     }
 }
 
-/// Most texts in a message to the model.
-fn batch(model: &Model) -> usize {
-    match model {
-        Model::Local(model) => model.batch(),
-        Model::Remote(model) => model.config().batch,
+impl Inner {
+    /// What fits into a message to the model.
+    fn bounds(&self, model: &Model) -> Bounds {
+        let texts = match model {
+            Model::Local(model) => model.batch(),
+            Model::Remote(model) => model.config().batch,
+        };
+        Bounds {
+            texts,
+            tokens: self.message_tokens,
+        }
     }
 }
 
 /// Cuts a list into messages.
 fn messages<'a, 'b>(
     missing: &'a [Missing<'b>],
-    most: usize,
+    most: Bounds,
 ) -> impl Iterator<Item = &'a [Missing<'b>]> {
     let mut rest = missing;
     std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = rest.iter().take(most).take_while(|one| {
-            bytes += one.text.len();
-            bytes <= MESSAGE_BYTES
+        let mut sum = 0;
+        let fits = rest.iter().take(most.texts).take_while(|one| {
+            sum += tokens(one.text);
+            sum <= most.tokens
         });
         // A text that is longer than a message has one for itself.
         let count = fits.count().max(1).min(rest.len());
@@ -336,9 +375,6 @@ fn checked(embedded: Embedded, texts: usize) -> Result<Vec<CachedVector>, EmbedE
         return Err(EmbedError::WrongCount { got, texts });
     }
     let pairs = embedded.vectors.into_iter().zip(embedded.tokens);
-    let vectors = pairs.map(|(vector, tokens)| CachedVector {
-        vector: vector.into(),
-        tokens,
-    });
+    let vectors = pairs.map(|(vector, tokens)| CachedVector::new(vector.into(), tokens));
     Ok(vectors.collect())
 }

@@ -133,10 +133,7 @@ mod tests {
     }
 
     fn vector(value: f32) -> CachedVector {
-        CachedVector {
-            vector: vec![value].into(),
-            tokens: 1,
-        }
+        CachedVector::new(vec![value].into(), 1)
     }
 
     #[tokio::test]

@@ -1,8 +1,10 @@
-//! The cells that embed, and the way to them: the cache, and one flight for equal texts.
+//! The cells that embed, and the way to them: the cache, one flight for equal texts, and one message for the texts of
+//! several requests.
 
 mod cache;
 mod dispatch;
 mod flights;
+mod gatherings;
 mod remote;
 mod upstreams;
 mod worker;
@@ -38,5 +40,5 @@ pub fn child_specs(
         cells.push((model.clone(), cell));
     }
     let upstreams = Upstreams::new(config, cells);
-    (specs, Embedding::new(cache, cell, upstreams))
+    (specs, Embedding::new(cache, cell, upstreams, config))
 }

@@ -18,10 +18,11 @@ struct Gated {
     messages: Mutex<Vec<Vec<String>>>,
     came: tokio::sync::Notify,
     leave: Mutex<mpsc::Receiver<()>>,
+    gathers: bool,
 }
 
 impl Gated {
-    fn new() -> (Arc<Self>, mpsc::Sender<()>) {
+    fn new(gathers: bool) -> (Arc<Self>, mpsc::Sender<()>) {
         let (sender, leave) = mpsc::channel();
         let info = ModelInfo {
             name: "gated".into(),
@@ -36,6 +37,7 @@ impl Gated {
             messages: Mutex::default(),
             came: tokio::sync::Notify::new(),
             leave: Mutex::new(leave),
+            gathers,
         };
         (Arc::new(gated), sender)
     }
@@ -67,6 +69,10 @@ impl Embedder for Gated {
         })
     }
 
+    fn gathers(&self) -> bool {
+        self.gathers
+    }
+
     fn decode(&self, _: &[u32]) -> Result<String, EmbedError> {
         Ok(String::new())
     }
@@ -74,16 +80,23 @@ impl Embedder for Gated {
 
 /// Runs `work` with a cell of one thread.
 fn run(work: impl AsyncFnOnce(Embedding, Arc<Gated>, mpsc::Sender<()>)) {
+    run_with(false, work);
+}
+
+fn run_with(gathers: bool, work: impl AsyncFnOnce(Embedding, Arc<Gated>, mpsc::Sender<()>)) {
     actix::System::new().block_on(async {
         let cache = SavedCache::new(EmbeddingCache::new(1 << 20), None);
-        let config = EmbeddingConfig::default();
+        let config = EmbeddingConfig {
+            batch_tokens: 200,
+            ..EmbeddingConfig::default()
+        };
         let embedders = Embedders::new(&config).unwrap();
         let policy = ChildPolicy::default();
         let (specs, embedding) = child_specs(policy.clone(), &policy, &config, &embedders, cache);
         let root = SupervisorSpec::new("engines", Policy::default());
         let root = specs.into_iter().fold(root, SupervisorSpec::child);
         let _tree = Tree::start(root, 7).await.unwrap();
-        let (gated, leave) = Gated::new();
+        let (gated, leave) = Gated::new(gathers);
         work(embedding, gated, leave).await;
     });
 }
@@ -155,7 +168,8 @@ fn who_waits_for_a_cancelled_request_computes_it() {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let one = async {
             tokio::select! {
-                biased; // the answer may be there as soon as the stop is
+                // The answer may be there as well by then.
+                biased;
                 _ = stopped => {}
                 _ = ask(&embedding, &gated, &["a"]) => panic!("it was not to be answered"),
             }
@@ -195,6 +209,43 @@ fn a_long_list_lets_a_single_request_in_after_one_message() {
         assert_eq!(messages[1], ["299"]);
         let sizes: Vec<usize> = messages.iter().map(Vec::len).collect();
         assert_eq!(sizes, [64, 1, 64, 64, 64, 43]);
+    });
+}
+
+#[test]
+fn requests_at_the_same_time_share_a_message_where_the_model_wants_that() {
+    for (gathers, expected) in [
+        (true, vec![vec!["a", "bb", "ccc"]]),
+        (false, vec![vec!["a"], vec!["bb", "ccc"]]),
+    ] {
+        run_with(gathers, async |embedding, gated, leave| {
+            for _ in 0..2 {
+                leave.send(()).unwrap();
+            }
+            let one = ask(&embedding, &gated, &["a"]);
+            let two = ask(&embedding, &gated, &["bb", "ccc"]);
+            let (one, two) = join(one, two).await;
+            assert_eq!((one.unwrap(), two.unwrap()), (vec![1.0], vec![2.0, 3.0]));
+            assert_eq!(gated.messages(), expected);
+        });
+    }
+}
+
+#[test]
+fn a_message_is_bounded_in_tokens() {
+    run(async |embedding, gated, leave| {
+        for _ in 0..3 {
+            leave.send(()).unwrap();
+        }
+        // 91, 91 and 226 tokens, where 200 fit.
+        let texts = ["a".repeat(360), "b".repeat(361), "c".repeat(900)];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let model = Model::Local(Arc::clone(&gated) as Arc<dyn Embedder>);
+        let sent: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        let vectors = embedding.vectors(&model, &sent, true, soon()).await;
+        assert_eq!(vectors.unwrap().len(), 3);
+        let sizes: Vec<usize> = gated.messages().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 1]);
     });
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn complete(
 ) -> Result<HttpResponse> {
     let (services, input) = (services.into_inner(), body.0);
     if input.wants_stream() {
-        let stream = complete::stream(services, &context.request_id, input)
+        let stream = complete::stream(services, &context.request_id(), input)
             .await
             .map_err(|error| context.fail(error))?;
         return Ok(HttpResponse::Ok()
@@ -41,9 +41,9 @@ pub(crate) async fn complete(
             // nginx would hold the events back.
             .insert_header(("x-accel-buffering", "no"))
             .insert_header((ATTEMPTS, stream.attempts))
-            .streaming(sse::body(stream, context.request_id)));
+            .streaming(sse::body(stream, context.request_id())));
     }
-    let answer = complete::complete(services, &context.request_id, input)
+    let answer = complete::complete(services, &context.request_id(), input)
         .await
         .map_err(|error| context.fail(error))?;
     Ok(HttpResponse::Ok()

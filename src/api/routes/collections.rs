@@ -85,5 +85,5 @@ pub(crate) async fn search(
     name: Path<String>,
     body: Body<SearchInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(search::search(&services, &context.request_id, &name, body.0).await)?)
+    Ok(context.json(search::search(&services, &context.request_id(), &name, body.0).await)?)
 }

@@ -1,5 +1,6 @@
 //! `POST /v1/embeddings` and `GET /v1/models`, in OpenAI's shapes.
 
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
@@ -19,7 +20,11 @@ pub(crate) async fn create(
     services: Data<Services>,
     body: Body<EmbeddingsInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(embed::embeddings(&services, body.0).await)?)
+    let json = embed::embeddings(&services, body.0).await;
+    let json = json.map_err(|error| context.fail(error))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(json))
 }
 
 /// Lists the models: embedders, chat providers and routes.

@@ -20,7 +20,7 @@ pub(crate) async fn validate(
     services: Data<Services>,
     body: Body<ValidateInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(validate::validate(&services, &context.request_id, body.0).await)?)
+    Ok(context.json(validate::validate(&services, &context.request_id(), body.0).await)?)
 }
 
 /// Lists the validators with their JSON Schemas and rules.
@@ -39,5 +39,5 @@ pub(crate) async fn feedback(
     services: Data<Services>,
     body: Body<FeedbackInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(evidence::feedback(&services, &context.request_id, body.0).await)?)
+    Ok(context.json(evidence::feedback(&services, &context.request_id(), body.0).await)?)
 }

@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use serde::Serialize;
 
+use super::encoding::Written;
 use crate::storage::vector_cache::{KeptModel, KeptVector};
 
 /// Bytes of an entry besides its floats: key, value, the two counts of the `Arc`, and the cache's
@@ -15,11 +16,17 @@ use crate::storage::vector_cache::{KeptModel, KeptVector};
 /// entries.
 const ENTRY_BYTES: u64 = 144;
 
+/// Bytes of a [`Written`] besides its texts, with the counts of two `Arc`s.
+const WRITTEN_BYTES: u64 = 32 + size_of::<Written>() as u64;
+
 /// Bytes of an entry of a common model, to size the table of evicted keys.
 const TYPICAL_ENTRY_BYTES: u64 = ENTRY_BYTES + 4 * 256;
 
 /// Locks of a cache large enough to need several; a power of two, as `quick_cache` rounds to one.
 const SHARDS: u64 = 16;
+
+/// Bytes that are hashed in one piece.
+const SHORT: usize = 512;
 
 /// Names a text under a model: the first 16 bytes of a BLAKE3 hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,14 +35,32 @@ pub struct CacheKey([u8; 16]);
 impl CacheKey {
     /// Names `text` under the model of `fingerprint`.
     pub fn of(fingerprint: &str, text: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
         // The length keeps ("ab", "c") apart from ("a", "bc").
-        hasher.update(&(fingerprint.len() as u64).to_le_bytes());
-        hasher
-            .update(fingerprint.as_bytes())
-            .update(text.as_bytes());
+        let len = (fingerprint.len() as u64).to_le_bytes();
+        let parts = [&len, fingerprint.as_bytes(), text.as_bytes()];
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let mut short = [0; SHORT];
+        let hash = match short.get_mut(..bytes) {
+            // A third of the time that the streaming hasher takes, which is made for long inputs.
+            Some(short) => {
+                let mut rest = &mut *short;
+                for part in parts {
+                    let (own, later) = rest.split_at_mut(part.len());
+                    own.copy_from_slice(part);
+                    rest = later;
+                }
+                blake3::hash(short)
+            }
+            None => {
+                let mut hasher = blake3::Hasher::new();
+                for part in parts {
+                    hasher.update(part);
+                }
+                hasher.finalize()
+            }
+        };
         let mut key = [0; 16];
-        hasher.finalize_xof().fill(&mut key);
+        key.copy_from_slice(&hash.as_bytes()[..16]);
         Self(key)
     }
 }
@@ -47,6 +72,28 @@ pub struct CachedVector {
     pub vector: Arc<[f32]>,
     /// Tokens read of the text.
     pub tokens: u32,
+    /// The answer that it was last sent in, once it was found here.
+    pub written: Option<Arc<Written>>,
+}
+
+impl CachedVector {
+    /// A vector that no answer holds yet.
+    pub fn new(vector: Arc<[f32]>, tokens: u32) -> Self {
+        Self {
+            vector,
+            tokens,
+            written: None,
+        }
+    }
+
+    /// Bytes that it and its place in the cache take.
+    fn weight(&self) -> u64 {
+        let written = self.written.as_ref();
+        let written = written.map_or(0, |written| {
+            WRITTEN_BYTES + (written.json.len() + written.model.len()) as u64
+        });
+        ENTRY_BYTES + size_of_val(&*self.vector) as u64 + written
+    }
 }
 
 /// What the cache has done since the start, and what it holds.
@@ -86,7 +133,7 @@ struct ByBytes;
 
 impl Weighter<CacheKey, Entry> for ByBytes {
     fn weight(&self, _key: &CacheKey, entry: &Entry) -> u64 {
-        ENTRY_BYTES + size_of_val(&*entry.found.vector) as u64
+        entry.found.weight()
     }
 }
 
@@ -144,6 +191,31 @@ impl EmbeddingCache {
             evictions,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns a vector that is known. Counts nothing: see [`Self::count_hits`].
+    pub fn find(&self, key: &CacheKey) -> Option<CachedVector> {
+        self.entries.get(key).map(|entry| entry.found)
+    }
+
+    /// Counts texts that [`Self::find`] found.
+    pub fn count_hits(&self, texts: u64) {
+        self.hits.fetch_add(texts, Ordering::Relaxed);
+    }
+
+    /// Keeps an answer beside the vector that it holds, in place of that of another form. The sum of the sizes stays
+    /// within that of the cache; what would fill it alone is not kept.
+    pub fn keep_written(&self, key: &CacheKey, written: Arc<Written>) {
+        let Some(mut entry) = self.entries.peek(key) else {
+            return;
+        };
+        entry.found.written = Some(written);
+        // One that is heavier than a shard would be dropped, with its vector.
+        if entry.found.weight() * SHARDS <= self.entries.capacity() {
+            self.entries.insert(*key, entry);
+            // What is replaced counts as dropped, and was not.
+            self.evictions.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -213,10 +285,7 @@ impl EmbeddingCache {
             return false;
         }
         let model = self.model(fingerprint);
-        let found = CachedVector {
-            vector: kept.vector,
-            tokens: kept.tokens,
-        };
+        let found = CachedVector::new(kept.vector, kept.tokens);
         self.entries
             .insert(CacheKey(kept.key), Entry { found, model });
         true
@@ -250,13 +319,11 @@ impl EmbeddingCache {
 
 #[cfg(test)]
 mod tests {
+    use super::super::encoding::Form;
     use super::*;
 
     fn vector(dim: usize, value: f32, tokens: u32) -> CachedVector {
-        CachedVector {
-            vector: vec![value; dim].into(),
-            tokens,
-        }
+        CachedVector::new(vec![value; dim].into(), tokens)
     }
 
     fn key(text: &str) -> CacheKey {
@@ -278,6 +345,54 @@ mod tests {
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.entries), (2, 4, 1));
         assert_eq!(stats.bytes, ENTRY_BYTES + 16);
+    }
+
+    #[test]
+    fn short_and_long_texts_are_named_by_the_hash_of_the_same_bytes() {
+        for len in [0, 1, SHORT - 9, SHORT - 8, 3_000] {
+            let text = "x".repeat(len);
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&1_u64.to_le_bytes()).update(b"m");
+            hasher.update(text.as_bytes());
+            let hash = hasher.finalize();
+            assert_eq!(CacheKey::of("m", &text).0, hash.as_bytes()[..16], "{len}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_counts_and_makes_room_like_a_vector() {
+        let written = |len: usize| {
+            let form = Form {
+                base64: true,
+                dims: None,
+            };
+            Arc::new(Written {
+                form,
+                model: "".into(),
+                json: vec![b'x'; len].into(),
+                vector: 0..len,
+            })
+        };
+        let cache = EmbeddingCache::new(1 << 20);
+        cache.insert("m", key("a"), vector(4, 1.0, 1));
+        cache.keep_written(&key("a"), written(100));
+        cache.keep_written(&key("b"), written(100));
+        let found = cache.find(&key("a")).unwrap();
+        assert_eq!(found.written, Some(written(100)));
+        let stats = cache.stats();
+        assert_eq!(stats.bytes, ENTRY_BYTES + 16 + WRITTEN_BYTES + 100);
+        assert_eq!((stats.entries, stats.evictions, stats.hits), (1, 0, 0));
+        for text in 0..1_000 {
+            let key = key(&text.to_string());
+            cache.insert("m", key, vector(256, 0.0, 1));
+            cache.keep_written(&key, written(3_000));
+            assert!(cache.stats().bytes <= 1 << 20);
+        }
+        // A text that would fill the cache alone costs nothing that is there.
+        let small = EmbeddingCache::new(10_000);
+        small.insert("m", key("a"), vector(4, 1.0, 1));
+        small.keep_written(&key("a"), written(9_900));
+        assert_eq!(small.find(&key("a")), Some(vector(4, 1.0, 1)));
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub struct EmbeddingConfig {
     /// Most bytes of one text; default 262144, at least 1. What is longer is refused rather than
     /// cut in silence.
     pub max_text_bytes: usize,
+    /// Most tokens of one message to a model, counted as a token for each 4 bytes; default 16,384, at least 1. A text
+    /// that is longer has a message for itself.
+    pub batch_tokens: usize,
+    /// How long a text for a model of an upstream waits for those of other requests, to share a call, microseconds;
+    /// default 300, at most 100,000. 0 waits for none. `static-minilm` never waits.
+    pub batch_window_us: u64,
     /// Models of upstreams and of folders, by the name that requests ask for.
     pub embedders: BTreeMap<String, EmbedderConfig>,
     /// Asking an upstream again.
@@ -43,6 +49,8 @@ impl Default for EmbeddingConfig {
             cache_save_ms: 300_000,
             max_texts: 2048,
             max_text_bytes: 256 << 10,
+            batch_tokens: 16_384,
+            batch_window_us: 300,
             embedders: BTreeMap::new(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
@@ -74,10 +82,15 @@ impl EmbeddingConfig {
         for (key, value) in [
             ("max_texts", self.max_texts),
             ("max_text_bytes", self.max_text_bytes),
+            ("batch_tokens", self.batch_tokens),
         ] {
             if value == 0 {
                 return Err(format!("{key} must be at least 1, got 0"));
             }
+        }
+        if self.batch_window_us > 100_000 {
+            let got = self.batch_window_us;
+            return Err(format!("batch_window_us must be at most 100000, got {got}"));
         }
         if (1..1_000).contains(&self.cache_save_ms) {
             let got = self.cache_save_ms;

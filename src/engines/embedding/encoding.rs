@@ -1,10 +1,55 @@
 //! How a vector is cut and written for an answer.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::EmbedError;
 use super::vector::normalize;
+
+/// How an answer writes a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// In base64, else as a list of numbers.
+    pub base64: bool,
+    /// Only the first so many dimensions, renormalised; `None` writes all.
+    pub dims: Option<usize>,
+}
+
+/// An answer that holds one vector, as it was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Written {
+    /// How it writes the vector.
+    pub form: Form,
+    /// The name by which it calls the model.
+    pub model: Box<str>,
+    /// All of it. Shared, so that sending it again copies nothing.
+    pub json: Arc<[u8]>,
+    /// Where the vector stands in it.
+    pub vector: Range<usize>,
+}
+
+/// Writes `vector` as JSON: a list of numbers, or a string in base64.
+///
+/// Errors: those of [`truncate_dims`].
+pub fn write_json(vector: &[f32], form: Form) -> Result<String, EmbedError> {
+    let cut;
+    let vector = match form.dims {
+        Some(dims) => {
+            cut = truncate_dims(vector, dims)?;
+            &cut
+        }
+        None => vector,
+    };
+    Ok(if form.base64 {
+        format!("\"{}\"", base64_f32(vector))
+    } else {
+        // Writing numbers into memory does not fail.
+        serde_json::to_string(vector).unwrap_or_default()
+    })
+}
 
 /// Writes `vector` as OpenAI's `encoding_format: base64`: little-endian 32-bit floats, standard
 /// alphabet, padded.
@@ -61,6 +106,24 @@ mod tests {
             assert_eq!(base64_f32(vector), expected);
             assert_eq!(f32_of_base64(expected).as_deref(), Some(vector));
         }
+    }
+
+    #[test]
+    fn each_form_is_json() {
+        let vector = [0.6, 0.0, 0.8];
+        for (base64, dims, expected) in [
+            (false, None, "[0.6,0.0,0.8]"),
+            (false, Some(2), "[1.0,0.0]"),
+            (true, Some(1), "\"AACAPw==\""),
+        ] {
+            let form = Form { base64, dims };
+            assert_eq!(write_json(&vector, form).unwrap(), expected);
+        }
+        let none = Form {
+            base64: true,
+            dims: Some(0),
+        };
+        assert!(write_json(&vector, none).is_err());
     }
 
     #[test]

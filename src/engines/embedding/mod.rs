@@ -32,10 +32,11 @@ pub use config::EmbeddingConfig;
 pub use embedder_config::EmbedderConfig;
 #[cfg(feature = "minilm")]
 pub use embedders::Minilm;
-pub use encoding::{base64_f32, truncate_dims};
+pub use encoding::{Form, Written, base64_f32, truncate_dims, write_json};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;
+pub use wordpiece::WordPieceTokenizer;
 
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {
@@ -55,6 +56,12 @@ pub trait Embedder: Send + Sync {
     /// Most texts in one call while others wait.
     fn batch(&self) -> usize {
         64
+    }
+
+    /// Whether a message costs so much besides its texts that texts of several requests should wait for each other, for
+    /// `embedding.batch_window_us`. Not where a text takes a few microseconds: it is answered at once.
+    fn gathers(&self) -> bool {
+        false
     }
 
     /// Turns token ids back into a text that embeds alike. Ids without meaning (padding, markers)

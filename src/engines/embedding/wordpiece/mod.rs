@@ -44,7 +44,7 @@ static CLASSES: [Class; 256] = {
 };
 
 /// Splits texts into the pieces of one vocabulary.
-pub(super) struct WordPieceTokenizer {
+pub struct WordPieceTokenizer {
     /// Pieces that begin a word.
     first: Pieces,
     /// Pieces that continue one.
@@ -59,7 +59,7 @@ impl WordPieceTokenizer {
     /// Reads a vocabulary: one piece a line, its id being the line's number from 0.
     ///
     /// Errors: [`EmbedError::Tokenizer`] for a vocabulary without `[UNK]`.
-    pub(super) fn new(vocabulary: &str) -> Result<Self, EmbedError> {
+    pub fn new(vocabulary: &str) -> Result<Self, EmbedError> {
         let (mut first, mut next) = (Pieces::default(), Pieces::default());
         let (mut unknown, mut marks) = (None, Vec::new());
         for (id, piece) in (0_u32..).zip(vocabulary.lines().map(str::trim_end)) {
@@ -89,12 +89,7 @@ impl WordPieceTokenizer {
     /// Replaces `ids` by the first `limit` ids of `text`.
     ///
     /// Errors: [`EmbedError::Tokenizer`], from the reference only.
-    pub(super) fn tokenize(
-        &self,
-        text: &str,
-        limit: usize,
-        ids: &mut Vec<u32>,
-    ) -> Result<(), EmbedError> {
+    pub fn tokenize(&self, text: &str, limit: usize, ids: &mut Vec<u32>) -> Result<(), EmbedError> {
         ids.clear();
         let bytes = text.as_bytes();
         let mut word: Word = [0; _];

@@ -151,6 +151,10 @@ impl Embedder for Minilm {
         BATCH_TEXTS
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     fn embed(&self, texts: &[&str]) -> Result<Embedded, EmbedError> {
         let mut read = Vec::with_capacity(texts.len());
         let mut cut = None;

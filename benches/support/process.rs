@@ -1,0 +1,75 @@
+//! Servers as child processes, and what the system says about them.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+/// A server on a free port of loopback; ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server that prints a line with `http://ADDRESS` when it is ready.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = output.lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("http://")).unwrap();
+        let (_, rest) = line.split_once("http://").unwrap();
+        let address = rest.split([' ', '/']).next().unwrap().parse().unwrap();
+        // Who prints later must not meet a closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    /// The release build of Boathouse, with `settings` over its defaults and its data in `folder`.
+    pub(crate) fn boathouse(folder: &std::path::Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_boathouse"));
+        command
+            .args(["serve", "--port", "0", "--data"])
+            .arg(folder.join("data"))
+            .current_dir(folder)
+            .env("BOATHOUSE__LOG__FILTER", "warn");
+        for (key, value) in settings {
+            command.env(format!("BOATHOUSE__{key}"), value);
+        }
+        Self::start(&mut command)
+    }
+
+    /// Microseconds that all of its threads have computed so far.
+    pub(crate) fn cpu_us(&self) -> f64 {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return f64::NAN;
+        };
+        tasks
+            .filter_map(|task| {
+                let line = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+                line.split(' ').next()?.parse::<f64>().ok()
+            })
+            .sum::<f64>()
+            / 1_000.0
+    }
+
+    /// A line of `/proc/PID/status` in MB, such as `VmRSS`.
+    pub(crate) fn memory_mb(&self, name: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let found = status
+            .as_deref()
+            .unwrap_or_default()
+            .lines()
+            .find_map(|line| {
+                let rest = line.strip_prefix(name)?.strip_prefix(':')?;
+                rest.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+            });
+        found.unwrap_or(f64::NAN) * 1_024.0 / 1e6
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
