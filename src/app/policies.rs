@@ -48,6 +48,7 @@ fn cell_policy(
             None => config.child("provider"),
         },
         "engines" if cell.starts_with("embedder.") => config.child("provider"),
+        "engines" if cell.starts_with("embedding.") => config.child("embedding"),
         // One writer, one job at a time: see their `child_spec`.
         "storage" | "datasets" => ChildPolicy {
             workers: 1,

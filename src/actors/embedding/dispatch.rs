@@ -35,8 +35,21 @@ struct Inner {
     flights: Arc<Flights>,
     gatherings: Gatherings,
     message_tokens: usize,
-    cell: CellRef<EmbeddingWorker>,
+    here: Here,
     upstreams: Upstreams,
+}
+
+/// The cells of the models that compute here.
+pub(super) struct Here {
+    pub(super) cell: CellRef<EmbeddingWorker>,
+    /// By name: those with a cell of their own.
+    pub(super) slow: HashMap<String, CellRef<EmbeddingWorker>>,
+}
+
+impl Here {
+    fn cell_of(&self, model: &Model) -> &CellRef<EmbeddingWorker> {
+        self.slow.get(model.name()).unwrap_or(&self.cell)
+    }
 }
 
 /// Texts to compute, each once.
@@ -51,7 +64,7 @@ impl Embedding {
     /// Puts the cache before the cells.
     pub(super) fn new(
         cache: SavedCache,
-        cell: CellRef<EmbeddingWorker>,
+        here: Here,
         upstreams: Upstreams,
         config: &EmbeddingConfig,
     ) -> Self {
@@ -61,7 +74,7 @@ impl Embedding {
                 flights: Arc::default(),
                 gatherings: Gatherings::new(Duration::from_micros(config.batch_window_us)),
                 message_tokens: config.batch_tokens,
-                cell,
+                here,
                 upstreams,
             }),
         }
@@ -316,13 +329,18 @@ impl Task<'_> {
             embedder: Arc::clone(model),
             texts,
         };
-        let asked = self.inner.cell.ask(job, self.deadline).await;
+        let asked = self
+            .inner
+            .here
+            .cell_of(self.model)
+            .ask(job, self.deadline)
+            .await;
         asked.map_err(|fault| self.failed(fault))
     }
 
     fn failed(&self, fault: Fault<EmbedError>) -> EmbedFailure {
         EmbedFailure {
-            cell: self.inner.cell.id().to_owned(),
+            cell: self.inner.here.cell_of(self.model).id().to_owned(),
             fault,
         }
     }

@@ -15,6 +15,7 @@ mod tests;
 use supervisors::{ChildPolicy, ChildSpec};
 
 pub use cache::SavedCache;
+use dispatch::Here;
 pub use dispatch::{EmbedFailure, Embedding};
 pub use remote::{RemoteJob, RemoteWorker};
 pub use worker::{EmbedJob, EmbeddingWorker};
@@ -22,8 +23,8 @@ pub use worker::{EmbedJob, EmbeddingWorker};
 use crate::engines::embedding::{Embedders, EmbeddingConfig};
 use upstreams::Upstreams;
 
-/// Describes the cells to their supervisor, and returns what stands before them: one for the models
-/// that compute here, and one for each model of an upstream.
+/// Describes the cells to their supervisor, and returns what stands before them: one for the fast models
+/// that compute here, one for each slow one, and one for each model of an upstream.
 pub fn child_specs(
     here: ChildPolicy,
     upstream: &ChildPolicy,
@@ -31,8 +32,18 @@ pub fn child_specs(
     embedders: &Embedders,
     cache: SavedCache,
 ) -> (Vec<ChildSpec>, Embedding) {
-    let (spec, cell) = ChildSpec::sync("embedding", here, |_| Ok(EmbeddingWorker));
+    let (spec, cell) = ChildSpec::sync("embedding", here.clone(), |_| Ok(EmbeddingWorker));
     let mut specs = vec![spec];
+    // A slow model's messages would hold up those of a fast one.
+    let slow = embedders.locals().filter(|model| model.gathers());
+    let slow = slow.map(|model| {
+        let name = &model.info().name;
+        let id = format!("embedding.{name}");
+        let (spec, cell) = ChildSpec::sync(id, here.clone(), |_| Ok(EmbeddingWorker));
+        specs.push(spec);
+        (name.clone(), cell)
+    });
+    let slow = slow.collect();
     let mut cells = Vec::new();
     for model in embedders.remotes() {
         let (spec, cell) = remote::child_spec(model, upstream);
@@ -40,5 +51,6 @@ pub fn child_specs(
         cells.push((model.clone(), cell));
     }
     let upstreams = Upstreams::new(config, cells);
-    (specs, Embedding::new(cache, cell, upstreams, config))
+    let here = Here { cell, slow };
+    (specs, Embedding::new(cache, here, upstreams, config))
 }

@@ -160,17 +160,18 @@ impl Worker for IndexWorker {
     }
 }
 
-/// Describes the cell of the collection in `dir`. Opening happens when the cell starts.
+/// Describes the cell of the collection in `dir`. It opens the collection when it starts, unless that is given open.
 pub(super) fn child_spec(
     name: &str,
     policy: ChildPolicy,
     dir: PathBuf,
     config: IndexConfig,
+    open: Option<DurableCollection>,
 ) -> (ChildSpec, IndexCell) {
     let slot = Arc::new(Slot {
         dir,
         config,
-        open: Mutex::new(Open::Closed),
+        open: Mutex::new(open.map_or(Open::Closed, |open| Open::Serving(Arc::new(open)))),
     });
     let held = Arc::clone(&slot);
     let (spec, cell) = ChildSpec::sync(name, policy, move |_| {

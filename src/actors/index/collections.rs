@@ -80,7 +80,8 @@ pub fn found_on_disk(
             tracing::warn!(name, "not a collection, left alone");
             continue;
         }
-        let (spec, cell) = cell::child_spec(&name, policy.clone(), entry.path(), config.clone());
+        let (spec, cell) =
+            cell::child_spec(&name, policy.clone(), entry.path(), config.clone(), None);
         found.push((name, spec, cell));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -188,10 +189,9 @@ impl Inner {
         let name = spec.name.clone();
         let dir = self.root.join(&name);
         let (target, config) = (dir.clone(), self.config.clone());
-        blocking(move || {
+        let open = blocking(move || {
             let there_before = target.exists();
-            // Opened only to see that it can be: its cell opens it again.
-            let made = DurableCollection::create(&target, spec, config).map(drop);
+            let made = DurableCollection::create(&target, spec, config);
             if made.is_err() && !there_before && target.exists() {
                 discard(&target).map_err(|error| CollectionsError::Disk(error.to_string()))?;
             }
@@ -203,7 +203,8 @@ impl Inner {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let (child, cell) = cell::child_spec(&name, policy, dir.clone(), self.config.clone());
+        let (child, cell) =
+            cell::child_spec(&name, policy, dir.clone(), self.config.clone(), Some(open));
         if let Err(error) = self.supervisor.start_child(child).await {
             self.discard(&name, &cell).await?;
             return Err(CollectionsError::Start {

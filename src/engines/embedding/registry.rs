@@ -169,6 +169,14 @@ impl Embedders {
         })
     }
 
+    /// Those that compute here.
+    pub fn locals(&self) -> impl Iterator<Item = &Arc<dyn Embedder>> {
+        self.models.iter().filter_map(|model| match model {
+            Model::Local(model) => Some(model),
+            Model::Remote(_) => None,
+        })
+    }
+
     /// Whether one of the models gives vectors of this fingerprint.
     pub fn knows(&self, fingerprint: &str, dim: usize) -> bool {
         self.models.iter().any(|model| match model {
