@@ -3,7 +3,7 @@
 use crate::cli::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 11] = [
+const DOCUMENTS: [(&str, &str); 12] = [
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
@@ -11,6 +11,7 @@ const DOCUMENTS: [(&str, &str); 11] = [
     ),
     ("docs/CONFIG.md", include_str!("../../../docs/CONFIG.md")),
     ("docs/API.md", include_str!("../../../docs/API.md")),
+    ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
     (
         "docs/SUPERVISION.md",
