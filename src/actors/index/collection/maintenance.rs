@@ -5,7 +5,7 @@
 use std::sync::{PoisonError, TryLockError};
 
 use super::{DurableCollection, PoisonOnDrop, seed};
-use crate::engines::index::{self, Contents, IndexError, Op, Rows};
+use crate::engines::index::{self, Contents, Graph, IndexError, Op, Rows};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
 use crate::storage::wal;
 use crate::types::point::Point;
@@ -39,12 +39,10 @@ impl DurableCollection {
         match (compaction, graph) {
             (true, _) => self.compact(&view),
             (false, true) => {
-                let built = Contents::graph_of(&view, self.spec.metric, &self.config)?;
+                let built = self.graph_of(&view)?;
                 self.check()?;
-                let mut contents = self
-                    .contents
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let contents = self.contents.write();
+                let mut contents = contents.unwrap_or_else(PoisonError::into_inner);
                 contents.set_graph(built);
                 Ok(())
             }
@@ -145,7 +143,7 @@ impl DurableCollection {
     fn compact(&self, view: &Rows) -> Result<(), IndexError> {
         let mut fresh = Contents::compacted(&self.spec, view);
         let built = match fresh.graph_is_due(&self.config) {
-            true => Contents::graph_of(&fresh.view(), self.spec.metric, &self.config).map(Some),
+            true => self.graph_of(&fresh.view()).map(Some),
             false => Ok(None),
         };
         let failed = match built {
@@ -157,7 +155,7 @@ impl DurableCollection {
             Err(error) => Some(error),
         };
         // From here on nothing is written, so what follows misses nothing.
-        let _writer = self.writer()?;
+        let writer = self.writer()?;
         fresh.catch_up(view, &*self.contents()?);
         let unless_panic = PoisonOnDrop(&self.poisoned);
         let old = {
@@ -168,8 +166,17 @@ impl DurableCollection {
             std::mem::replace(&mut *contents, fresh)
         };
         unless_panic.disarm();
+        drop(writer);
         drop(old);
-        failed.map_or(Ok(()), Err)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn graph_of(&self, view: &Rows) -> Result<Graph, IndexError> {
+        let build = self.building.begin(view.live());
+        Contents::graph_of(view, self.spec.metric, &self.config, build.done())
     }
 }
 

@@ -638,3 +638,34 @@ fn second_vectors_survive_a_reopening_and_a_snapshot() {
     assert!(fs::metadata(place.file("wal-")).unwrap().len() < 64);
     check(&place.open().unwrap());
 }
+
+fn spread(at: u16) -> Point {
+    Point {
+        vector: vec![f32::from(at).cos(), f32::from(at).sin(), 0.5],
+        ..point(&format!("{at:04}"), 1)
+    }
+}
+
+#[test]
+fn a_build_tells_how_far_it_is() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert((0..300).map(spread).collect()).unwrap();
+    assert_eq!(collection.info().unwrap().graph, None);
+    let build = collection.building.begin(300);
+    build.done().store(120, Ordering::Relaxed);
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(graph.state, GraphState::Building);
+    assert_eq!(
+        (graph.done, graph.of, graph.points),
+        (Some(120), Some(300), 0)
+    );
+    drop(build);
+    assert_eq!(collection.info().unwrap().graph, None);
+    collection.maintain().unwrap();
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(
+        (graph.state, graph.done, graph.of),
+        (GraphState::Ready, None, None)
+    );
+}
