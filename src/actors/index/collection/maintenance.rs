@@ -4,7 +4,7 @@
 
 use std::sync::{PoisonError, TryLockError};
 
-use super::{DurableCollection, PoisonOnDrop, seed};
+use super::{DurableCollection, PoisonOnDrop, graph_file, seed};
 use crate::engines::index::{self, Contents, Graph, IndexError, Op, Rows};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
 use crate::storage::wal;
@@ -44,7 +44,9 @@ impl DurableCollection {
                 let contents = self.contents.write();
                 let mut contents = contents.unwrap_or_else(PoisonError::into_inner);
                 contents.set_graph(built);
-                Ok(())
+                drop(contents);
+                // A graph is kept with the snapshot whose rows it is over.
+                self.snapshot()
             }
             (false, false) => Ok(()),
         }
@@ -64,6 +66,7 @@ impl DurableCollection {
             .unwrap_or_else(PoisonError::into_inner);
         let (view, manifest) = self.begin_snapshot()?;
         self.write_snapshot(&view, &manifest)?;
+        self.write_graph(&view, &manifest);
         self.check()?;
         manifest.store(&self.dir)?;
         self.end_snapshot(&manifest)
@@ -124,6 +127,21 @@ impl DurableCollection {
         Ok(file.finish()?)
     }
 
+    /// Keeps the graph beside the snapshot. Without it a start builds one, so a failure is only told.
+    fn write_graph(&self, view: &Rows, manifest: &Manifest) {
+        // Rows are numbered anew only by whoever maintains, and that is us.
+        let Some(graph) = self.contents().ok().and_then(|now| now.graph().cloned()) else {
+            return;
+        };
+        let written = graph_file::write(&self.dir, manifest, &graph, view, &self.config);
+        if let Err(error) = written {
+            let collection = &self.spec.name;
+            tracing::warn!(collection, %error, "cannot keep the graph; the next start builds it again");
+            // Half a file is found damaged, should it stay.
+            drop(snapshot::remove_graph(&self.dir, manifest));
+        }
+    }
+
     /// Removes what the new manifest has made obsolete.
     pub(super) fn end_snapshot(&self, manifest: &Manifest) -> Result<(), IndexError> {
         let mut writer = self.writer()?;
@@ -156,6 +174,7 @@ impl DurableCollection {
         };
         // From here on nothing is written, so what follows misses nothing.
         let writer = self.writer()?;
+        let graphed = fresh.graph().is_some();
         fresh.catch_up(view, &*self.contents()?);
         let unless_panic = PoisonOnDrop(&self.poisoned);
         let old = {
@@ -170,6 +189,7 @@ impl DurableCollection {
         drop(old);
         match failed {
             Some(error) => Err(error),
+            None if graphed => self.snapshot(),
             None => Ok(()),
         }
     }

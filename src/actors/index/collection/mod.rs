@@ -1,5 +1,6 @@
 //! A collection that survives: a change is on the disk first, then in memory, then acknowledged.
 
+mod graph_file;
 mod info;
 mod maintenance;
 #[cfg(test)]
@@ -107,6 +108,8 @@ impl DurableCollection {
                 .map(drop)
         };
         snapshot::read(dir, &manifest, |record| apply(&mut contents, record))?;
+        // Before the log: the graph is over the snapshot's rows, as they are now.
+        graph_file::read(dir, &manifest, &mut contents, &config)?;
         let (generation, lsn) = (manifest.generation, manifest.lsn + 1);
         let recovered = wal::recover(dir, generation, lsn, |record| apply(&mut contents, record))?;
         if let Some(Cut {
