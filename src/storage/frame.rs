@@ -26,6 +26,7 @@ pub(super) enum FileKind {
     Wal = 1,
     Snapshot = 2,
     Manifest = 3,
+    Graph = 4,
 }
 
 /// The start of a file.

@@ -3,6 +3,7 @@
 //! ```text
 //! MANIFEST              one record: JSON of [`Manifest`]; names the generation that counts
 //! snapshot-<gen>.bin    header (kind 2, first_lsn = last record covered) | record* | end record
+//! graph-<gen>.bin       header (kind 4, the snapshot's seed and lsn) | record* | end record; may be missing
 //! wal-<number>.log      number >= gen: what came after; see `wal`
 //! ```
 //!
@@ -80,13 +81,22 @@ pub struct SnapshotWriter {
 impl SnapshotWriter {
     /// Starts the snapshot `generation`, which covers the log up to record `lsn`.
     pub fn create(dir: &Path, generation: u64, seed: u64, lsn: u64) -> Result<Self, StorageError> {
-        let path = path_of(dir, generation);
         let header = Header {
             kind: FileKind::Snapshot,
             seed,
             first_lsn: lsn,
-        }
-        .encode();
+        };
+        Self::start(path_of(dir, generation), header)
+    }
+
+    /// Starts the graph over the rows of the snapshot that `manifest` names, which must be there.
+    pub fn create_graph(dir: &Path, manifest: &Manifest) -> Result<Self, StorageError> {
+        let header = graph_header(dir, manifest)?;
+        Self::start(graph_path_of(dir, manifest.generation), header)
+    }
+
+    fn start(path: PathBuf, header: Header) -> Result<Self, StorageError> {
+        let (seed, header) = (header.seed, header.encode());
         let mut file = File::create(&path)
             .map(BufWriter::new)
             .map_err(StorageError::io("create", &path))?;
@@ -137,32 +147,81 @@ impl SnapshotWriter {
 pub fn read<E: From<StorageError>>(
     dir: &Path,
     manifest: &Manifest,
-    mut each: impl FnMut(Record<'_>) -> Result<(), E>,
+    each: impl FnMut(Record<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let path = path_of(dir, manifest.generation);
-    let file = File::open(&path).map_err(StorageError::io("open", &path))?;
+    read_file(&path, FileKind::Snapshot, each, |header| {
+        header.first_lsn == manifest.lsn
+    })
+}
+
+/// Reads the graph over the rows of the snapshot that `manifest` names; `false` when there is none.
+///
+/// Errors: [`StorageError::Damaged`], also for a graph over another snapshot.
+pub fn read_graph<E: From<StorageError>>(
+    dir: &Path,
+    manifest: &Manifest,
+    each: impl FnMut(Record<'_>) -> Result<(), E>,
+) -> Result<bool, E> {
+    let path = graph_path_of(dir, manifest.generation);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let expected = graph_header(dir, manifest)?;
+    read_file(&path, FileKind::Graph, each, |header| *header == expected).map(|()| true)
+}
+
+/// Removes the graph over the rows of the snapshot that `manifest` names.
+pub fn remove_graph(dir: &Path, manifest: &Manifest) -> Result<(), StorageError> {
+    disk::remove_if_there(&graph_path_of(dir, manifest.generation))
+}
+
+/// A graph's file carries its snapshot's seed: beside any other snapshot it means nothing.
+fn graph_header(dir: &Path, manifest: &Manifest) -> Result<Header, StorageError> {
+    let path = path_of(dir, manifest.generation);
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|mut file| take(&mut file, HEADER_LEN as u64, &mut bytes))
+        .map_err(StorageError::io("read", &path))?;
+    let snapshot = header_of(&path, &bytes, FileKind::Snapshot)?;
+    Ok(Header {
+        kind: FileKind::Graph,
+        ..snapshot
+    })
+}
+
+fn read_file<E: From<StorageError>>(
+    path: &Path,
+    kind: FileKind,
+    mut each: impl FnMut(Record<'_>) -> Result<(), E>,
+    belongs: impl FnOnce(&Header) -> bool,
+) -> Result<(), E> {
+    let file = File::open(path).map_err(StorageError::io("open", path))?;
     let size = file
         .metadata()
-        .map_err(StorageError::io("read", &path))?
+        .map_err(StorageError::io("read", path))?
         .len();
     let mut file = BufReader::with_capacity(1 << 20, file);
     let mut buffer = Vec::new();
-    take(&mut file, HEADER_LEN as u64, &mut buffer).map_err(StorageError::io("read", &path))?;
-    let header = header_of(&path, &buffer, FileKind::Snapshot)?;
+    take(&mut file, HEADER_LEN as u64, &mut buffer).map_err(StorageError::io("read", path))?;
+    let header = header_of(path, &buffer, kind)?;
     let damaged = |at: u64, reason: &str| {
         E::from(StorageError::Damaged {
-            file: disk::short(&path),
+            file: disk::short(path),
             offset: at,
             reason: reason.to_owned(),
         })
     };
-    if header.first_lsn != manifest.lsn {
-        return Err(damaged(16, "not the snapshot that the manifest names"));
+    if !belongs(&header) {
+        return Err(damaged(
+            16,
+            "not the snapshot that the manifest names, nor of it",
+        ));
     }
     let mut at = HEADER_LEN as u64;
     for expected in 0.. {
         buffer.clear();
-        take(&mut file, RECORD_LEN as u64, &mut buffer).map_err(StorageError::io("read", &path))?;
+        take(&mut file, RECORD_LEN as u64, &mut buffer).map_err(StorageError::io("read", path))?;
         let Some(len) = buffer
             .first_chunk()
             .map(|raw| u64::from(u32::from_le_bytes(*raw)))
@@ -173,7 +232,7 @@ pub fn read<E: From<StorageError>>(
         if len > MAX_BODY_BYTES || at + RECORD_LEN as u64 + len > size {
             return Err(damaged(at, "the record is cut short"));
         }
-        take(&mut file, len, &mut buffer).map_err(StorageError::io("read", &path))?;
+        take(&mut file, len, &mut buffer).map_err(StorageError::io("read", path))?;
         let found = frame::decode(header.seed, &buffer).map_err(|reason| damaged(at, reason))?;
         if found.lsn != expected {
             return Err(damaged(at, "the records are out of order"));
@@ -210,10 +269,12 @@ pub fn bytes_of(dir: &Path, generation: u64) -> Result<u64, StorageError> {
 /// Removes what `manifest` has made obsolete, and what crashes have left.
 pub fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), StorageError> {
     let keep = path_of(dir, manifest.generation);
+    let keep_graph = graph_path_of(dir, manifest.generation);
     for name in disk::names_in(dir)? {
         let path = dir.join(&name);
         let snapshot = name.starts_with("snapshot-") && name.ends_with(".bin");
-        if (snapshot && path != keep) || name.ends_with(".tmp") {
+        let graph = name.starts_with("graph-") && name.ends_with(".bin");
+        if (snapshot && path != keep) || (graph && path != keep_graph) || name.ends_with(".tmp") {
             disk::remove_if_there(&path)?;
         }
     }
@@ -222,6 +283,10 @@ pub fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), StorageError> {
 
 pub(super) fn path_of(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("snapshot-{generation:012}.bin"))
+}
+
+fn graph_path_of(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("graph-{generation:012}.bin"))
 }
 
 #[cfg(test)]

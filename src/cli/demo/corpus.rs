@@ -3,7 +3,7 @@
 use crate::cli::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 12] = [
+const DOCUMENTS: [(&str, &str); 13] = [
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
@@ -36,6 +36,10 @@ const DOCUMENTS: [(&str, &str); 12] = [
     (
         "docs/adr/0005-sans-io-providers.md",
         include_str!("../../../docs/adr/0005-sans-io-providers.md"),
+    ),
+    (
+        "docs/adr/0006-own-graph-builder.md",
+        include_str!("../../../docs/adr/0006-own-graph-builder.md"),
     ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");

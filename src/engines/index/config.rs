@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What builds graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Builder {
+    /// Our own; see `docs/adr/0006-own-graph-builder.md`.
+    Own,
+    /// The crate of this name.
+    HnswRs,
+}
+
 /// How collections are searched and kept. Applies when a collection is opened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,6 +25,11 @@ pub struct IndexConfig {
     /// Candidates weighed for each point while building. 16 to 2,000 and at least `m`, default 200.
     /// More: a better graph, a build that takes longer in proportion.
     pub ef_construction: usize,
+    /// What builds graphs: `own`, or `hnsw_rs`, the crate. Default `own`.
+    pub builder: Builder,
+    /// Builds and walks the graph by vectors of one byte a number, and ranks what it finds by the
+    /// vectors themselves. Default true. Costs a quarter of the vectors' memory more.
+    pub quantise: bool,
     /// Candidates weighed in a search. 16 to 10,000, default 100. More: better recall, a search
     /// that takes longer in proportion.
     pub ef_search: usize,
@@ -44,6 +59,8 @@ impl Default for IndexConfig {
             hnsw_threshold: 20_000,
             m: 16,
             ef_construction: 200,
+            builder: Builder::Own,
+            quantise: true,
             ef_search: 100,
             rebuild_ratio: 0.2,
             compact_ratio: 0.2,

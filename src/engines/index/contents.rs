@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use super::backends::{self, Graph};
+use super::backends::{self, Graph, Sections};
 use super::lexical::{Lexical, Words};
 use super::rows::{Doc, Progress, Rows};
 use super::{Bits, Code, Filter, IndexConfig, IndexError, Op, Refinement, text_hash};
@@ -227,18 +228,28 @@ impl Contents {
         }
     }
 
-    /// Builds the graph of `view`. Takes long; holds nothing of the collection.
+    /// Builds the graph of `view`. Takes long; holds nothing of the collection. `done` counts the rows
+    /// that are in it.
     pub fn graph_of(
         view: &Rows,
         metric: Metric,
         config: &IndexConfig,
+        done: &AtomicUsize,
     ) -> Result<Graph, IndexError> {
-        backends::build(view, metric, config)
+        backends::build(view, metric, config, done)
     }
 
     /// Takes a graph into use that was built from a [view](Self::view) of these contents.
     pub fn set_graph(&mut self, graph: Graph) {
         self.graph = Some(Arc::new(graph));
+    }
+
+    /// Takes a graph into use that was kept on disk, over the rows that there are now. `false` when it is
+    /// none over them.
+    pub fn restore_graph(&mut self, sections: Sections, config: &IndexConfig) -> bool {
+        let metric = self.spec.metric;
+        self.graph = Graph::restored(sections, &self.rows, metric, config.quantise).map(Arc::new);
+        self.graph.is_some()
     }
 
     /// Builds contents that hold only the live rows of `view`, without a graph.

@@ -20,12 +20,13 @@ mod planner;
 mod refined;
 mod request;
 mod rows;
+mod simd;
 mod top;
 
 pub use admission::{admit, check_spec, is_collection_name, size_of};
-pub use backends::Graph;
+pub use backends::{Graph, Sections};
 pub use bits::Bits;
-pub use config::IndexConfig;
+pub use config::{Builder, IndexConfig};
 pub use contents::{Change, Contents};
 pub use error::IndexError;
 pub use filter::Filter;

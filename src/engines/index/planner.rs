@@ -14,6 +14,9 @@ use crate::types::point::{Hit, Metric};
 const MAX_K: usize = 1_000;
 /// Fewest hits that each list brings into a fusion.
 const MIN_FUSION_DEPTH: usize = 100;
+/// Rows of a walk that are ranked by their vectors, for each hit: it may have gone by codes.
+const RESCORED: usize = 2;
+const MIN_RESCORED: usize = 16;
 
 impl Contents {
     /// Answers a search.
@@ -305,9 +308,13 @@ impl<'a> Search<'a> {
         let (contents, metric) = (self.contents, self.contents.spec.metric);
         let allowed = self.allowed();
         let newer = allowed.iter_from(graph.rows());
-        let budget = allowed.count();
+        let count = match &self.matches {
+            None => contents.rows.live(),
+            Some(matches) => matches.count(),
+        };
         let accept = |row| allowed.contains(row);
-        let walk = graph.search(&contents.rows, metric, query, ef, budget, accept);
+        let (rows, keep) = (&contents.rows, MIN_RESCORED.max(RESCORED * k));
+        let walk = graph.search(rows, metric, query, ef, keep, count, accept);
         if walk.gave_up {
             return Err((
                 "walking the graph compared as much as a scan".to_owned(),
@@ -327,7 +334,7 @@ impl<'a> Search<'a> {
         let scanned = backends::scan(&contents.rows, metric, query, newer, &mut top);
         compared += scanned;
         // Fewer than there are to find: what is left lies beyond rows that do not match.
-        if old < k.min(allowed.count() - scanned) {
+        if old < k.min(count - scanned) {
             return Err((format!("the graph led to only {old} points"), compared));
         }
         let reason = match scanned {

@@ -144,7 +144,7 @@ mod tests {
         assert!(distance::normalise(&mut unit));
         let mut codes = Codes::new(384);
         codes.set(300, &Code::of(&a));
-        let exact = distance::dot(&unit, &b);
+        let exact = crate::engines::index::simd::dot(&unit, &b);
         assert!((codes.likeness(300, &b).unwrap() - exact).abs() < 2e-3);
         assert!(codes.get(299).is_none() && codes.get(0).is_none() && codes.get(9_999).is_none());
     }

@@ -108,6 +108,11 @@ impl Rows {
         }
     }
 
+    /// Length of the vectors.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// Counts rows, the deleted ones too.
     pub(super) fn len(&self) -> u32 {
         self.len

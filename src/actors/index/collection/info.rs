@@ -1,6 +1,6 @@
 //! What a collection tells of itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub struct CollectionInfo {
     pub tombstones: usize,
     /// Different words of the texts, as they are indexed.
     pub words: usize,
-    /// The graph; `None` while every search is exact.
+    /// The graph; `None` while every search is exact and none is being built.
     pub graph: Option<GraphInfo>,
     /// The second vectors; `None` without a refiner.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,15 +47,69 @@ pub struct RefinementInfo {
     pub pending: usize,
 }
 
-/// Sizes of a graph.
+/// What happens to the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GraphState {
+    /// It serves.
+    Ready,
+    /// One is being built; the one before, if any, serves meanwhile.
+    Building,
+}
+
+/// State and sizes of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct GraphInfo {
-    /// Points that were in it when it was built.
+    /// What happens to it.
+    pub state: GraphState,
+    /// While one is built: points that are in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<usize>,
+    /// While one is built: points that will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
+    /// Points that were in the one that serves when it was built; 0 before the first.
     pub points: usize,
     /// Its links.
     pub links: usize,
     /// Points newer than the graph; they are scanned.
     pub tail: usize,
+}
+
+/// How far a build is.
+#[derive(Debug, Default)]
+pub(super) struct Building {
+    done: AtomicUsize,
+    /// 0 while nothing is built.
+    of: AtomicUsize,
+}
+
+/// A build under way; dropped at its end, however it ends.
+pub(super) struct Build<'a>(&'a Building);
+
+impl Building {
+    pub(super) fn begin(&self, of: usize) -> Build<'_> {
+        self.done.store(0, Ordering::Relaxed);
+        self.of.store(of, Ordering::Relaxed);
+        Build(self)
+    }
+
+    fn progress(&self) -> Option<(usize, usize)> {
+        let of = self.of.load(Ordering::Relaxed);
+        (of > 0).then(|| (self.done.load(Ordering::Relaxed).min(of), of))
+    }
+}
+
+impl Build<'_> {
+    pub(super) fn done(&self) -> &AtomicUsize {
+        &self.0.done
+    }
+}
+
+impl Drop for Build<'_> {
+    fn drop(&mut self) {
+        self.0.of.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Numbers of the write side that are read without waiting for it: every search by text asks for
@@ -93,9 +147,16 @@ impl DurableCollection {
     /// Reads sizes and state; waits for no writer.
     pub fn info(&self) -> Result<CollectionInfo, IndexError> {
         let contents = self.contents()?;
-        let graph = contents.graph().map(|graph| GraphInfo {
-            points: graph.points(),
-            links: graph.links(),
+        let (graph, progress) = (contents.graph(), self.building.progress());
+        let graph = (graph.is_some() || progress.is_some()).then(|| GraphInfo {
+            state: match progress {
+                Some(_) => GraphState::Building,
+                None => GraphState::Ready,
+            },
+            done: progress.map(|(done, _)| done),
+            of: progress.map(|(_, of)| of),
+            points: graph.map_or(0, |graph| graph.points()),
+            links: graph.map_or(0, |graph| graph.links()),
             tail: contents.tail(),
         });
         Ok(CollectionInfo {

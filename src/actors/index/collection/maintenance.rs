@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::sync::{PoisonError, TryLockError};
 
-use super::{DurableCollection, PoisonOnDrop, seed};
-use crate::engines::index::{self, Contents, IndexError, Op, Rows};
+use super::{DurableCollection, PoisonOnDrop, graph_file, seed};
+use crate::engines::index::{self, Contents, Graph, IndexError, Op, Rows};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
 use crate::storage::wal;
 use crate::types::point::Point;
@@ -40,14 +40,14 @@ impl DurableCollection {
         match (compaction, graph) {
             (true, _) => self.compact(&view),
             (false, true) => {
-                let built = Contents::graph_of(&view, self.spec.metric, &self.config)?;
+                let built = self.graph_of(&view)?;
                 self.check()?;
-                let mut contents = self
-                    .contents
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let contents = self.contents.write();
+                let mut contents = contents.unwrap_or_else(PoisonError::into_inner);
                 contents.set_graph(built);
-                Ok(())
+                drop(contents);
+                // A graph is kept with the snapshot whose rows it is over.
+                self.snapshot()
             }
             (false, false) => Ok(()),
         }
@@ -67,6 +67,7 @@ impl DurableCollection {
             .unwrap_or_else(PoisonError::into_inner);
         let (view, manifest) = self.begin_snapshot()?;
         self.write_snapshot(&view, &manifest)?;
+        self.write_graph(&view, &manifest);
         self.check()?;
         manifest.store(&self.dir)?;
         self.end_snapshot(&manifest)
@@ -104,6 +105,21 @@ impl DurableCollection {
         write_view(&self.dir, view, manifest, || self.check())
     }
 
+    /// Keeps the graph beside the snapshot. Without it a start builds one, so a failure is only told.
+    fn write_graph(&self, view: &Rows, manifest: &Manifest) {
+        // Rows are numbered anew only by whoever maintains, and that is us.
+        let Some(graph) = self.contents().ok().and_then(|now| now.graph().cloned()) else {
+            return;
+        };
+        let written = graph_file::write(&self.dir, manifest, &graph, view, &self.config);
+        if let Err(error) = written {
+            let collection = &self.spec.name;
+            tracing::warn!(collection, %error, "cannot keep the graph; the next start builds it again");
+            // Half a file is found damaged, should it stay.
+            drop(snapshot::remove_graph(&self.dir, manifest));
+        }
+    }
+
     /// Removes what the new manifest has made obsolete.
     pub(super) fn end_snapshot(&self, manifest: &Manifest) -> Result<(), IndexError> {
         let mut writer = self.writer()?;
@@ -123,7 +139,7 @@ impl DurableCollection {
     fn compact(&self, view: &Rows) -> Result<(), IndexError> {
         let mut fresh = Contents::compacted(&self.spec, view);
         let built = match fresh.graph_is_due(&self.config) {
-            true => Contents::graph_of(&fresh.view(), self.spec.metric, &self.config).map(Some),
+            true => self.graph_of(&fresh.view()).map(Some),
             false => Ok(None),
         };
         let failed = match built {
@@ -135,7 +151,8 @@ impl DurableCollection {
             Err(error) => Some(error),
         };
         // From here on nothing is written, so what follows misses nothing.
-        let _writer = self.writer()?;
+        let writer = self.writer()?;
+        let graphed = fresh.graph().is_some();
         fresh.catch_up(view, &*self.contents()?);
         let unless_panic = PoisonOnDrop(&self.poisoned);
         let old = {
@@ -146,8 +163,18 @@ impl DurableCollection {
             std::mem::replace(&mut *contents, fresh)
         };
         unless_panic.disarm();
+        drop(writer);
         drop(old);
-        failed.map_or(Ok(()), Err)
+        match failed {
+            Some(error) => Err(error),
+            None if graphed => self.snapshot(),
+            None => Ok(()),
+        }
+    }
+
+    fn graph_of(&self, view: &Rows) -> Result<Graph, IndexError> {
+        let build = self.building.begin(view.live());
+        Contents::graph_of(view, self.spec.metric, &self.config, build.done())
     }
 }
 

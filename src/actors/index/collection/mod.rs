@@ -1,5 +1,6 @@
 //! A collection that survives: a change is on the disk first, then in memory, then acknowledged.
 
+mod graph_file;
 mod info;
 mod maintenance;
 pub mod repair;
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use info::Gauges;
-pub use info::{CollectionInfo, GraphInfo, RefinementInfo};
+use info::{Building, Gauges};
+pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
 
 use crate::engines::index::{
     self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, SearchRequest,
@@ -45,6 +46,7 @@ pub struct DurableCollection {
     snapshotting: Mutex<()>,
     poisoned: AtomicBool,
     gauges: Gauges,
+    building: Building,
     cut: Option<Cut>,
     /// Keeps other processes, and a second opening in this one, out of the folder.
     _lock: File,
@@ -101,13 +103,16 @@ impl DurableCollection {
         let manifest = Manifest::load(dir)?;
         index::check_spec(&manifest.spec)?;
         let mut contents = Contents::new(manifest.spec.clone());
-        let mut apply = |record: wal::Record<'_>| {
+        let apply = |contents: &mut Contents, record: wal::Record<'_>| {
             contents
                 .apply(Op::decode(record.kind, record.body)?.into())
                 .map(drop)
         };
-        snapshot::read(dir, &manifest, &mut apply)?;
-        let recovered = wal::recover(dir, manifest.generation, manifest.lsn + 1, apply)?;
+        snapshot::read(dir, &manifest, |record| apply(&mut contents, record))?;
+        // Before the log: the graph is over the snapshot's rows, as they are now.
+        graph_file::read(dir, &manifest, &mut contents, &config)?;
+        let (generation, lsn) = (manifest.generation, manifest.lsn + 1);
+        let recovered = wal::recover(dir, generation, lsn, |record| apply(&mut contents, record))?;
         if let Some(Cut {
             file,
             offset,
@@ -144,6 +149,7 @@ impl DurableCollection {
             snapshotting: Mutex::new(()),
             poisoned: AtomicBool::new(false),
             gauges,
+            building: Building::default(),
             cut: recovered.cut,
             _lock: lock,
         })

@@ -768,3 +768,163 @@ fn a_missing_file_is_damage_and_a_broken_manifest_is_final() {
     let error = repair::check(&place.dir()).unwrap_err().to_string();
     assert!(error.contains("MANIFEST is damaged"), "{error}");
 }
+
+/// A collection large enough for a graph, built and kept; then closed.
+fn with_graph(place: &Place) -> Vec<Point> {
+    let collection = place.create();
+    collection.upsert((0..300).map(spread).collect()).unwrap();
+    collection.maintain().unwrap();
+    let points = all(&collection);
+    drop(collection);
+    points
+}
+
+fn spread(at: u16) -> Point {
+    Point {
+        vector: vec![f32::from(at).cos(), f32::from(at).sin(), 0.5],
+        ..point(&format!("{at:04}"), 1)
+    }
+}
+
+/// Path, and hits, of ten near neighbours, walked where there is a graph.
+fn near(collection: &DurableCollection) -> (SearchPath, Vec<String>) {
+    let found = collection.search(&request([0.7, 0.7, 0.5], 10)).unwrap();
+    let ids = found.hits.into_iter().map(|hit| hit.id);
+    (found.plan.path, ids.collect())
+}
+
+#[test]
+fn a_restart_serves_from_the_graph_at_once() {
+    let place = Place::new();
+    with_graph(&place);
+    let collection = place.open().unwrap();
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(graph.state, GraphState::Ready);
+    assert_eq!((graph.points, graph.tail), (300, 0));
+    assert_eq!(near(&collection).0, SearchPath::Hnsw);
+
+    // What is in the log after the snapshot counts too, and so do later snapshots with deleted rows.
+    for round in 0_u16..3 {
+        let gone: Vec<String> = (0..15)
+            .map(|at| format!("{:04}", 20 * at + round))
+            .collect();
+        collection.delete_ids(&gone).unwrap();
+        let from = 300 + 10 * round;
+        collection
+            .upsert((from..from + 10).map(spread).collect())
+            .unwrap();
+    }
+    let live = |graph: Option<GraphInfo>| graph.map(|graph| (graph.points, graph.tail));
+    let expected = near(&collection);
+    assert_eq!(live(collection.info().unwrap().graph), Some((300, 30)));
+    drop(collection);
+    let collection = place.open().unwrap();
+    assert_eq!(live(collection.info().unwrap().graph), Some((300, 30)));
+    assert_eq!(near(&collection), expected);
+    collection.snapshot().unwrap();
+    drop(collection);
+    let collection = place.open().unwrap();
+    assert_eq!(live(collection.info().unwrap().graph), Some((255, 30)));
+    assert_eq!(near(&collection), expected);
+    for at in 0..330_u16 {
+        let id = format!("{at:04}");
+        if let Some(point) = collection.get(&id).unwrap() {
+            let vector = [point.vector[0], point.vector[1], point.vector[2]];
+            let found = collection.search(&request(vector, 1)).unwrap();
+            assert_eq!(
+                found.hits[0].id, id,
+                "a graph that was carried over lost it"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_graph_that_is_damaged_is_discarded_and_built_again() {
+    let place = Place::new();
+    let points = with_graph(&place);
+    let file = place.file("graph-");
+    let whole = fs::read(&file).unwrap();
+    let mut bad: Vec<Vec<u8>> = (0..whole.len())
+        .step_by(97)
+        .chain(0..60)
+        .chain(whole.len() - 40..whole.len())
+        .map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            bytes
+        })
+        .collect();
+    bad.extend(
+        [0, 1, 27, 28, 45, whole.len() / 2, whole.len() - 1].map(|len| whole[..len].to_vec()),
+    );
+    bad.push([&whole[..], b"x"].concat());
+    for (case, bytes) in bad.iter().enumerate() {
+        fs::write(&file, bytes).unwrap();
+        let collection = place.open().unwrap();
+        assert_eq!(collection.info().unwrap().graph, None, "case {case}");
+        assert!(!file.exists(), "case {case}");
+    }
+    fs::write(&file, &bad[9]).unwrap();
+    let collection = place.open().unwrap();
+    assert_eq!(all(&collection), points);
+    let (path, exact) = near(&collection);
+    assert_eq!(path, SearchPath::ExactScan);
+    collection.maintain().unwrap();
+    assert_eq!(near(&collection), (SearchPath::Hnsw, exact));
+    drop(collection);
+    assert_eq!(near(&place.open().unwrap()).0, SearchPath::Hnsw);
+}
+
+#[test]
+fn a_graph_over_another_snapshot_is_not_used() {
+    let (place, other) = (Place::new(), Place::new());
+    with_graph(&place);
+    with_graph(&other);
+    let (file, foreign) = (place.file("graph-"), other.file("graph-"));
+    let old = fs::read(&file).unwrap();
+    fs::copy(foreign, &file).unwrap();
+    let collection = place.open().unwrap();
+    assert_eq!(collection.info().unwrap().graph, None);
+    collection.maintain().unwrap();
+    drop(collection);
+    // The next generation beside the graph of the one before, under its name.
+    fs::write(place.file("graph-"), old).unwrap();
+    assert_eq!(place.open().unwrap().info().unwrap().graph, None);
+}
+
+#[test]
+fn data_without_a_graph_file_opens() {
+    let place = Place::new();
+    let points = with_graph(&place);
+    fs::remove_file(place.file("graph-")).unwrap();
+    let collection = place.open().unwrap();
+    assert_eq!(all(&collection), points);
+    assert_eq!(near(&collection).0, SearchPath::ExactScan);
+    collection.maintain().unwrap();
+    assert_eq!(near(&collection).0, SearchPath::Hnsw);
+}
+
+#[test]
+fn a_build_tells_how_far_it_is() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert((0..300).map(spread).collect()).unwrap();
+    assert_eq!(collection.info().unwrap().graph, None);
+    let build = collection.building.begin(300);
+    build.done().store(120, Ordering::Relaxed);
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(graph.state, GraphState::Building);
+    assert_eq!(
+        (graph.done, graph.of, graph.points),
+        (Some(120), Some(300), 0)
+    );
+    drop(build);
+    assert_eq!(collection.info().unwrap().graph, None);
+    collection.maintain().unwrap();
+    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(
+        (graph.state, graph.done, graph.of),
+        (GraphState::Ready, None, None)
+    );
+}

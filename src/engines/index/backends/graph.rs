@@ -1,15 +1,16 @@
 //! The frozen graph: neighbour lists in flat arrays, walked by our own loop.
 //!
-//! Nodes are row numbers. The graph holds no vectors: it is walked over the table it was built
-//! from, or over that table with more rows and more tombstones. Source: Malkov & Yashunin,
-//! arXiv:1603.09320, Alg. 2 and 5.
+//! Nodes are row numbers. The graph holds no vectors but their codes: it is walked over the table it
+//! was built from, or over that table with more rows and more tombstones.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::engines::index::distance::likeness;
+use super::quantised::{Aim, Quantised};
+use super::space::{Coded, Exact, ExactAim, Space};
+use super::walk::{Near, Scratch};
 use crate::engines::index::rows::Rows;
+use crate::engines::index::simd::{self, Kernel, Work};
 use crate::types::point::Metric;
 
 /// A graph over the first rows of a table.
@@ -23,8 +24,24 @@ pub struct Graph {
     base: Lists,
     /// The sparse layers, the lowest first.
     upper: Vec<Layer>,
-    scratch: Mutex<Vec<Scratch>>,
+    /// What walks compare; without it they compare the vectors themselves.
+    codes: Option<Quantised>,
+    tools: Mutex<Vec<Tools>>,
 }
+
+/// What a walk needs beside the graph.
+#[derive(Debug, Default)]
+struct Tools {
+    scratch: Scratch,
+    aim: Aim,
+    moved: Vec<f32>,
+}
+
+/// Numbers that a graph is kept as on disk, by what they are: 0 for the head, then three for each layer.
+pub type Sections = BTreeMap<u8, Vec<u32>>;
+
+/// The most sparse layers that a graph on disk may have.
+const MAX_LAYERS: u32 = 16;
 
 /// Lists of neighbours, one after the other: list `i` is `links[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug, Default)]
@@ -39,53 +56,6 @@ pub(super) struct Layer {
     /// Ascending; `lists` are in the same order.
     nodes: Vec<u32>,
     lists: Lists,
-}
-
-/// A likeness and a row; the greater the more alike.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Near {
-    pub(super) likeness: f32,
-    pub(super) row: u32,
-}
-
-impl Eq for Near {}
-
-impl Ord for Near {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.likeness
-            .total_cmp(&other.likeness)
-            .then_with(|| other.row.cmp(&self.row))
-    }
-}
-
-impl PartialOrd for Near {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// What a walk needs; kept between walks, so that none of them allocates.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// The number of the last walk that came by, for each row.
-    seen: Vec<u32>,
-    walk: u32,
-    todo: BinaryHeap<Near>,
-    found: BinaryHeap<Reverse<Near>>,
-}
-
-/// Where a walk goes: the vectors that it compares, and what it compares them to.
-pub(super) struct Target<'a> {
-    pub(super) rows: &'a Rows,
-    pub(super) metric: Metric,
-    pub(super) query: &'a [f32],
-}
-
-impl Target<'_> {
-    fn near(&self, row: u32) -> Near {
-        let likeness = likeness(self.metric, self.query, self.rows.vector(row));
-        Near { likeness, row }
-    }
 }
 
 /// What a walk brings back.
@@ -113,6 +83,7 @@ impl Lists {
         flat
     }
 
+    #[inline(always)]
     fn of(&self, at: usize) -> &[u32] {
         match self.offsets.get(at..at + 2) {
             Some(&[from, to]) => &self.links[from as usize..to as usize],
@@ -121,16 +92,53 @@ impl Lists {
     }
 }
 
+impl Lists {
+    /// Checks lists that were read: `count` of them, all links pass.
+    fn restored(
+        offsets: Vec<u32>,
+        links: Vec<u32>,
+        count: usize,
+        known: impl Fn(&u32) -> bool,
+    ) -> Option<Self> {
+        let ends = offsets.first() == Some(&0)
+            && offsets.last().map(|last| *last as usize) == Some(links.len());
+        let fits = ends && offsets.len() == count + 1 && offsets.is_sorted();
+        (fits && links.iter().all(known)).then_some(Self { offsets, links })
+    }
+}
+
 impl Layer {
+    pub(super) fn nodes(&self) -> &[u32] {
+        &self.nodes
+    }
+
+    /// The nodes and links that pass.
+    pub(super) fn only(&self, keep: impl Fn(&u32) -> bool) -> Self {
+        self.renumbered(|row| keep(row).then_some(*row))
+    }
+
+    /// The nodes and links that get a number, which must keep their order.
+    pub(super) fn renumbered(&self, number: impl Fn(&u32) -> Option<u32>) -> Self {
+        let kept = |node: &u32| Some((number(node)?, self.of(*node)));
+        let lists: BTreeMap<u32, Vec<u32>> = self
+            .nodes
+            .iter()
+            .filter_map(kept)
+            .map(|(node, links)| (node, links.iter().filter_map(&number).collect()))
+            .collect();
+        Self::new(&lists)
+    }
+
     /// `lists` must be in ascending order of their nodes.
-    pub(super) fn new(lists: &std::collections::BTreeMap<u32, Vec<u32>>) -> Self {
+    pub(super) fn new(lists: &BTreeMap<u32, Vec<u32>>) -> Self {
         Self {
             nodes: lists.keys().copied().collect(),
             lists: Lists::from_lists(lists.values().map(Vec::as_slice)),
         }
     }
 
-    fn of(&self, node: u32) -> &[u32] {
+    #[inline(always)]
+    pub(super) fn of(&self, node: u32) -> &[u32] {
         self.nodes
             .binary_search(&node)
             .map_or(&[], |at| self.lists.of(at))
@@ -151,8 +159,14 @@ impl Graph {
             entry,
             base,
             upper,
-            scratch: Mutex::default(),
+            codes: None,
+            tools: Mutex::default(),
         }
+    }
+
+    /// Gives it what to compare instead of vectors.
+    pub(super) fn with_codes(self, codes: Option<Quantised>) -> Self {
+        Self { codes, ..self }
     }
 
     /// Rows that it covers: those below this number.
@@ -165,142 +179,222 @@ impl Graph {
         self.points
     }
 
+    /// Its entry, where every walk starts.
+    pub(super) fn entry(&self) -> u32 {
+        self.entry
+    }
+
+    /// The sparse layers, the lowest first.
+    pub(super) fn upper(&self) -> &[Layer] {
+        &self.upper
+    }
+
+    /// A row's neighbours in the lowest layer.
+    pub(super) fn links_of(&self, row: u32) -> &[u32] {
+        self.base.of(row as usize)
+    }
+
+    /// Whether walks compare codes.
+    pub fn is_coded(&self) -> bool {
+        self.codes.is_some()
+    }
+
     /// Counts its links, of all layers.
     pub fn links(&self) -> usize {
         let upper: usize = self.upper.iter().map(|layer| layer.lists.links.len()).sum();
         self.base.links.len() + upper
     }
 
-    /// Walks towards `query` and returns up to `ef` rows that pass `accept`.
+    /// Memory that it takes, bytes.
+    pub fn bytes(&self) -> usize {
+        let of = |lists: &Lists| 4 * (lists.offsets.len() + lists.links.len());
+        let upper = self.upper.iter();
+        let codes = self.codes.as_ref().map_or(0, Quantised::bytes);
+        codes
+            + of(&self.base)
+            + upper
+                .map(|layer| 4 * layer.nodes.len() + of(&layer.lists))
+                .sum::<usize>()
+    }
+
+    /// Walks towards `query`, `ef` wide, and returns the best `keep` rows of those that pass `accept`:
+    /// about the best, when it goes by codes.
     ///
     /// Rows that do not pass are walked through. Gives up after `budget` comparisons.
+    #[expect(clippy::too_many_arguments, reason = "called in one place")]
     pub(in crate::engines::index) fn search(
         &self,
         rows: &Rows,
         metric: Metric,
         query: &[f32],
         ef: usize,
+        keep: usize,
         budget: usize,
         accept: impl Fn(u32) -> bool,
     ) -> Walk {
-        let mut scratch = self.pool().pop().unwrap_or_default();
-        let target = Target {
+        let mut tools = self.tools().pop().unwrap_or_default();
+        let gave_up = simd::run(Search {
+            graph: self,
             rows,
             metric,
             query,
-        };
-        let (start, mut compared) = descend(&self.upper, self.entry, &target);
-        let links = |row: u32| self.base.of(row as usize);
-        let gave_up = scratch.walk(&target, start, links, ef, budget, accept, &mut compared);
-        let found = scratch.take_found();
-        self.pool().push(scratch);
-        Walk {
-            rows: found.into_iter().map(|near| near.row).collect(),
-            compared,
+            ef,
+            keep,
+            budget,
+            accept,
+            tools: &mut tools,
+        });
+        let best = &tools.scratch.best;
+        let walk = Walk {
+            rows: best.iter().take(keep).map(|near| near.row()).collect(),
+            compared: tools.scratch.compared,
             gave_up,
-        }
+        };
+        self.tools().push(tools);
+        walk
     }
 
-    fn pool(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tools(&self) -> std::sync::MutexGuard<'_, Vec<Tools>> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Goes down the sparse layers, in each to the node most alike. Also counts the comparisons.
-pub(super) fn descend(upper: &[Layer], entry: u32, target: &Target<'_>) -> (u32, usize) {
-    let mut best = target.near(entry);
-    let mut compared = 1;
-    for layer in upper.iter().rev() {
-        loop {
-            let links = layer.of(best.row);
-            compared += links.len();
-            match links.iter().map(|row| target.near(*row)).max() {
-                Some(next) if next.likeness > best.likeness => best = next,
-                _ => break,
+impl Graph {
+    /// Takes it apart, to be kept on disk. Codes are left out: they follow from the vectors.
+    pub fn sections(&self) -> Sections {
+        let layers = u32::try_from(self.upper.len()).unwrap_or(u32::MAX);
+        let points = u32::try_from(self.points).unwrap_or(u32::MAX);
+        let mut sections = Sections::new();
+        sections.insert(0, vec![self.rows, points, self.entry, layers]);
+        let lowest = (&[][..], &self.base);
+        let upper = self
+            .upper
+            .iter()
+            .map(|layer| (&layer.nodes[..], &layer.lists));
+        for (at, (nodes, lists)) in (0_u8..).zip(std::iter::once(lowest).chain(upper)) {
+            sections.insert(1 + 3 * at, nodes.to_vec());
+            sections.insert(2 + 3 * at, lists.offsets.clone());
+            sections.insert(3 + 3 * at, lists.links.clone());
+        }
+        sections
+    }
+
+    /// Puts it together again over `rows`, whose first rows are what it was made of. `None` when the
+    /// sections are not those of such a graph.
+    pub fn restored(
+        mut sections: Sections,
+        rows: &Rows,
+        metric: Metric,
+        quantise: bool,
+    ) -> Option<Self> {
+        let head = sections.remove(&0)?;
+        let &[covered, points, entry, layers] = head.as_slice() else {
+            return None;
+        };
+        let known = |row: &u32| *row < covered;
+        if covered > rows.len() || points > covered || !known(&entry) || layers > MAX_LAYERS {
+            return None;
+        }
+        let mut take = |section: u8| sections.remove(&section).unwrap_or_default();
+        let (_, offsets, links) = (take(1), take(2), take(3));
+        let base = Lists::restored(offsets, links, covered as usize, known)?;
+        let mut upper = Vec::new();
+        for at in 1..=u8::try_from(layers).ok()? {
+            let (nodes, offsets, links) = (take(1 + 3 * at), take(2 + 3 * at), take(3 + 3 * at));
+            if !nodes.is_sorted_by(|a, b| a < b) || !nodes.iter().all(known) {
+                return None;
+            }
+            let lists = Lists::restored(offsets, links, nodes.len(), known)?;
+            upper.push(Layer { nodes, lists });
+        }
+        let codes = quantise
+            .then(|| Quantised::of(rows, metric, covered, &[]))
+            .filter(|codes| codes.steer(rows, metric));
+        let points = points as usize;
+        Some(Self::new(covered, points, entry, base, upper).with_codes(codes))
+    }
+}
+
+struct Search<'a, A> {
+    graph: &'a Graph,
+    rows: &'a Rows,
+    metric: Metric,
+    query: &'a [f32],
+    ef: usize,
+    keep: usize,
+    budget: usize,
+    accept: A,
+    tools: &'a mut Tools,
+}
+
+impl<A: Fn(u32) -> bool> Work for Search<'_, A> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self, kernel: impl Kernel) -> bool {
+        let Tools {
+            scratch,
+            aim,
+            moved,
+        } = self.tools;
+        let exact = Exact {
+            kernel,
+            rows: self.rows,
+            metric: self.metric,
+            lifts: &[],
+        };
+        let (graph, ef, budget) = (self.graph, self.ef, self.budget);
+        match &graph.codes {
+            Some(codes) => {
+                codes.aim(self.query, aim, moved);
+                let space = Coded { kernel, codes };
+                let gave_up = graph.walk(space, aim, scratch, ef, budget, self.accept);
+                // They are ranked by their vectors next.
+                for near in scratch.best.iter().take(self.keep) {
+                    exact.prefetch(near.row());
+                    kernel.prefetch(std::slice::from_ref(self.rows.doc(near.row())));
+                }
+                gave_up
+            }
+            None => {
+                let aim = ExactAim {
+                    vector: self.query,
+                    lift: 0.0,
+                };
+                graph.walk(exact, &aim, scratch, ef, budget, self.accept)
             }
         }
     }
-    (best.row, compared)
 }
 
-impl Scratch {
-    /// Best-first search from `start` over `links`; what it finds is in `found`. Returns whether it
-    /// gave up.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one inner loop, called in two places"
-    )]
-    pub(super) fn walk<'g>(
-        &mut self,
-        target: &Target<'_>,
-        start: u32,
-        links: impl Fn(u32) -> &'g [u32],
+impl Graph {
+    #[inline(always)]
+    fn walk<S: Space>(
+        &self,
+        space: S,
+        aim: &S::Aim,
+        scratch: &mut Scratch,
         ef: usize,
         budget: usize,
         accept: impl Fn(u32) -> bool,
-        compared: &mut usize,
     ) -> bool {
-        self.begin(target.rows.len() as usize);
-        let first = target.near(start);
-        self.seen[start as usize] = self.walk;
-        self.todo.push(first);
-        if accept(start) {
-            self.found.push(Reverse(first));
+        scratch.compared = 1;
+        let entry = Near::new(space.likeness(aim, self.entry), self.entry);
+        let mut best = entry;
+        for layer in self.upper.iter().rev() {
+            best = scratch.descend(space, aim, best, |node| layer.of(node));
         }
-        while let Some(next) = self.todo.pop() {
-            let full = self.found.len() >= ef;
-            if full
-                && self
-                    .found
-                    .peek()
-                    .is_some_and(|worst| next.likeness < worst.0.likeness)
-            {
-                break;
-            }
-            if *compared > budget {
-                return true;
-            }
-            for &row in links(next.row) {
-                let seen = &mut self.seen[row as usize];
-                if *seen == self.walk {
-                    continue;
-                }
-                *seen = self.walk;
-                *compared += 1;
-                let near = target.near(row);
-                let full = self.found.len() >= ef;
-                if full && self.found.peek().is_some_and(|worst| near <= worst.0) {
-                    continue;
-                }
-                self.todo.push(near);
-                if accept(row) {
-                    self.found.push(Reverse(near));
-                    if full {
-                        self.found.pop();
-                    }
-                }
-            }
-        }
-        false
-    }
-
-    fn begin(&mut self, rows: usize) {
-        self.todo.clear();
-        self.found.clear();
-        if self.seen.len() < rows {
-            self.seen.resize(rows, 0);
-        }
-        self.walk = self.walk.wrapping_add(1);
-        if self.walk == 0 {
-            self.seen.fill(0);
-            self.walk = 1;
-        }
-    }
-
-    /// Returns what the last walk found, best first.
-    pub(super) fn take_found(&mut self) -> Vec<Near> {
-        let mut found: Vec<Near> = self.found.drain().map(|near| near.0).collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found
+        let links = |row: u32| self.base.of(row as usize);
+        scratch.walk(
+            space,
+            aim,
+            best,
+            Some(entry),
+            self.rows,
+            links,
+            ef,
+            budget,
+            accept,
+        )
     }
 }

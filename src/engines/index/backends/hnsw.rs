@@ -9,101 +9,58 @@
 //! dumped).
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hnsw_rs::prelude::{Distance, Hnsw};
 
-use super::graph::{Graph, Layer, Lists, Scratch, Target, descend};
+use super::Drawn;
 use crate::engines::index::rows::Rows;
-use crate::engines::index::{Bits, IndexConfig, IndexError, distance};
+use crate::engines::index::{IndexConfig, simd};
 use crate::types::point::Metric;
 
 /// The most that `hnsw_rs` knows.
 const LAYERS: usize = 16;
-/// Candidates weighed to link a point that the build left unreachable.
-const RELINK_EF: usize = 64;
 
 /// Squared Euclidean distance: on normalised vectors it has the order of the cosine.
 struct Euclid;
 
 impl Distance<f32> for Euclid {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        distance::l2_squared(a, b)
+        simd::l2_squared(a, b)
     }
 }
 
-/// Neighbour lists as they were read out.
-struct Drawn {
-    /// By row.
-    base: Vec<Vec<u32>>,
-    /// By layer from 1 on, then by row.
-    upper: Vec<BTreeMap<u32, Vec<u32>>>,
-    entry: u32,
-}
-
-/// Builds a graph over the live rows. Takes long: seconds for tens of thousands of them.
-///
-/// Errors: [`IndexError::Graph`] when there is nothing to build from, or the builder panicked.
-pub(in crate::engines::index) fn build(
+/// Draws the graph of `points`, which are live rows. `None` when there are none. `lifts` is one more coordinate of each
+/// row with [`Metric::Dot`].
+pub(super) fn draw(
     rows: &Rows,
+    points: &[u32],
     metric: Metric,
+    lifts: &[f32],
     config: &IndexConfig,
-) -> Result<Graph, IndexError> {
-    let drawn = catch_unwind(AssertUnwindSafe(|| draw(rows, metric, config)))
-        .map_err(|panic| IndexError::Graph(format!("the builder panicked: {}", text_of(&*panic))))?
-        .ok_or_else(|| IndexError::Graph("there are no points".to_owned()))?;
-    let Drawn {
-        mut base,
-        upper,
-        entry,
-    } = drawn;
-    let upper: Vec<Layer> = upper.iter().map(Layer::new).collect();
-    link_unreachable(rows, metric, config.m, entry, &mut base, &upper);
-    let base = Lists::from_lists(base.iter().map(Vec::as_slice));
-    Ok(Graph::new(rows.len(), rows.live(), entry, base, upper))
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
-}
-
-fn draw(rows: &Rows, metric: Metric, config: &IndexConfig) -> Option<Drawn> {
+    done: &AtomicUsize,
+) -> Option<Drawn> {
     let hnsw = Hnsw::new(
         config.m,
-        rows.live(),
+        points.len(),
         LAYERS,
         config.ef_construction,
         Euclid,
     );
-    let longest = match metric {
-        Metric::Dot => rows
-            .alive()
-            .iter()
-            .map(|row| squares(rows.vector(row)))
-            .fold(0.0, f32::max),
-        Metric::Cosine | Metric::L2 => 0.0,
-    };
     let mut raised = Vec::new();
-    for row in rows.alive().iter() {
+    for (at, &row) in points.iter().enumerate() {
         let vector = rows.vector(row);
         if metric == Metric::Dot {
-            // With one more coordinate all vectors are equally long, and the nearest by distance is
-            // the one with the largest inner product. Source: Bachrach et al., RecSys 2014.
             raised.clear();
             raised.extend_from_slice(vector);
-            raised.push((longest - squares(vector)).max(0.0).sqrt());
+            raised.push(lifts.get(row as usize).copied().unwrap_or_default());
             hnsw.insert_slice((&raised, row as usize));
         } else {
             hnsw.insert_slice((vector, row as usize));
         }
+        done.store(at + 1, Ordering::Relaxed);
     }
     read_out(&hnsw, rows.len())
-}
-
-fn squares(vector: &[f32]) -> f32 {
-    distance::dot(vector, vector)
 }
 
 /// Reads the lists of all layers. `None` for an empty graph.
@@ -161,71 +118,4 @@ fn closure(
         }
     }
     kept
-}
-
-/// Gives every point that cannot be reached from the entry a link from a near one that can.
-fn link_unreachable(
-    rows: &Rows,
-    metric: Metric,
-    m: usize,
-    entry: u32,
-    base: &mut [Vec<u32>],
-    upper: &[Layer],
-) {
-    let mut reached = Bits::default();
-    spread(entry, base, &mut reached);
-    let mut scratch = Scratch::default();
-    for row in rows.alive().iter() {
-        if reached.contains(row) {
-            continue;
-        }
-        let target = Target {
-            rows,
-            metric,
-            query: rows.vector(row),
-        };
-        // A sparse layer may lead to a point that the lowest one does not: start from one it does.
-        let (start, _) = descend(upper, entry, &target);
-        let start = if reached.contains(start) {
-            start
-        } else {
-            entry
-        };
-        let links = |node: u32| base[node as usize].as_slice();
-        scratch.walk(
-            &target,
-            start,
-            links,
-            RELINK_EF,
-            usize::MAX,
-            |_| true,
-            &mut 0,
-        );
-        let near = scratch.take_found();
-        // Many equal points would all hang on one: the nearest with room takes it.
-        let room = near
-            .iter()
-            .find(|near| base[near.row as usize].len() < 4 * m);
-        if let Some(from) = room.or(near.first()).map(|near| near.row) {
-            base[from as usize].push(row);
-            if base[row as usize].is_empty() {
-                base[row as usize].push(from);
-            }
-            spread(row, base, &mut reached);
-        }
-    }
-}
-
-/// Marks all that can be reached from `start`.
-fn spread(start: u32, base: &[Vec<u32>], reached: &mut Bits) {
-    let mut todo = vec![start];
-    reached.insert(start);
-    while let Some(node) = todo.pop() {
-        for &link in &base[node as usize] {
-            if !reached.contains(link) {
-                reached.insert(link);
-                todo.push(link);
-            }
-        }
-    }
 }

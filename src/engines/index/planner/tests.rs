@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicUsize;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -299,7 +301,13 @@ fn circle(count: usize, built: usize) -> (Contents, IndexConfig) {
     contents
         .apply(Op::Upsert(points[..built].to_vec()).into())
         .unwrap();
-    let graph = Contents::graph_of(&contents.view(), Metric::Cosine, &config).unwrap();
+    let graph = Contents::graph_of(
+        &contents.view(),
+        Metric::Cosine,
+        &config,
+        &AtomicUsize::new(0),
+    )
+    .unwrap();
     contents.set_graph(graph);
     contents
         .apply(Op::Upsert(points[built..].to_vec()).into())

@@ -1,0 +1,167 @@
+"""Our index and others over the same vectors, asked in turns. Run by `just bench-index`.
+
+Usage: compare.py BENCH_BINARY WORK_DIR COUNT[,COUNT] FOLDER... [--rounds N] [--only side,side]
+
+Each round asks every side every width once, so that whatever else the machine does meets all of
+them; a width's time is its best round. One thread everywhere, and the time is the processor's.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import time
+
+import hnswlib
+import numpy as np
+from usearch.index import Index
+
+K = 10
+M, EF_CONSTRUCTION = 16, 200
+WIDTHS = [10, 16, 24, 32, 48, 64, 80, 96, 128, 192]
+RECALLS = [0.95, 0.99]
+
+
+def recall(found, truth):
+    return sum(len(set(a) & set(b)) for a, b in zip(found, truth)) / truth.size
+
+
+class Ours:
+    def __init__(self, process, name, config):
+        self.process, self.name, self.config = process, name, config
+
+    def ask(self, **what):
+        self.process.stdin.write(json.dumps(dict(what, name=self.name)) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def build(self, base):
+        built = self.ask(do="build", config=self.config)
+        return built["seconds"], built["bytes"] + base.nbytes
+
+    def search(self, queries, truth, ef):
+        ran = self.ask(do="search", ef=ef)
+        return ran["seconds"], ran["recall"]
+
+
+class Hnswlib:
+    name = "hnswlib"
+
+    def build(self, base):
+        self.index = hnswlib.Index(space="ip", dim=base.shape[1])
+        self.index.init_index(max_elements=len(base), M=M, ef_construction=EF_CONSTRUCTION)
+        self.index.set_num_threads(1)
+        started = time.process_time()
+        self.index.add_items(base, num_threads=1)
+        return time.process_time() - started, self.index.index_file_size()
+
+    def search(self, queries, truth, ef):
+        self.index.set_ef(ef)
+        started = time.process_time()
+        found, _ = self.index.knn_query(queries, k=K, num_threads=1)
+        return time.process_time() - started, recall(found, truth)
+
+
+class Usearch:
+    def __init__(self, dtype):
+        self.name, self.dtype = f"usearch {dtype}", dtype
+
+    def build(self, base):
+        self.index = Index(
+            ndim=base.shape[1], metric="cos", dtype=self.dtype, connectivity=M,
+            expansion_add=EF_CONSTRUCTION,
+        )
+        keys = np.arange(len(base))
+        started = time.process_time()
+        self.index.add(keys, base, threads=1)
+        return time.process_time() - started, self.index.memory_usage
+
+    def search(self, queries, truth, ef):
+        self.index.expansion_search = ef
+        started = time.process_time()
+        found = self.index.search(queries, K, threads=1).keys
+        return time.process_time() - started, recall(found, truth)
+
+
+def at_recall(points, wanted):
+    """Searches a second where the line through the measured (recall, time) meets `wanted`."""
+    points = sorted(points)
+    for (low, slow), (high, shigh) in zip(points, points[1:]):
+        if low < wanted <= high:
+            share = (wanted - low) / (high - low)
+            return 1 / (slow + share * (shigh - slow))
+    return 1 / points[0][1] if points[0][0] >= wanted else float("nan")
+
+
+def measure(bench, work, count, folders, rounds, only):
+    folder = work / str(count)
+    made = subprocess.run([bench, "make", folder, str(count), *folders], capture_output=True, text=True, check=True)
+    print(made.stdout.strip())
+    dim = int((folder / "dim").read_text())
+    base = np.fromfile(folder / "base.f32", dtype="<f4").reshape(-1, dim)
+    queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
+    scores = queries @ base.T
+    truth = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+    process = subprocess.Popen([bench, "serve", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    sides = [
+        Hnswlib(),
+        Ours(process, "own f32", {"builder": "own", "quantise": False}),
+        Ours(process, "own int8", {"builder": "own", "quantise": True}),
+        Ours(process, "hnsw_rs f32", {"builder": "hnsw_rs", "quantise": False}),
+        Ours(process, "hnsw_rs int8", {"builder": "hnsw_rs", "quantise": True}),
+        Ours(process, "plain", {}),
+        Usearch("f32"),
+        Usearch("i8"),
+    ]
+    sides = [side for side in sides if side.name in only] if only else [s for s in sides if s.name != "plain"]
+    built = {side.name: side.build(base) for side in sides}
+    times = {side.name: {ef: [] for ef in WIDTHS} for side in sides}
+    recalls = {side.name: {} for side in sides}
+    for _ in range(rounds):
+        for ef in WIDTHS:
+            for side in sides:
+                seconds, recalls[side.name][ef] = side.search(queries, truth, ef)
+                times[side.name][ef].append(seconds / len(queries))
+    print(f"\n{len(base)} vectors of {dim}, {len(queries)} queries, k {K}, m {M}, ef_construction {EF_CONSTRUCTION}")
+    header = "side            build s    x   bytes/vector" + "".join(f"   QPS@{wanted}    x" for wanted in RECALLS)
+    print(header, flush=True)
+    lead = {}
+    for side in sides:
+        name, (seconds, size) = side.name, built[side.name]
+        points = [(recalls[name][ef], min(times[name][ef])) for ef in WIDTHS]
+        qps = [at_recall(points, wanted) for wanted in RECALLS]
+        lead = lead or {"build": seconds, "qps": qps}
+        line = f"{name:14} {seconds:8.1f} {seconds / lead['build']:5.2f} {size / len(base):10.0f}   "
+        line += "".join(f" {found:9.0f} {found / ours:5.2f}" for found, ours in zip(qps, lead["qps"]))
+        print(line)
+    print("\nrecall@10 and microseconds by ef")
+    for side in sides:
+        row = [f"{ef}: {recalls[side.name][ef]:.3f} {1e6 * min(times[side.name][ef]):.0f}" for ef in WIDTHS]
+        print(f"{side.name:14} " + "   ".join(row))
+    ours = [side for side in sides if isinstance(side, Ours)]
+    if ours:
+        print("\nfiltered, the planner's choice: recall@10 against the exact scan, and its time beside")
+    for side in ours:
+        for field, top in [("random", 1_000_000), ("near", len(base))]:
+            for share in [1, 0.5, 0.1, 0.01, 0.001]:
+                ran = side.ask(do="filtered", filter={field: {"$lt": int(share * top)}})
+                walk, scan = ran["seconds"], ran["exact"]
+                print(
+                    f"{side.name:14} {field:6} {share:<6} matches {ran['matches']:7} walked {ran['walked']:3}"
+                    f"  recall {ran['recall']:.3f}  {1e6 * walk:7.0f} us, scan {1e6 * scan:7.0f} us, x {scan / walk:.2f},"
+                    f" both with the filter's {1e6 * ran['filtering']:.0f} us"
+                )
+    process.stdin.close()
+    process.wait()
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("bench")
+parser.add_argument("work", type=pathlib.Path)
+parser.add_argument("counts")
+parser.add_argument("folders", nargs="+")
+parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--only", type=lambda names: names.split(","), default=[])
+given = parser.parse_args()
+for count in given.counts.split(","):
+    measure(given.bench, given.work, int(count), given.folders, given.rounds, given.only)
