@@ -1,17 +1,7 @@
-use crate::harness::command;
+use crate::harness::{command, finish};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let output = command()
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    finish(command().args(arguments).envs(environment.iter().copied()))
 }
 
 #[test]

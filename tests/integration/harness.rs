@@ -209,3 +209,14 @@ pub(crate) fn command() -> Command {
         .env("HOME", "/nonexistent");
     command
 }
+
+/// Runs a command to its end; returns its status and what it said on stdout and stderr.
+pub(crate) fn finish(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}

@@ -2,21 +2,10 @@
 
 use std::path::Path;
 
-use crate::harness::command;
+use crate::harness::{command, finish};
 
 fn run(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = command()
-        .arg("--data")
-        .arg(data)
-        .args(arguments)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    finish(command().arg("--data").arg(data).args(arguments))
 }
 
 #[test]
