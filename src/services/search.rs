@@ -14,9 +14,6 @@ use crate::types::collection::Refiner;
 use crate::types::evidence::{HitEvidence, Kind, SearchEvidence};
 use crate::types::point::Hit;
 
-/// First hits that a refiner ranks: below them it seldom finds more.
-const REFINE_DEPTH: usize = 50;
-
 /// A request to `POST /v1/collections/{name}/search`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,7 +198,7 @@ pub(super) async fn hits(
         exact: input.exact,
         refine: refine.map(|vector| Refine {
             vector,
-            depth: REFINE_DEPTH,
+            depth: Refine::DEPTH,
         }),
         min_score: input.min_score,
         with: With {

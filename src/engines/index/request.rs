@@ -71,6 +71,11 @@ pub struct Refine {
     pub depth: usize,
 }
 
+impl Refine {
+    /// The depth where nothing else is asked for: below it a refiner seldom finds more.
+    pub const DEPTH: usize = 50;
+}
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchResult {

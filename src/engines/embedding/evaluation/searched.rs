@@ -11,9 +11,6 @@ use crate::engines::index::{
 use crate::types::collection::{CollectionSpec, Refiner};
 use crate::types::point::{Metric, Point};
 
-/// First hits that the refiner ranks, as searches over HTTP have it.
-const REFINE_DEPTH: usize = 50;
-
 /// The documents of a set as a collection.
 pub(super) struct Searched {
     contents: Contents,
@@ -124,7 +121,7 @@ impl Searched {
             exact: true,
             refine: refine.map(|vector| Refine {
                 vector: vector.to_vec(),
-                depth: REFINE_DEPTH,
+                depth: Refine::DEPTH,
             }),
             min_score: None,
             with: With::default(),
