@@ -15,7 +15,7 @@ pub use input::TextInput;
 
 use super::Services;
 use super::error::{ServiceError, fault};
-use crate::engines::embedding::{CachedVector, Form, Model, ModelInfo, Written, write_json};
+use crate::engines::embedding::{CachedVector, Form, Model, ModelInfo, Written, json_capacity};
 use answer::Answer;
 
 /// How the vectors are written in the answer.
@@ -102,7 +102,7 @@ async fn list(
             if answer.count() == 0 {
                 answer = Answer::with_capacity(texts.len(), written.vector.len());
             }
-            answer.push(&written.json[written.vector.clone()], tokens);
+            answer.push_json(&written.json[written.vector.clone()], tokens);
         }
         if texts.len() > WRITTEN_AT_ONCE {
             tokio::task::yield_now().await;
@@ -121,15 +121,15 @@ async fn computed(
     form: Form,
 ) -> Result<Bytes, ServiceError> {
     let vectors = vectors(services, model, texts, false).await?;
-    let mut answer = Answer::with_capacity(0, 0);
+    let bytes = vectors
+        .first()
+        .map_or(0, |first| json_capacity(&first.vector, form));
+    let mut answer = Answer::with_capacity(vectors.len(), bytes);
     for part in vectors.chunks(WRITTEN_AT_ONCE) {
         for vector in part {
-            let json = write_json(&vector.vector, form)
+            answer
+                .push(vector, form)
                 .map_err(|error| ServiceError::from(error).param("dimensions"))?;
-            if answer.count() == 0 {
-                answer = Answer::with_capacity(texts.len(), json.len());
-            }
-            answer.push(json.as_bytes(), vector.tokens);
         }
         if vectors.len() > WRITTEN_AT_ONCE {
             tokio::task::yield_now().await;

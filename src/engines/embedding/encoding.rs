@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::decimals;
 use super::error::EmbedError;
 use super::vector::normalize;
 
@@ -31,10 +32,10 @@ pub struct Written {
     pub vector: Range<usize>,
 }
 
-/// Writes `vector` as JSON: a list of numbers, or a string in base64.
+/// Appends `vector` to `out` as JSON: a list of numbers, or a string in base64.
 ///
-/// Errors: those of [`truncate_dims`].
-pub fn write_json(vector: &[f32], form: Form) -> Result<String, EmbedError> {
+/// Errors: those of [`truncate_dims`]; nothing is written then.
+pub fn write_json(vector: &[f32], form: Form, out: &mut Vec<u8>) -> Result<(), EmbedError> {
     let cut;
     let vector = match form.dims {
         Some(dims) => {
@@ -43,25 +44,38 @@ pub fn write_json(vector: &[f32], form: Form) -> Result<String, EmbedError> {
         }
         None => vector,
     };
-    Ok(if form.base64 {
-        format!("\"{}\"", base64_f32(vector))
+    if form.base64 {
+        out.push(b'"');
+        let start = out.len();
+        let bytes = le_bytes(vector);
+        out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        // There is room for just that.
+        let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+        debug_assert!(written.is_ok());
+        out.push(b'"');
     } else {
-        // Writing numbers into memory does not fail.
-        serde_json::to_string(vector).unwrap_or_default()
-    })
-}
-
-/// Writes `vector` as OpenAI's `encoding_format: base64`: little-endian 32-bit floats, standard
-/// alphabet, padded.
-pub fn base64_f32(vector: &[f32]) -> String {
-    let mut bytes = Vec::with_capacity(size_of_val(vector));
-    for value in vector {
-        bytes.extend_from_slice(&value.to_le_bytes());
+        out.push(b'[');
+        decimals::write(vector, out);
+        out.push(b']');
     }
-    STANDARD.encode(bytes)
+    Ok(())
 }
 
-/// Reads what [`base64_f32`] writes; `None` where it does not fit.
+/// Bytes that [`write_json`] takes for a vector, or some more.
+pub fn json_capacity(vector: &[f32], form: Form) -> usize {
+    let dims = form.dims.unwrap_or(vector.len()).min(vector.len());
+    if form.base64 {
+        dims * 16 / 3 + 8
+    } else {
+        decimals::capacity(dims)
+    }
+}
+
+fn le_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Reads OpenAI's `encoding_format: base64`: little-endian 32-bit floats, standard alphabet, padded; `None` where it does not fit.
 pub(super) fn f32_of_base64(text: &str) -> Option<Vec<f32>> {
     let bytes = STANDARD.decode(text).ok()?;
     let (floats, rest) = bytes.as_chunks::<4>();
@@ -96,6 +110,14 @@ mod tests {
     use super::*;
     use crate::types::error_kind::ErrorKind;
 
+    fn written(vector: &[f32], base64: bool, dims: Option<usize>) -> Result<String, EmbedError> {
+        let form = Form { base64, dims };
+        let mut out = Vec::new();
+        write_json(vector, form, &mut out)?;
+        assert!(out.len() <= json_capacity(vector, form));
+        Ok(String::from_utf8(out).unwrap())
+    }
+
     #[test]
     fn base64_is_little_endian_and_padded() {
         for (vector, expected) in [
@@ -103,7 +125,8 @@ mod tests {
             (&[1.0][..], "AACAPw=="),
             (&[1.0, -2.5][..], "AACAPwAAIMA="),
         ] {
-            assert_eq!(base64_f32(vector), expected);
+            let json = written(vector, true, None).unwrap();
+            assert_eq!(json, format!("\"{expected}\""));
             assert_eq!(f32_of_base64(expected).as_deref(), Some(vector));
         }
     }
@@ -112,18 +135,13 @@ mod tests {
     fn each_form_is_json() {
         let vector = [0.6, 0.0, 0.8];
         for (base64, dims, expected) in [
-            (false, None, "[0.6,0.0,0.8]"),
+            (false, None, "[0.6000000238,0.0,0.8000000119]"),
             (false, Some(2), "[1.0,0.0]"),
             (true, Some(1), "\"AACAPw==\""),
         ] {
-            let form = Form { base64, dims };
-            assert_eq!(write_json(&vector, form).unwrap(), expected);
+            assert_eq!(written(&vector, base64, dims).unwrap(), expected);
         }
-        let none = Form {
-            base64: true,
-            dims: Some(0),
-        };
-        assert!(write_json(&vector, none).is_err());
+        assert!(written(&vector, true, Some(0)).is_err());
     }
 
     #[test]

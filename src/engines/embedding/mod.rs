@@ -14,6 +14,7 @@
 mod cache;
 mod catalog;
 mod config;
+mod decimals;
 mod embedder_config;
 mod embedders;
 mod encoding;
@@ -32,7 +33,7 @@ pub use config::EmbeddingConfig;
 pub use embedder_config::EmbedderConfig;
 #[cfg(feature = "minilm")]
 pub use embedders::Minilm;
-pub use encoding::{Form, Written, base64_f32, truncate_dims, write_json};
+pub use encoding::{Form, Written, json_capacity, truncate_dims, write_json};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;

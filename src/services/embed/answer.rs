@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use utoipa::ToSchema;
 
-use crate::engines::embedding::{CachedVector, EmbedError, Form, Written, write_json};
+use crate::engines::embedding::{
+    CachedVector, EmbedError, Form, Written, json_capacity, write_json,
+};
 
 /// The answer of `POST /v1/embeddings`, in OpenAI's shape.
 #[derive(Debug, ToSchema)]
@@ -77,8 +79,30 @@ impl Answer {
         self.count
     }
 
+    /// Appends the vector of the next text, which is JSON already.
+    pub(super) fn push_json(&mut self, vector: &[u8], tokens: u32) {
+        self.open();
+        self.json.extend_from_slice(vector);
+        self.close(tokens);
+    }
+
     /// Appends the vector of the next text, and returns where it stands.
-    pub(super) fn push(&mut self, vector: &[u8], tokens: u32) -> Range<usize> {
+    ///
+    /// Errors: the dimensions of `form` do not suit the model; the answer is of no use then.
+    pub(super) fn push(
+        &mut self,
+        vector: &CachedVector,
+        form: Form,
+    ) -> Result<Range<usize>, EmbedError> {
+        self.open();
+        let start = self.json.len();
+        write_json(&vector.vector, form, &mut self.json)?;
+        let end = self.json.len();
+        self.close(vector.tokens);
+        Ok(start..end)
+    }
+
+    fn open(&mut self) {
         if self.count > 0 {
             self.json.push(b',');
         }
@@ -88,13 +112,12 @@ impl Answer {
             "{{\"object\":\"embedding\",\"index\":{},\"embedding\":",
             self.count
         );
-        let start = self.json.len();
-        self.json.extend_from_slice(vector);
-        let end = self.json.len();
+    }
+
+    fn close(&mut self, tokens: u32) {
         self.json.push(b'}');
         self.count += 1;
         self.tokens += u64::from(tokens);
-        start..end
     }
 
     /// Ends it.
@@ -117,9 +140,8 @@ pub(super) fn of_one(
     vector: &CachedVector,
     form: Form,
 ) -> Result<Written, EmbedError> {
-    let json = write_json(&vector.vector, form)?;
-    let mut answer = Answer::with_capacity(1, json.len());
-    let vector = answer.push(json.as_bytes(), vector.tokens);
+    let mut answer = Answer::with_capacity(1, json_capacity(&vector.vector, form));
+    let vector = answer.push(vector, form)?;
     Ok(Written {
         form,
         model: model.into(),
@@ -138,8 +160,8 @@ mod tests {
     fn it_is_the_json_that_openai_documents() {
         let mut answer = Answer::with_capacity(2, 10);
         for (base64, vector, tokens) in [(false, [0.5, -1.0], 3), (true, [1.0, -2.5], 4)] {
-            let json = write_json(&vector, Form { base64, dims: None }).unwrap();
-            answer.push(json.as_bytes(), tokens);
+            let vector = CachedVector::new(vector.into(), tokens);
+            answer.push(&vector, Form { base64, dims: None }).unwrap();
         }
         let answer: Value = serde_json::from_slice(&answer.finish("a\"b")).unwrap();
         let data = json!([
@@ -159,7 +181,7 @@ mod tests {
         };
         let vector = CachedVector::new(vec![0.5, -1.0].into(), 3);
         let written = of_one("m", &vector, form).unwrap();
-        assert_eq!(&written.json[written.vector.clone()], b"[0.5,-1.0]");
+        assert_eq!(&written.json[written.vector.clone()], b"[0.5000000000,-1.0]");
         let answer: Value = serde_json::from_slice(&written.json).unwrap();
         assert_eq!(answer["data"][0]["embedding"], json!([0.5, -1.0]));
         assert_eq!(answer["usage"]["total_tokens"], 3);
