@@ -224,6 +224,7 @@ fn main() {
         EmbeddingConfig::default().cache_bytes / 1_000_000,
         server.memory_mb("VmRSS")
     );
+    server.stop();
 }
 
 /// Single cold texts alone, and while 10,000 texts at a time are embedded or ingested.

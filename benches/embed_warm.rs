@@ -222,4 +222,5 @@ fn main() {
             us / them
         );
     }
+    ours.stop();
 }

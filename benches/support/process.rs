@@ -67,6 +67,16 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Asks it to end, and waits until it has drained.
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").arg(&id).status();
+        assert!(asked.is_ok_and(|status| status.success()));
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
