@@ -78,7 +78,8 @@ fn main() {
 fn fill(server: &Server, texts: &[String]) {
     load::block_on(async {
         let mut connection = Connection::open(server.address).await;
-        let put = "PUT /v1/collections/bench HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n";
+        let put =
+            "PUT /v1/collections/bench HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n";
         connection.ask(put.as_bytes()).await;
     });
     let requests: Vec<Vec<u8>> = texts
@@ -134,7 +135,10 @@ fn wait_for_graph(server: &Server) {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    println!("graph and snapshot after {:.1} s more", started.elapsed().as_secs_f64());
+    println!(
+        "graph and snapshot after {:.1} s more",
+        started.elapsed().as_secs_f64()
+    );
 }
 
 /// The same vectors searched over HTTP and in this process, in turns.
@@ -143,7 +147,11 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         .unwrap()
         .local("static-minilm")
         .unwrap();
-    let vector = |text: &String| model.embed(&[text]).map(|mut found| found.vectors.remove(0));
+    let vector = |text: &String| {
+        model
+            .embed(&[text])
+            .map(|mut found| found.vectors.remove(0))
+    };
     let config = IndexConfig::default();
     let mut contents = Contents::new(CollectionSpec {
         name: "bench".to_owned(),
@@ -172,7 +180,10 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         );
         contents.set_graph(graph.unwrap());
     }
-    let vectors: Vec<Vec<f32>> = queries.iter().filter_map(|text| vector(text).ok()).collect();
+    let vectors: Vec<Vec<f32>> = queries
+        .iter()
+        .filter_map(|text| vector(text).ok())
+        .collect();
     let requests: Vec<Vec<u8>> = vectors
         .iter()
         .map(|vector| {

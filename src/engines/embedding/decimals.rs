@@ -108,7 +108,10 @@ mod tests {
                 "[-0.0625000000,0.0,-0.0,1.0,2e-9]",
             ),
             (&[f32::NAN, f32::INFINITY][..], "[null,null]"),
-            (&[f32::MIN, -f32::MIN_POSITIVE][..], "[-3.4028235e+38,-1.1754944e-38]"),
+            (
+                &[f32::MIN, -f32::MIN_POSITIVE][..],
+                "[-3.4028235e+38,-1.1754944e-38]",
+            ),
         ] {
             assert_eq!(text(numbers), expected);
         }

@@ -72,7 +72,10 @@ pub fn json_capacity(vector: &[f32], form: Form) -> usize {
 }
 
 fn le_bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+    vector
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 /// Reads OpenAI's `encoding_format: base64`: little-endian 32-bit floats, standard alphabet, padded; `None` where it does not fit.

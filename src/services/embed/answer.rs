@@ -181,7 +181,10 @@ mod tests {
         };
         let vector = CachedVector::new(vec![0.5, -1.0].into(), 3);
         let written = of_one("m", &vector, form).unwrap();
-        assert_eq!(&written.json[written.vector.clone()], b"[0.5000000000,-1.0]");
+        assert_eq!(
+            &written.json[written.vector.clone()],
+            b"[0.5000000000,-1.0]"
+        );
         let answer: Value = serde_json::from_slice(&written.json).unwrap();
         assert_eq!(answer["data"][0]["embedding"], json!([0.5, -1.0]));
         assert_eq!(answer["usage"]["total_tokens"], 3);

@@ -344,17 +344,11 @@ impl<A: Fn(u32) -> bool> Work for Search<'_, A> {
             lifts: &[],
         };
         let (graph, ef, budget) = (self.graph, self.ef, self.budget);
-        match &graph.codes {
+        let gave_up = match &graph.codes {
             Some(codes) => {
                 codes.aim(self.query, aim, moved);
                 let space = Coded { kernel, codes };
-                let gave_up = graph.walk(space, aim, scratch, ef, budget, self.accept);
-                // They are ranked by their vectors next.
-                for near in scratch.best.iter().take(self.keep) {
-                    exact.prefetch(near.row());
-                    kernel.prefetch(std::slice::from_ref(self.rows.doc(near.row())));
-                }
-                gave_up
+                graph.walk(space, aim, scratch, ef, budget, self.accept)
             }
             None => {
                 let aim = ExactAim {
@@ -363,7 +357,21 @@ impl<A: Fn(u32) -> bool> Work for Search<'_, A> {
                 };
                 graph.walk(exact, &aim, scratch, ef, budget, self.accept)
             }
+        };
+        // They are ranked by their vectors next, and named. Each of these lies behind the one before, so all of one kind
+        // are on their way before the first of the next kind is read.
+        let kept = || scratch.best.iter().take(self.keep).map(|near| near.row());
+        for row in kept() {
+            kernel.prefetch(self.rows.vector(row));
+            kernel.prefetch(std::slice::from_ref(self.rows.doc(row)));
         }
+        for row in kept() {
+            kernel.prefetch(std::slice::from_ref(&**self.rows.doc(row)));
+        }
+        for row in kept() {
+            kernel.prefetch(self.rows.doc(row).id.as_bytes());
+        }
+        gave_up
     }
 }
 

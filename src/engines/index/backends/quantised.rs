@@ -4,7 +4,7 @@
 
 use crate::engines::index::distance;
 use crate::engines::index::rows::Rows;
-use crate::engines::index::simd::{self, Kernel, STRIDE, Work};
+use crate::engines::index::simd::{self, Kernel, STRIDE, Whole, Work};
 use crate::types::point::Metric;
 
 const MAX_CODE: f32 = 127.0;
@@ -41,7 +41,7 @@ struct Mark {
 /// A query, or a row as one.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Aim {
-    wide: Vec<i16>,
+    whole: Whole,
     scale: f32,
     /// Factor of the rows' biases.
     by_bias: f32,
@@ -126,6 +126,7 @@ impl Quantised {
         self.codes.len() + size_of_val(&self.marks[..]) + 4 * self.middle.len()
     }
 
+    #[inline(always)]
     fn moved(&self, vector: &[f32], out: &mut Vec<f32>) {
         out.clear();
         out.extend_from_slice(vector);
@@ -135,6 +136,7 @@ impl Quantised {
     }
 
     /// Aims at a vector that is no row.
+    #[inline(always)]
     pub(super) fn aim(&self, vector: &[f32], aim: &mut Aim, moved: &mut Vec<f32>) {
         self.moved(vector, moved);
         // Keeps `dim` products within 31 bits.
@@ -145,10 +147,8 @@ impl Quantised {
         } else {
             0.0
         };
-        aim.wide.clear();
-        aim.wide
-            .extend(moved.iter().map(|x| (x * by).round() as i16));
-        aim.wide.resize(self.stride, 0);
+        let whole = moved.iter().map(|x| (x * by).round_ties_even() as i16);
+        aim.whole.set(whole, self.stride);
         (aim.by_bias, aim.plus) = match self.metric {
             Metric::Cosine | Metric::Dot => (0.0, 0.0),
             Metric::L2 => (-1.0, -half_square(moved)),
@@ -159,9 +159,7 @@ impl Quantised {
     #[inline(always)]
     pub(super) fn aim_at(&self, row: u32, aim: &mut Aim) {
         let mark = self.marks[row as usize];
-        aim.wide.clear();
-        aim.wide
-            .extend(self.codes(row).iter().map(|code| i16::from(*code)));
+        aim.whole.set_codes(self.codes(row));
         aim.scale = mark.scale;
         (aim.by_bias, aim.plus) = match self.metric {
             Metric::Cosine => (0.0, 0.0),
@@ -197,7 +195,7 @@ impl Work for Ranking<'_> {
     #[inline(always)]
     fn run(self, kernel: impl Kernel) -> Self::Output {
         let near = |row| {
-            let product = kernel.dot_codes(self.aim.wide(), self.codes.codes(row));
+            let product = kernel.dot_codes(self.aim.whole(), self.codes.codes(row));
             (self.codes.likeness(self.aim, row, product), row)
         };
         let mut ranked: Vec<_> = self.codes.points(self.rows).map(near).collect();
@@ -208,8 +206,8 @@ impl Work for Ranking<'_> {
 
 impl Aim {
     #[inline(always)]
-    pub(super) fn wide(&self) -> &[i16] {
-        &self.wide
+    pub(super) fn whole(&self) -> &Whole {
+        &self.whole
     }
 }
 
@@ -225,10 +223,12 @@ fn middle(rows: &Rows, len: u32) -> Vec<f32> {
         .collect()
 }
 
+#[inline(always)]
 fn largest(vector: &[f32]) -> f32 {
     vector.iter().fold(0.0, |most, x| x.abs().max(most))
 }
 
+#[inline(always)]
 fn half_square(vector: &[f32]) -> f32 {
     vector.iter().map(|x| x * x).sum::<f32>() / 2.0
 }

@@ -95,7 +95,7 @@ impl<K: Kernel> Space for Coded<'_, K> {
 
     #[inline(always)]
     fn likeness(self, aim: &quantised::Aim, row: u32) -> f32 {
-        let product = self.kernel.dot_codes(aim.wide(), self.codes.codes(row));
+        let product = self.kernel.dot_codes(aim.whole(), self.codes.codes(row));
         self.codes.likeness(aim, row, product)
     }
 

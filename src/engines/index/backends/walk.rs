@@ -44,6 +44,7 @@ pub(super) struct Scratch {
     todo: BinaryHeap<Near>,
     found: BinaryHeap<Reverse<Near>>,
     batch: Vec<u32>,
+    nears: Vec<Near>,
     /// What the last walk found, best first.
     pub(super) best: Vec<Near>,
     /// Vectors that it compared.
@@ -122,14 +123,25 @@ impl Scratch {
                 }
             }
             self.compared += self.batch.len();
+            // All are compared before any is ranked: whether one is good enough is a branch that the processor guesses
+            // wrong, and what it has computed ahead by then would be lost.
+            self.nears.clear();
             for (at, &row) in self.batch.iter().enumerate() {
                 if let Some(&soon) = self.batch.get(at + AHEAD) {
                     space.prefetch(soon);
                 }
-                let near = Near::new(space.likeness(aim, row), row);
+                self.nears.push(Near::new(space.likeness(aim, row), row));
+            }
+            let mut next = self.todo.peek().copied();
+            for &near in &self.nears {
+                let row = near.row();
                 let full = self.found.len() >= ef;
                 if full && self.found.peek().is_some_and(|worst| near <= worst.0) {
                     continue;
+                }
+                if next.is_none_or(|next| near > next) {
+                    next = Some(near);
+                    space.prefetch_links(links(row));
                 }
                 self.todo.push(near);
                 if !accept(row) {
