@@ -181,6 +181,19 @@ fn function() -> String {
     "function".to_owned()
 }
 
+impl ToolCall {
+    /// Returns the arguments as an object, as the APIs want them that do not take a string; empty
+    /// is `{}`.
+    ///
+    /// Errors: why they are no object; a model may have been cut while it wrote them.
+    pub fn arguments(&self) -> Result<Map<String, Value>, String> {
+        match self.function.arguments.trim() {
+            "" | "null" => Ok(Map::new()),
+            text => serde_json::from_str(text).map_err(|error| error.to_string()),
+        }
+    }
+}
+
 /// The function of a [`ToolCall`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionCall {
@@ -270,6 +283,9 @@ pub struct ChatRequest {
     pub user: Option<String>,
     /// Further fields of OpenAI's, for providers that speak its language.
     pub extra: Map<String, Value>,
+    /// Fields of other APIs, by their own names, such as `thinking` and `top_k`; a provider takes
+    /// those of its language.
+    pub native: Map<String, Value>,
     /// Whether the answer is wanted in pieces.
     pub stream: bool,
 }
@@ -325,6 +341,8 @@ pub struct ChatReply {
     pub text: String,
     /// How the model got there, when it tells.
     pub reasoning: Option<String>,
+    /// The same in Anthropic's signed blocks, which must come back unchanged with tool calls.
+    pub thinking_blocks: Vec<Value>,
     /// In the model's own words why it will not answer.
     pub refusal: Option<String>,
     /// Calls that it wants made.
@@ -350,6 +368,37 @@ pub struct ToolCallDelta {
     pub extra: Map<String, Value>,
 }
 
+/// Most tool calls of one answer; what comes after is dropped.
+const MAX_TOOL_CALLS: usize = 128;
+
+impl ToolCallDelta {
+    /// Adds the piece to the calls so far.
+    pub fn join(&self, calls: &mut Vec<ToolCall>) {
+        while calls.len() <= self.index.min(MAX_TOOL_CALLS - 1) {
+            calls.push(ToolCall {
+                id: String::new(),
+                kind: function(),
+                function: FunctionCall {
+                    name: String::new(),
+                    arguments: String::new(),
+                },
+                extra: Map::new(),
+            });
+        }
+        let Some(call) = calls.get_mut(self.index) else {
+            return;
+        };
+        if let Some(id) = &self.id {
+            call.id.clone_from(id);
+        }
+        if let Some(name) = &self.name {
+            call.function.name.clone_from(name);
+        }
+        call.function.arguments.push_str(&self.arguments);
+        call.extra.extend(self.extra.clone());
+    }
+}
+
 /// A piece of an answer. Invariant where decoders make it: something is in it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatDelta {
@@ -357,6 +406,8 @@ pub struct ChatDelta {
     pub content: String,
     /// More reasoning.
     pub reasoning: String,
+    /// Signed blocks of reasoning that are now complete.
+    pub thinking_blocks: Vec<Value>,
     /// More of a refusal.
     pub refusal: String,
     /// More of tool calls.
@@ -368,6 +419,7 @@ impl ChatDelta {
     pub fn is_empty(&self) -> bool {
         self.content.is_empty()
             && self.reasoning.is_empty()
+            && self.thinking_blocks.is_empty()
             && self.refusal.is_empty()
             && self.tool_calls.is_empty()
     }

@@ -1,11 +1,6 @@
 //! A streamed answer put together again.
 
-use serde_json::Map;
-
-use crate::types::chat::{ChatDelta, ChatEvent, ChatReply, FinishReason, FunctionCall, ToolCall};
-
-/// Most tool calls of one answer; what comes after is dropped.
-const MAX_TOOL_CALLS: usize = 128;
+use crate::types::chat::{ChatDelta, ChatEvent, ChatReply, FinishReason};
 
 /// Joins the events of a stream to the answer that they make.
 #[derive(Debug, Default)]
@@ -52,39 +47,21 @@ impl Collector {
                 whole.get_or_insert_default().push_str(piece);
             }
         }
+        let blocks = delta.thinking_blocks.iter().cloned();
+        self.reply.thinking_blocks.extend(blocks);
         for piece in &delta.tool_calls {
-            let calls = &mut self.reply.tool_calls;
-            while calls.len() <= piece.index.min(MAX_TOOL_CALLS - 1) {
-                calls.push(ToolCall {
-                    id: String::new(),
-                    kind: "function".to_owned(),
-                    function: FunctionCall {
-                        name: String::new(),
-                        arguments: String::new(),
-                    },
-                    extra: Map::new(),
-                });
-            }
-            let Some(call) = calls.get_mut(piece.index) else {
-                continue;
-            };
-            if let Some(id) = &piece.id {
-                call.id.clone_from(id);
-            }
-            if let Some(name) = &piece.name {
-                call.function.name.clone_from(name);
-            }
-            call.function.arguments.push_str(&piece.arguments);
-            call.extra.extend(piece.extra.clone());
+            piece.join(&mut self.reply.tool_calls);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
     use crate::engines::chat::events_of;
-    use crate::types::chat::ToolCallDelta;
+    use crate::types::chat::{FunctionCall, ToolCall, ToolCallDelta};
     use crate::types::evidence::TokenUsage;
 
     #[test]
@@ -101,6 +78,7 @@ mod tests {
         let reply = ChatReply {
             text: "One. Two.\nThree".into(),
             reasoning: Some("hm".into()),
+            thinking_blocks: vec![json!({"type": "thinking", "signature": "s"})],
             refusal: Some("no".into()),
             tool_calls: vec![call("1"), call("2")],
             finish: FinishReason::ToolCalls,
@@ -131,6 +109,6 @@ mod tests {
             tool_calls: vec![wild],
             ..ChatDelta::default()
         }));
-        assert!(collector.into_reply().tool_calls.len() <= MAX_TOOL_CALLS);
+        assert!(collector.into_reply().tool_calls.len() <= 128);
     }
 }

@@ -50,7 +50,7 @@ impl Default for ChatConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
-    /// Its wire format: `openai` or `ollama`. May be left to the preset.
+    /// Its wire format: `openai`, `ollama`, `anthropic` or `gemini`. May be left to the preset.
     pub kind: Option<String>,
     /// A known service whose `kind`, `base_url` and `api_key_env` are filled in, such as
     /// `openrouter`.
@@ -70,6 +70,9 @@ pub struct ProviderConfig {
     /// Whether usage is asked for in streams; off for servers that refuse `stream_options`. Default
     /// true.
     pub stream_usage: bool,
+    /// Most tokens of an answer when the request does not say; for `anthropic`, which wants to be
+    /// told. Default 4,096.
+    pub default_max_tokens: u32,
     /// Longest wait for a connection, milliseconds. Default 5,000.
     pub connect_timeout_ms: u64,
     /// Longest wait for the first piece of a stream, milliseconds. Default 60,000.
@@ -93,6 +96,7 @@ impl Default for ProviderConfig {
             headers: BTreeMap::new(),
             extra_body: Map::new(),
             stream_usage: true,
+            default_max_tokens: 4_096,
             connect_timeout_ms: 5_000,
             first_token_timeout_ms: 60_000,
             idle_timeout_ms: 60_000,
@@ -187,6 +191,12 @@ impl ProviderConfig {
             if value == 0 {
                 return Err(format!("{}: must be at least 1", field(which)));
             }
+        }
+        if self.default_max_tokens == 0 {
+            return Err(format!(
+                "{}: must be at least 1",
+                field("default_max_tokens")
+            ));
         }
         if !(1..=100_000).contains(&self.max_concurrency) {
             return Err(format!("{}: must be 1 to 100000", field("max_concurrency")));
@@ -315,6 +325,10 @@ mod tests {
             (
                 "[providers.p]\npreset = \"groq\"\nmax_concurrency = 0",
                 "max_concurrency",
+            ),
+            (
+                "[providers.p]\npreset = \"anthropic\"\ndefault_max_tokens = 0",
+                "default_max_tokens",
             ),
             (
                 "[providers.p]\npreset = \"groq\"\nheaders = { \"a b\" = \"\" }",

@@ -97,6 +97,10 @@ pub fn events_of(reply: ChatReply) -> Vec<ChatEvent> {
             ..ChatDelta::default()
         });
     }
+    deltas.push(ChatDelta {
+        thinking_blocks: reply.thinking_blocks,
+        ..ChatDelta::default()
+    });
     deltas.extend(
         sentences::pieces(&reply.text)
             .into_iter()

@@ -30,6 +30,8 @@ pub(in crate::engines) struct Upstream {
     pub(in crate::engines) name: String,
     base_url: String,
     key: Option<String>,
+    /// The header that carries the key, and what stands before it there.
+    key_header: (&'static str, &'static str),
     /// The variable that should have held the key.
     missing_key: Option<String>,
     headers: Vec<(String, String)>,
@@ -52,6 +54,7 @@ impl Upstream {
             name: name.to_owned(),
             base_url: address.base_url.to_owned(),
             key,
+            key_header: ("authorization", "Bearer "),
             missing_key,
             headers: address
                 .headers
@@ -63,6 +66,20 @@ impl Upstream {
             idle_ms: address.idle_ms,
             total_ms: address.total_ms,
         }
+    }
+
+    /// Sends the key bare in a header of this name.
+    pub(in crate::engines) fn with_key_in(mut self, header: &'static str) -> Self {
+        self.key_header = (header, "");
+        self
+    }
+
+    /// Sends a header that the settings do not give.
+    pub(in crate::engines) fn with_default_header(mut self, name: &str, value: &str) -> Self {
+        if !self.headers.iter().any(|(known, _)| known == name) {
+            self.headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
     }
 
     /// Addresses a call with this JSON body, into which the configured fields are merged.
@@ -91,7 +108,8 @@ impl Upstream {
             ("accept".to_owned(), accept.to_owned()),
         ];
         if let Some(key) = &self.key {
-            headers.push(("authorization".to_owned(), format!("Bearer {key}")));
+            let (header, before) = self.key_header;
+            headers.push((header.to_owned(), format!("{before}{key}")));
         }
         headers.extend(self.headers.iter().cloned());
         Ok(HttpCall {
@@ -155,6 +173,28 @@ impl Upstream {
         body.get("error").filter(|error| !error.is_null())?;
         let told = error_of(body)?;
         Some(self.error(told.status.unwrap_or(200), &told, None))
+    }
+
+    /// Finds an error in the middle of a stream, where only its word tells what a status would
+    /// have told.
+    pub(in crate::engines) fn error_by_word(
+        &self,
+        body: &Value,
+        status_of: impl FnOnce(&str) -> Option<u16>,
+    ) -> Option<UpstreamError> {
+        body.get("error").filter(|error| !error.is_null())?;
+        let told = error_of(body)?;
+        let status = told.status.or_else(|| status_of(&told.code));
+        Some(self.error(status.unwrap_or(200), &told, None))
+    }
+
+    /// An answer that tells of a failure in its own way.
+    pub(in crate::engines) fn failed(&self, message: &str) -> UpstreamError {
+        let told = Told {
+            message: message.to_owned(),
+            ..Told::default()
+        };
+        self.error(200, &told, None)
     }
 
     /// An answer that cannot be read.

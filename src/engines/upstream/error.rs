@@ -274,10 +274,20 @@ impl UpstreamError {
         let lower = message.to_lowercase();
         let too_long = code.contains("context_length")
             || lower.contains("context length")
-            || lower.contains("maximum context");
+            || lower.contains("maximum context")
+            // Anthropic's and Gemini's words.
+            || lower.contains("prompt is too long")
+            || lower.contains("exceeds the maximum number of tokens");
         // An empty account answers 429 to every retry.
         let broke = code.contains("insufficient_quota") || code.contains("billing");
+        // Gemini's answer to a bad key.
+        let no_key = lower.contains("api key not valid");
         match status {
+            400 if no_key => Self::Denied {
+                provider,
+                status,
+                message,
+            },
             400 | 413 | 422 if too_long || status == 413 => Self::TooLong { provider, message },
             401..=403 => Self::Denied {
                 provider,
@@ -348,6 +358,39 @@ mod tests {
             let error = UpstreamError::of_status("p", status, code, "why", Some(5));
             let found = (error.kind(), error.reaction(), error.counts_as_failure());
             assert_eq!(found, (kind, reaction, counts), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_anthropic_and_gemini_say_is_understood() {
+        for (message, kind, reaction) in [
+            (
+                "prompt is too long: 210000 tokens > 200000 maximum",
+                ErrorKind::TooLarge,
+                Reaction::Next,
+            ),
+            (
+                "The input token count (2000000) exceeds the maximum number of tokens allowed",
+                ErrorKind::TooLarge,
+                Reaction::Next,
+            ),
+            (
+                "API key not valid. Please pass a valid API key.",
+                ErrorKind::Upstream,
+                Reaction::Next,
+            ),
+            (
+                "max_tokens: required",
+                ErrorKind::BadRequest,
+                Reaction::Final,
+            ),
+        ] {
+            let error = UpstreamError::of_status("p", 400, "", message, None);
+            assert_eq!(
+                (error.kind(), error.reaction()),
+                (kind, reaction),
+                "{message}"
+            );
         }
     }
 

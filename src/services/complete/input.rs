@@ -93,6 +93,10 @@ pub struct ChatInput {
     pub function_call: Option<Value>,
     /// Not supported: use `retrieval`.
     pub web_search_options: Option<Value>,
+    /// What another API's client set, for providers of its language.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(in crate::services) native: Map<String, Value>,
 }
 
 /// Where and how passages are looked for.
@@ -245,6 +249,7 @@ impl ChatInput {
             frequency_penalty: self.frequency_penalty,
             user: self.user,
             extra,
+            native: self.native,
         };
         chat::check(&request).map_err(super::failure::of_error)?;
         Ok((request, retrieval))

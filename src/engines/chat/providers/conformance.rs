@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use crate::engines::chat::{
     ChatError, Collector, Plan, Provider, ProviderConfig, Reaction, build, kinds,
@@ -18,6 +18,8 @@ use crate::types::http::{HttpHead, HttpReply};
 /// The golden files of one kind. Pairs hold the same answer, whole and streamed.
 struct Wire {
     kind: &'static str,
+    /// The header with the key.
+    key: (&'static str, &'static str),
     /// Two sentences, usage, a character of two bytes at a seam.
     plain: (&'static str, &'static str),
     /// Two calls.
@@ -32,9 +34,50 @@ struct Wire {
     error: &'static str,
 }
 
-const WIRES: [Wire; 2] = [
+const BEARER: (&str, &str) = ("authorization", "Bearer sk-secret");
+
+const WIRES: [Wire; 4] = [
+    Wire {
+        kind: "anthropic",
+        key: ("x-api-key", "sk-secret"),
+        plain: (
+            include_str!("fixtures/anthropic/plain.json"),
+            include_str!("fixtures/anthropic/plain.sse"),
+        ),
+        tools: (
+            include_str!("fixtures/anthropic/tools.json"),
+            include_str!("fixtures/anthropic/tools.sse"),
+        ),
+        reasoning: (
+            include_str!("fixtures/anthropic/reasoning.json"),
+            include_str!("fixtures/anthropic/reasoning.sse"),
+        ),
+        broken_midway: include_str!("fixtures/anthropic/broken_midway.sse"),
+        complete: "\"stop_reason\":\"",
+        error: r#"{"type": "error", "error": {"type": "t", "message": "MESSAGE"}, "request_id": "req_1"}"#,
+    },
+    Wire {
+        kind: "gemini",
+        key: ("x-goog-api-key", "sk-secret"),
+        plain: (
+            include_str!("fixtures/gemini/plain.json"),
+            include_str!("fixtures/gemini/plain.sse"),
+        ),
+        tools: (
+            include_str!("fixtures/gemini/tools.json"),
+            include_str!("fixtures/gemini/tools.sse"),
+        ),
+        reasoning: (
+            include_str!("fixtures/gemini/reasoning.json"),
+            include_str!("fixtures/gemini/reasoning.sse"),
+        ),
+        broken_midway: include_str!("fixtures/gemini/broken_midway.sse"),
+        complete: "\"finishReason\": \"",
+        error: r#"{"error": {"code": 0, "message": "MESSAGE", "status": "S"}}"#,
+    },
     Wire {
         kind: "openai",
+        key: BEARER,
         plain: (
             include_str!("fixtures/openai/plain.json"),
             include_str!("fixtures/openai/plain.sse"),
@@ -53,6 +96,7 @@ const WIRES: [Wire; 2] = [
     },
     Wire {
         kind: "ollama",
+        key: BEARER,
         plain: (
             include_str!("fixtures/ollama/plain.json"),
             include_str!("fixtures/ollama/plain.ndjson"),
@@ -116,6 +160,10 @@ impl Wire {
     }
 }
 
+fn of_kind(kind: &str) -> &'static Wire {
+    WIRES.iter().find(|wire| wire.kind == kind).unwrap()
+}
+
 fn usage(prompt_tokens: u64, completion_tokens: u64) -> Option<TokenUsage> {
     Some(TokenUsage {
         prompt_tokens,
@@ -142,7 +190,10 @@ fn without_ids(mut reply: ChatReply) -> ChatReply {
         .iter_mut()
         .map(|call| std::mem::take(&mut call.id))
         .collect();
-    assert!(ids.iter().all(|id| id.starts_with("call_")), "{ids:?}");
+    let known = |id: &String| id.starts_with("call_") || id.starts_with("toolu_");
+    assert!(ids.iter().all(known), "{ids:?}");
+    // Only Anthropic's reasoning is signed; its own test reads the signatures.
+    reply.thinking_blocks.clear();
     assert!(
         ids.first()
             .is_none_or(|first| ids[1..].iter().all(|id| id != first)),
@@ -282,11 +333,102 @@ fn statuses_are_told_apart_and_keys_are_never_told() {
 
 #[test]
 fn a_refusal_is_an_answer() {
-    let reply = WIRES[0]
-        .decode(200, include_str!("fixtures/openai/filtered.json"))
-        .unwrap();
-    assert_eq!(reply.finish, FinishReason::ContentFilter);
-    assert!(reply.text.is_empty() && reply.refusal.unwrap().contains("cannot assist"));
+    for (kind, body, words) in [
+        (
+            "openai",
+            include_str!("fixtures/openai/filtered.json"),
+            "cannot assist",
+        ),
+        (
+            "anthropic",
+            include_str!("fixtures/anthropic/refused.json"),
+            "",
+        ),
+        (
+            "gemini",
+            include_str!("fixtures/gemini/blocked.json"),
+            "PROHIBITED_CONTENT",
+        ),
+    ] {
+        let reply = of_kind(kind).decode(200, body).unwrap();
+        assert_eq!(reply.finish, FinishReason::ContentFilter, "{kind}");
+        assert!(reply.text.is_empty(), "{kind}");
+        assert!(reply.refusal.unwrap_or_default().contains(words), "{kind}");
+    }
+    let streamed = format!(
+        "data: {}\n\n",
+        include_str!("fixtures/gemini/blocked.json").replace('\n', " ")
+    );
+    let (reply, ended) = of_kind("gemini").read(&[streamed.as_bytes()]);
+    assert_eq!((reply.finish, ended), (FinishReason::ContentFilter, Ok(())));
+}
+
+#[test]
+fn signed_reasoning_is_kept_as_it_was_sent() {
+    let wire = of_kind("anthropic");
+    let signed = [
+        json!({"type": "thinking", "thinking": "Two and two.",
+            "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}),
+        json!({"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix"}),
+    ];
+    let (whole, streamed) = wire.reasoning;
+    assert_eq!(wire.decode(200, whole).unwrap().thinking_blocks, signed);
+    let single: Vec<&[u8]> = streamed.as_bytes().chunks(1).collect();
+    assert_eq!(wire.read(&single).0.thinking_blocks, signed);
+}
+
+#[test]
+fn a_signature_goes_with_its_call_and_comes_back() {
+    let wire = of_kind("gemini");
+    let signed = include_str!("fixtures/gemini/signed.json");
+    let streamed = format!("data: {}\n\n", signed.replace('\n', " "));
+    for reply in [
+        wire.decode(200, signed).unwrap(),
+        wire.read(&[streamed.as_bytes()]).0,
+    ] {
+        assert_eq!(reply.tool_calls[0].id, "fc-1");
+        assert_eq!(
+            Value::Object(reply.tool_calls[0].extra.clone()),
+            json!({"extra_content": {"google": {"thought_signature": "EqQBsigned"}}})
+        );
+        assert!(reply.tool_calls[1].extra.is_empty());
+        // A client sends the calls back as it got them.
+        let calls: Vec<ToolCall> =
+            serde_json::from_value(serde_json::to_value(&reply.tool_calls).unwrap()).unwrap();
+        let mut message = ChatMessage::new(Role::Assistant, "");
+        message.tool_calls = calls;
+        let request = ChatRequest {
+            model: "m".into(),
+            messages: vec![message],
+            ..ChatRequest::default()
+        };
+        let Plan::Call(call) = wire.provider().plan(&request).unwrap() else {
+            panic!()
+        };
+        let sent: Value = serde_json::from_slice(&call.body).unwrap();
+        let parts = &sent["contents"][0]["parts"];
+        assert_eq!(parts[0]["thoughtSignature"], "EqQBsigned");
+        assert!(parts[1].get("thoughtSignature").is_none(), "{parts}");
+    }
+}
+
+#[test]
+fn words_of_anthropics_errors_tell_a_status_in_the_middle_of_a_stream() {
+    let wire = of_kind("anthropic");
+    for (word, kind) in [
+        ("overloaded_error", ErrorKind::Unavailable),
+        ("rate_limit_error", ErrorKind::TooManyRequests),
+        ("api_error", ErrorKind::Upstream),
+        ("invalid_request_error", ErrorKind::BadRequest),
+        ("something_new", ErrorKind::Upstream),
+    ] {
+        let event = format!(
+            "event: error\ndata: {{\"type\":\"error\",\"error\":\
+             {{\"type\":\"{word}\",\"message\":\"m\"}}}}\n\n"
+        );
+        let error = wire.read(&[event.as_bytes()]).1.unwrap_err();
+        assert_eq!(error.kind(), kind, "{word}");
+    }
 }
 
 #[test]
@@ -332,8 +474,11 @@ fn a_call_is_addressed_and_authorised() {
                 "{}",
                 call.url
             );
-            let key = ("authorization".to_owned(), "Bearer sk-secret".to_owned());
-            assert!(call.headers.contains(&key));
+            let (header, value) = wire.key;
+            assert!(
+                call.headers
+                    .contains(&(header.to_owned(), value.to_owned()))
+            );
             // The whole answer may take its time; the first piece of a stream may not.
             assert_eq!(call.timeouts.first_byte_ms < call.timeouts.total_ms, stream);
         }

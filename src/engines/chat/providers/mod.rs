@@ -1,7 +1,11 @@
 //! The kinds of provider, and services known by name. One kind is one file and one line in
 //! [`KINDS`].
 
+mod anthropic;
+mod anthropic_stream;
 mod extractive;
+mod gemini;
+mod gemini_stream;
 mod ollama;
 mod ollama_stream;
 mod openai;
@@ -28,7 +32,16 @@ pub const EXTRACTIVE: &str = "extractive";
 type Make = fn(Upstream, &ProviderConfig) -> Arc<dyn Provider>;
 
 /// The wire formats.
-const KINDS: [(&str, Make); 2] = [
+const KINDS: [(&str, Make); 4] = [
+    ("anthropic", |upstream, config| {
+        Arc::new(anthropic::Anthropic::new(
+            upstream,
+            config.default_max_tokens,
+        ))
+    }),
+    ("gemini", |upstream, _| {
+        Arc::new(gemini::Gemini::new(upstream))
+    }),
     ("ollama", |upstream, _| {
         Arc::new(ollama::Ollama::new(upstream))
     }),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::ollama_stream::OllamaStream;
-use super::parts::{call_id, text_of};
+use super::parts::{arguments_object, call_id, text_of};
 use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
@@ -53,6 +53,11 @@ impl Ollama {
                 _ => {}
             }
         }
+        for name in ["keep_alive", "think"] {
+            if let Some(value) = request.native.get(name) {
+                body[name] = value.clone();
+            }
+        }
         // Models without levels of effort only know on and off.
         if request
             .extra
@@ -61,7 +66,8 @@ impl Ollama {
         {
             body["think"] = json!(false);
         }
-        let options: Map<String, Value> = [
+        let given: [(&str, Option<Value>); 8] = [
+            ("top_k", request.native.get("top_k").cloned()),
             ("temperature", request.temperature.map(Value::from)),
             ("top_p", request.top_p.map(Value::from)),
             ("seed", request.seed.map(Value::from)),
@@ -78,10 +84,14 @@ impl Ollama {
                 "stop",
                 (!request.stop.is_empty()).then(|| json!(request.stop)),
             ),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
+        ];
+        // What a client of Ollama's own API sets and OpenAI's has no word for.
+        let own = request.native.get("options").and_then(Value::as_object);
+        let mut options = own.cloned().unwrap_or_default();
+        let given = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        options.extend(given);
         if !options.is_empty() {
             body["options"] = Value::Object(options);
         }
@@ -118,16 +128,7 @@ impl Ollama {
         }
         if !message.tool_calls.is_empty() {
             let calls = message.tool_calls.iter().map(|call| {
-                let text = call.function.arguments.trim();
-                let arguments: Value = match text {
-                    "" => json!({}),
-                    text => serde_json::from_str(text).map_err(|error| {
-                        ChatError::invalid(
-                            format!("messages[].tool_calls[{}].function.arguments", call.id),
-                            format!("must be JSON: {error}"),
-                        )
-                    })?,
-                };
+                let arguments = arguments_object(call)?;
                 Ok(json!({"function": {"name": call.function.name, "arguments": arguments}}))
             });
             written["tool_calls"] = calls.collect::<Result<_, ChatError>>()?;
@@ -175,6 +176,7 @@ impl Provider for Ollama {
         Ok(ChatReply {
             text: text_of(&message["content"]),
             reasoning: thinking(message).map(ToOwned::to_owned),
+            thinking_blocks: Vec::new(),
             refusal: None,
             finish: finish_reason(&body, !tool_calls.is_empty()),
             tool_calls,

@@ -85,6 +85,7 @@ impl State {
         let delta = ChatDelta {
             content: text_of(&message["content"]),
             reasoning: thinking(message).unwrap_or_default().to_owned(),
+            thinking_blocks: Vec::new(),
             refusal: String::new(),
             tool_calls: calls
                 .into_iter()

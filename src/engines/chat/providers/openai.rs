@@ -40,10 +40,13 @@ impl OpenAi {
                 body.insert(name.to_owned(), value);
             }
         };
-        set(
-            "tools",
-            (!request.tools.is_empty()).then(|| json!(request.tools)),
-        );
+        let tools = (!request.tools.is_empty()).then(|| {
+            let mut tools = json!(request.tools);
+            let list = tools.as_array_mut();
+            list.into_iter().flatten().for_each(without_foreign);
+            tools
+        });
+        set("tools", tools);
         set("tool_choice", request.tool_choice.clone());
         set("response_format", request.response_format.clone());
         set("temperature", request.temperature.map(Value::from));
@@ -114,6 +117,7 @@ impl Provider for OpenAi {
         let reply = ChatReply {
             text: text_of(&message["content"]),
             reasoning: reasoning(message).map(ToOwned::to_owned),
+            thinking_blocks: Vec::new(),
             refusal: text(message, "refusal").map(ToOwned::to_owned),
             finish: finish_reason(reason.unwrap_or("stop"), !tool_calls.is_empty())
                 .ok_or_else(|| self.upstream.cut())?,
@@ -137,16 +141,27 @@ fn message(message: &ChatMessage) -> Value {
             fields.insert("role".to_owned(), json!("system"));
         }
         // What clients send back from answers but strict servers refuse.
-        let extra = |name: &String| name == "annotations" || message.extra[name].is_null();
+        const FOREIGN: [&str; 3] = ["annotations", "thinking_blocks", "is_error"];
+        let extra =
+            |name: &String| FOREIGN.contains(&name.as_str()) || message.extra[name].is_null();
         for name in message.extra.keys().filter(|name| extra(name)) {
             fields.remove(name);
         }
+        let parts = fields.get_mut("content").and_then(Value::as_array_mut);
+        parts.into_iter().flatten().for_each(without_foreign);
         // Kimi needs it beside tool calls; elsewhere some servers refuse it.
         if message.tool_calls.is_empty() {
             fields.remove("reasoning_content");
         }
     }
     value
+}
+
+/// Takes out what other languages say of a part or a tool.
+fn without_foreign(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("extra_content");
+    }
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
@@ -236,11 +251,11 @@ mod tests {
         let messages: Vec<ChatMessage> = serde_json::from_value(json!([
             {"role": "developer", "content": "be brief"},
             {"role": "user", "content": [
-                {"type": "text", "text": "see"},
+                {"type": "text", "text": "see", "extra_content": {"anthropic": {}}},
                 {"type": "image_url", "image_url": {"url": "data:image/png,AA==", "detail": "low"}}
             ]},
             {"role": "assistant", "content": null, "refusal": null, "annotations": [],
-             "reasoning_content": "hm", "tool_calls": [
+             "reasoning_content": "hm", "thinking_blocks": [1], "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": "c1", "content": "7"},
             {"role": "assistant", "content": "seven", "reasoning_content": "dropped"}

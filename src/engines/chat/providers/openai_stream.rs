@@ -131,6 +131,7 @@ impl State {
         let delta = ChatDelta {
             content: text_of(&part["content"]),
             reasoning: reasoning(part).unwrap_or_default().to_owned(),
+            thinking_blocks: Vec::new(),
             refusal: refusal(part).unwrap_or_default().to_owned(),
             tool_calls: calls
                 .into_iter()

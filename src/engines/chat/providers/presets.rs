@@ -32,7 +32,7 @@ const fn local(name: &'static str, kind: &'static str, base_url: &'static str) -
 }
 
 /// Addresses as each service's own documentation gives them.
-const PRESETS: [Preset; 15] = [
+const PRESETS: [Preset; 17] = [
     hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
     hosted(
         "openrouter",
@@ -54,6 +54,18 @@ const PRESETS: [Preset; 15] = [
         "https://api.together.xyz/v1",
         "TOGETHER_API_KEY",
     ),
+    Preset {
+        name: "anthropic",
+        kind: "anthropic",
+        base_url: "https://api.anthropic.com/v1",
+        api_key_env: Some("ANTHROPIC_API_KEY"),
+    },
+    Preset {
+        name: "gemini",
+        kind: "gemini",
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+        api_key_env: Some("GEMINI_API_KEY"),
+    },
     local("vllm", "openai", "http://127.0.0.1:8000/v1"),
     local("lmstudio", "openai", "http://127.0.0.1:1234/v1"),
     local("llamacpp", "openai", "http://127.0.0.1:8080/v1"),
