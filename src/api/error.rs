@@ -15,6 +15,8 @@ use crate::types::error_kind::ErrorKind;
 pub(super) enum Flavor {
     /// `{"error": {"message", "type", "param", "code"}}`.
     OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}}`.
+    Anthropic,
     /// `{"error": "…"}`.
     Ollama,
     /// RFC 9457 problem+json.
@@ -22,11 +24,18 @@ pub(super) enum Flavor {
 }
 
 impl Flavor {
-    /// OpenAI's and Ollama's form under the paths that their clients call.
+    /// OpenAI's, Anthropic's and Ollama's form under the paths that their clients call.
     pub(super) fn of(path: &str) -> Self {
-        const OPENAI: [&str; 3] = ["/v1/chat/completions", "/v1/embeddings", "/v1/models"];
+        const OPENAI: [&str; 4] = [
+            "/v1/chat/completions",
+            "/v1/responses",
+            "/v1/embeddings",
+            "/v1/models",
+        ];
         if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
             Self::OpenAi
+        } else if path.starts_with("/v1/messages") {
+            Self::Anthropic
         } else if path.starts_with("/api/") {
             Self::Ollama
         } else {
@@ -109,6 +118,43 @@ pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
     }})
 }
 
+/// Anthropic's word for each kind.
+fn anthropic_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::BadRequest
+        | ErrorKind::Conflict
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::Unprocessable => "invalid_request_error",
+        ErrorKind::NotFound => "not_found_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::Unauthorized => "authentication_error",
+        ErrorKind::Forbidden => "permission_error",
+        ErrorKind::TooManyRequests => "rate_limit_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Unavailable => "overloaded_error",
+        ErrorKind::Upstream | ErrorKind::Internal => "api_error",
+    }
+}
+
+/// The Anthropic error object, also sent as an event in the middle of a stream.
+pub(super) fn anthropic_body(error: &ServiceError, request_id: &str) -> Value {
+    json!({
+        "type": "error",
+        "error": {"type": anthropic_type(error.kind), "message": error.message},
+        "request_id": request_id,
+    })
+}
+
+/// OpenAI's word for each failure of an answer that had begun.
+pub(super) fn failure_json(error: &ServiceError) -> Value {
+    let code = match error.kind {
+        ErrorKind::TooManyRequests => "rate_limit_exceeded",
+        kind if kind.is_the_callers() => "invalid_prompt",
+        _ => "server_error",
+    };
+    json!({"code": code, "message": error.message})
+}
+
 fn problem_body(error: &ServiceError, request_id: &str) -> Value {
     let status = status(error.kind);
     let mut body = json!({
@@ -142,6 +188,10 @@ impl ResponseError for ApiError {
         }
         match self.flavor {
             Flavor::OpenAi => response.json(openai_body(&self.error, &self.request_id)),
+            Flavor::Anthropic => {
+                response.insert_header(("request-id", self.request_id.as_str()));
+                response.json(anthropic_body(&self.error, &self.request_id))
+            }
             Flavor::Ollama => response.json(json!({"error": self.error.message})),
             Flavor::Problem => response
                 .content_type("application/problem+json")
@@ -183,6 +233,9 @@ mod tests {
             ("/v1/embeddings", Flavor::OpenAi),
             ("/v1/models/x", Flavor::OpenAi),
             ("/v1/chat/completions", Flavor::OpenAi),
+            ("/v1/responses", Flavor::OpenAi),
+            ("/v1/messages", Flavor::Anthropic),
+            ("/api/chat", Flavor::Ollama),
             ("/api/embed", Flavor::Ollama),
             ("/v1/validate", Flavor::Problem),
             ("/nowhere", Flavor::Problem),

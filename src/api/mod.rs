@@ -1,7 +1,7 @@
 //! The HTTP edge: parse, call one service, shape the answer.
 //!
-//! Errors are the OpenAI error object under the routes that OpenAI clients call, Ollama's bare string under
-//! `/api/`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
+//! Errors are the OpenAI error object under the routes that OpenAI clients call, Anthropic's under `/v1/messages`,
+//! Ollama's bare string under `/api/`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
 
 mod body;
 mod context;
@@ -12,7 +12,7 @@ mod openapi;
 mod origin;
 mod request_id;
 pub mod routes;
-mod sse;
+mod streams;
 
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use super::routes::{
-    chat, collections, datasets, embeddings, ollama, operations, points, supervision, validation,
+    chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
+    responses, supervision, validation,
 };
 
 #[derive(OpenApi)]
@@ -19,6 +20,12 @@ use super::routes::{
         ollama::embed,
         ollama::embeddings,
         chat::complete,
+        responses::create,
+        messages::create,
+        ollama_chat::chat,
+        ollama_chat::generate,
+        ollama_chat::tags,
+        ollama_chat::version,
         collections::list,
         collections::read,
         collections::create,

@@ -50,6 +50,11 @@ pub fn models(services: &Services) -> Vec<(String, String)> {
     services.chat.models()
 }
 
+/// Whether `model` names something that can be asked.
+pub fn knows(services: &Services, model: &str) -> bool {
+    services.chat.candidates(model).is_ok()
+}
+
 /// Answers a chat request whole. Runs inside a `LocalSet`, as every actix worker does.
 ///
 /// Cancel safety: dropping the future cancels the upstream's call and leaves the evidence.

@@ -15,6 +15,7 @@ pub mod refine;
 pub mod repair;
 pub mod search;
 pub mod supervision;
+pub mod surfaces;
 pub mod validate;
 
 use std::sync::Arc;

@@ -19,5 +19,6 @@ mod models;
 mod operations;
 mod remote_embedders;
 mod supervision;
+mod surfaces;
 mod upstream;
 mod validation;

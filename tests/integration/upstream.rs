@@ -31,6 +31,19 @@ impl Reply {
         }
     }
 
+    /// A complete stream.
+    pub(crate) fn stream(content_type: &str, body: &str) -> Self {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        Self {
+            head,
+            body: body.to_owned(),
+            hang: false,
+        }
+    }
+
     /// A stream that begins with `body` and breaks off.
     pub(crate) fn cut(body: &str) -> Self {
         Self {

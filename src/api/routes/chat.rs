@@ -1,20 +1,19 @@
 //! `POST /v1/chat/completions`, in OpenAI's shape.
 
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
 use crate::api::body::Body;
 use crate::api::context::Context;
-use crate::api::sse;
+use crate::api::streams::{self, completions::Chunks};
 use crate::services::Services;
 use crate::services::complete::{self, ChatInput, Completion};
 use crate::types::chat::Citation;
 use crate::types::evidence::TokenUsage;
 
 /// How many candidates were tried.
-const ATTEMPTS: &str = "x-boathouse-attempts";
+pub(in crate::api) const ATTEMPTS: &str = "x-boathouse-attempts";
 
 /// Answers a conversation, whole or as a stream, on request from the passages of a collection.
 #[utoipa::path(
@@ -35,13 +34,8 @@ pub(crate) async fn complete(
         let stream = complete::stream(services, &context.request_id(), input)
             .await
             .map_err(|error| context.fail(error))?;
-        return Ok(HttpResponse::Ok()
-            .content_type("text/event-stream; charset=utf-8")
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            // nginx would hold the events back.
-            .insert_header(("x-accel-buffering", "no"))
-            .insert_header((ATTEMPTS, stream.attempts))
-            .streaming(sse::body(stream, context.request_id())));
+        let chunks = Chunks::of(&stream, context.request_id());
+        return Ok(streams::response(stream, chunks));
     }
     let answer = complete::complete(services, &context.request_id(), input)
         .await
@@ -64,6 +58,9 @@ fn completion_json(answer: &Completion) -> Value {
     });
     if let Some(reasoning) = &reply.reasoning {
         message["reasoning_content"] = json!(reasoning);
+    }
+    if !reply.thinking_blocks.is_empty() {
+        message["thinking_blocks"] = json!(reply.thinking_blocks);
     }
     if !reply.tool_calls.is_empty() {
         message["tool_calls"] = json!(reply.tool_calls);
@@ -88,20 +85,25 @@ fn completion_json(answer: &Completion) -> Value {
 
 /// Writes a citation as OpenAI's `url_citation`, with our own fields beside it.
 pub(in crate::api) fn annotation(citation: &Citation) -> Value {
-    let (collection, id) = (encoded(&citation.collection), encoded(&citation.id));
     json!({
         "type": "url_citation",
         "url_citation": {
             "start_index": citation.start,
             "end_index": citation.end,
             "title": citation.title,
-            "url": format!("/v1/collections/{collection}/points/{id}"),
+            "url": address(citation),
         },
         "index": citation.index,
         "collection": citation.collection,
         "id": citation.id,
         "quote": citation.quote,
     })
+}
+
+/// Where the cited passage is read.
+pub(in crate::api) fn address(citation: &Citation) -> String {
+    let (collection, id) = (encoded(&citation.collection), encoded(&citation.id));
+    format!("/v1/collections/{collection}/points/{id}")
 }
 
 /// Writes the tokens in OpenAI's shape.

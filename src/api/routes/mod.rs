@@ -4,9 +4,12 @@ pub(super) mod chat;
 pub(super) mod collections;
 pub(super) mod datasets;
 pub(super) mod embeddings;
+pub(super) mod messages;
 pub(super) mod ollama;
+pub(super) mod ollama_chat;
 pub(super) mod operations;
 pub(super) mod points;
+pub(super) mod responses;
 pub(super) mod supervision;
 pub(super) mod validation;
 
@@ -46,6 +49,12 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ("/v1/models", vec![get().to(embeddings::models)]),
         ("/v1/models/{model:.+}", vec![get().to(embeddings::model)]),
         ("/v1/chat/completions", vec![post().to(chat::complete)]),
+        ("/v1/responses", vec![post().to(responses::create)]),
+        ("/v1/messages", vec![post().to(messages::create)]),
+        ("/api/chat", vec![post().to(ollama_chat::chat)]),
+        ("/api/generate", vec![post().to(ollama_chat::generate)]),
+        ("/api/tags", vec![get().to(ollama_chat::tags)]),
+        ("/api/version", vec![get().to(ollama_chat::version)]),
         ("/v1/collections", vec![get().to(collections::list)]),
         (
             "/v1/collections/{name}",

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Mints an id: unguessable prefix for each process, then a counter.
 ///
-/// Never made of the request's id: clients choose that, and may send the same one again.
-pub(super) fn completion_id() -> String {
+/// `prefix` is what the client's API begins ids with. Never made of the request's id: clients choose that, and may send the same one again.
+pub(super) fn completion_id(prefix: Option<&str>) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static PREFIX: LazyLock<String> = LazyLock::new(|| {
         // The standard library seeds its hasher from the operating system's randomness.
@@ -15,7 +15,7 @@ pub(super) fn completion_id() -> String {
         format!("{seed:016x}")
     });
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("chatcmpl-{}-{number:x}", *PREFIX)
+    format!("{}{}-{number:x}", prefix.unwrap_or("chatcmpl-"), *PREFIX)
 }
 
 #[cfg(test)]
@@ -24,7 +24,8 @@ mod tests {
 
     #[test]
     fn minted_ids_differ() {
-        let (one, two) = (completion_id(), completion_id());
+        let (one, two) = (completion_id(None), completion_id(None));
+        assert!(completion_id(Some("msg_")).starts_with("msg_"));
         assert!(one.starts_with("chatcmpl-") && one != two, "{one} {two}");
     }
 }

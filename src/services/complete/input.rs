@@ -97,6 +97,10 @@ pub struct ChatInput {
     #[serde(skip)]
     #[schema(ignore)]
     pub(in crate::services) native: Map<String, Value>,
+    /// What the answer's id begins with in another API.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(in crate::services) id_prefix: Option<&'static str>,
 }
 
 /// Where and how passages are looked for.
@@ -128,6 +132,16 @@ pub struct StreamOptions {
     pub include_usage: Option<bool>,
     /// Accepted; nothing is obfuscated.
     pub include_obfuscation: Option<bool>,
+}
+
+impl StreamOptions {
+    /// Of a client whose API always tells the tokens.
+    pub(in crate::services) fn with_usage() -> Self {
+        Self {
+            include_usage: Some(true),
+            include_obfuscation: None,
+        }
+    }
 }
 
 /// One text or several.

@@ -65,6 +65,7 @@ impl Task {
         input: ChatInput,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
+        let id = completion_id(input.id_prefix);
         let (mut request, retrieval) = input.into_request()?;
         let candidates = services
             .chat
@@ -101,7 +102,6 @@ impl Task {
             user: request.user.clone(),
             latency_ms: 0,
         };
-        let id = completion_id();
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
         let mut task = Self {
             services,

@@ -3,73 +3,16 @@
 //! Role, content, finish, usage (only when asked for), `[DONE]`. A stream that broke off ends with
 //! an error object and without `[DONE]`: it never looks complete.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
-use actix_web::web::Bytes;
-use futures_util::Stream;
-use futures_util::stream::unfold;
 use serde_json::{Map, Value, json};
 
-use super::error::openai_body;
-use super::routes::chat::{annotation, usage_json};
-use crate::services::ServiceError;
+use super::Writer;
+use crate::api::error::openai_body;
+use crate::api::routes::chat::{annotation, usage_json};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, ToolCallDelta};
-use crate::types::error_kind::ErrorKind;
-
-/// A silence that some proxies would take for the end.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Writes the stream's pieces as they come. Dropping it cancels the upstream's call.
-pub(super) fn body(
-    stream: CompletionStream,
-    request_id: String,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let chunks = Chunks {
-        id: stream.id.clone(),
-        created: stream.created,
-        model: stream.model.clone(),
-        include_usage: stream.include_usage,
-        request_id,
-    };
-    unfold(State::Start(chunks, stream), |state| async move {
-        let (text, next) = match state {
-            State::Start(chunks, stream) => {
-                let role = chunks.choice(json!({"role": "assistant", "content": ""}), None);
-                (role, State::Open(chunks, stream))
-            }
-            State::Open(chunks, mut stream) => {
-                let piece = tokio::time::timeout(KEEP_ALIVE, stream.next()).await;
-                match piece {
-                    Err(_) => (": keep-alive\n\n".to_owned(), State::Open(chunks, stream)),
-                    Ok(piece) => {
-                        let (text, last) = chunks.write(piece);
-                        (
-                            text,
-                            if last {
-                                State::End
-                            } else {
-                                State::Open(chunks, stream)
-                            },
-                        )
-                    }
-                }
-            }
-            State::End => return None,
-        };
-        Some((Ok(Bytes::from(text)), next))
-    })
-}
-
-enum State {
-    Start(Chunks, CompletionStream),
-    Open(Chunks, CompletionStream),
-    End,
-}
 
 /// What all chunks of an answer have in common.
-struct Chunks {
+pub(in crate::api) struct Chunks {
     id: String,
     created: u64,
     model: String,
@@ -78,25 +21,14 @@ struct Chunks {
 }
 
 impl Chunks {
-    /// Writes a piece, and says whether it is the last.
-    fn write(&self, piece: Option<Piece>) -> (String, bool) {
-        match piece {
-            Some(Piece::Delta(delta)) => (self.choice(delta_json(delta), None), false),
-            Some(Piece::Citations(citations)) => {
-                let annotations: Vec<Value> = citations.iter().map(annotation).collect();
-                (
-                    self.choice(json!({"annotations": annotations}), None),
-                    false,
-                )
-            }
-            Some(Piece::Finish(reason)) => (self.choice(json!({}), Some(reason.as_str())), false),
-            Some(Piece::Usage(usage)) => (self.chunk(json!([]), usage_json(usage)), false),
-            Some(Piece::Done) => ("data: [DONE]\n\n".to_owned(), true),
-            Some(Piece::Failed(error)) => (self.error(&error), true),
-            None => {
-                let error = ServiceError::new(ErrorKind::Internal, "the answer broke off");
-                (self.error(&error.code("lost")), true)
-            }
+    /// The chunks of `stream`.
+    pub(in crate::api) fn of(stream: &CompletionStream, request_id: String) -> Self {
+        Self {
+            id: stream.id.clone(),
+            created: stream.created,
+            model: stream.model.clone(),
+            include_usage: stream.include_usage,
+            request_id,
         }
     }
 
@@ -115,9 +47,33 @@ impl Chunks {
         }
         format!("data: {chunk}\n\n")
     }
+}
 
-    fn error(&self, error: &ServiceError) -> String {
-        format!("data: {}\n\n", openai_body(error, &self.request_id))
+impl Writer for Chunks {
+    const CONTENT_TYPE: &'static str = "text/event-stream; charset=utf-8";
+
+    fn begin(&mut self) -> String {
+        self.choice(json!({"role": "assistant", "content": ""}), None)
+    }
+
+    fn write(&mut self, piece: Piece) -> String {
+        match piece {
+            Piece::Delta(delta) => self.choice(delta_json(delta), None),
+            Piece::Citations(citations) => {
+                let annotations: Vec<Value> = citations.iter().map(annotation).collect();
+                self.choice(json!({"annotations": annotations}), None)
+            }
+            Piece::Finish(reason) => self.choice(json!({}), Some(reason.as_str())),
+            Piece::Usage(usage) => self.chunk(json!([]), usage_json(usage)),
+            Piece::Done => "data: [DONE]\n\n".to_owned(),
+            Piece::Failed(error) => {
+                format!("data: {}\n\n", openai_body(&error, &self.request_id))
+            }
+        }
+    }
+
+    fn keep_alive(&self) -> String {
+        ": keep-alive\n\n".to_owned()
     }
 }
 
@@ -131,6 +87,10 @@ fn delta_json(delta: ChatDelta) -> Value {
         if !text.is_empty() {
             written.insert(name.to_owned(), Value::String(text));
         }
+    }
+    if !delta.thinking_blocks.is_empty() {
+        let blocks = Value::Array(delta.thinking_blocks);
+        written.insert("thinking_blocks".to_owned(), blocks);
     }
     if !delta.tool_calls.is_empty() {
         let calls = delta.tool_calls.into_iter().map(tool_call_json).collect();
@@ -158,7 +118,9 @@ fn tool_call_json(call: ToolCallDelta) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::ServiceError;
     use crate::types::chat::FinishReason;
+    use crate::types::error_kind::ErrorKind;
     use crate::types::evidence::TokenUsage;
 
     fn chunks(include_usage: bool) -> Chunks {
@@ -185,12 +147,12 @@ mod tests {
             completion_tokens: 3,
         };
         let delta = || {
-            Some(Piece::Delta(ChatDelta {
+            Piece::Delta(ChatDelta {
                 content: "hi".into(),
                 ..ChatDelta::default()
-            }))
+            })
         };
-        let quiet = data(&chunks(false).write(delta()).0);
+        let quiet = data(&chunks(false).write(delta()));
         assert_eq!(
             quiet,
             json!({
@@ -200,28 +162,21 @@ mod tests {
                 }]
             })
         );
-        assert_eq!(data(&chunks(true).write(delta()).0)["usage"], Value::Null);
-        let last = data(&chunks(true).write(Some(Piece::Usage(usage))).0);
+        assert_eq!(data(&chunks(true).write(delta()))["usage"], Value::Null);
+        let last = data(&chunks(true).write(Piece::Usage(usage)));
         assert_eq!(last["choices"], json!([]));
         assert_eq!(last["usage"]["total_tokens"], 5);
     }
 
     #[test]
     fn only_a_complete_answer_ends_with_done() {
-        let finish = Some(Piece::Finish(FinishReason::ToolCalls));
-        let (text, last) = chunks(false).write(finish);
+        let finish = Piece::Finish(FinishReason::ToolCalls);
+        let text = chunks(false).write(finish);
         assert_eq!(data(&text)["choices"][0]["finish_reason"], "tool_calls");
-        assert!(!last);
-        assert_eq!(
-            chunks(false).write(Some(Piece::Done)),
-            ("data: [DONE]\n\n".into(), true)
-        );
+        assert_eq!(chunks(false).write(Piece::Done), "data: [DONE]\n\n");
         let failed = ServiceError::new(ErrorKind::Upstream, "cut").code("cut");
-        for piece in [Some(Piece::Failed(failed)), None] {
-            let (text, last) = chunks(false).write(piece);
-            assert!(last);
-            assert_eq!(data(&text)["error"]["request_id"], "req-1");
-        }
+        let text = chunks(false).write(Piece::Failed(failed));
+        assert_eq!(data(&text)["error"]["request_id"], "req-1");
     }
 
     #[test]
