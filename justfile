@@ -14,6 +14,11 @@ check:
 core:
     cargo test --no-default-features --lib
 
+# the official clients of the served APIs against the real binary; installs them under target/
+clients:
+    cargo build --release
+    tests/clients/run.sh target/release/boathouse
+
 # known vulnerabilities; fetches the advisory database
 advisories:
     cargo deny check advisories

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs the official clients of the APIs that are served against a binary: run.sh path/to/boathouse
+# Their packages are installed below target/; the ones of npm only where node is.
+set -euo pipefail
+binary=$(realpath "$1")
+cd "$(dirname "$0")/../.."
+home=target/clients
+suite=tests/clients
+
+if ! cmp -s "$suite/requirements.txt" "$home/venv/installed.txt"; then
+    python3 -m venv "$home/venv"
+    "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$suite/requirements.txt"
+    cp "$suite/requirements.txt" "$home/venv/installed.txt"
+fi
+if command -v node npm >/dev/null; then
+    mkdir -p "$home/node"
+    cp "$suite"/node/* "$home/node/"
+    (cd "$home/node" && npm install --silent --no-audit --no-fund)
+    export CLIENTS_NODE="$PWD/$home/node/clients.mjs"
+else
+    echo "node is not installed: the clients of npm are skipped"
+fi
+exec "$home/venv/bin/python" -B "$suite/run.py" "$binary"
