@@ -162,6 +162,7 @@ fn with_upstream(folder: &std::path::Path, base_url: &str, silence_ms: u64) -> S
     settings.chat.retry.max_attempts = 1;
     let route = boathouse::engines::chat::RouteConfig {
         candidates: vec!["up/some-model".to_owned(), "extractive".to_owned()],
+        ..boathouse::engines::chat::RouteConfig::default()
     };
     settings.chat.routes.insert("main".to_owned(), route);
     settings

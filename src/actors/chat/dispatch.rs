@@ -1,20 +1,27 @@
 //! Asking candidates in turn: routing, breakers, retries, fallback.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use supervisors::{CellRef, Deadline, Fault};
 
 use super::messages::{ProviderJob, ProviderReply};
 use super::open_stream::{ChatStream, OpenStream};
 use super::worker::ProviderWorker;
 use crate::engines::chat::{
-    Breaker, Candidate, ChatConfig, ChatError, Reaction, RetryConfig, Router, backoff_ms,
+    Breaker, Candidate, ChatConfig, ChatError, Latencies, Pace, Prefer, PriceConfig, Reaction,
+    RetryConfig, Route, Router, backoff_ms, by_rank, by_weight, mix,
 };
 use crate::types::chat::{ChatReply, ChatRequest};
-use crate::types::evidence::AttemptEvidence;
+use crate::types::evidence::{AttemptEvidence, TokenUsage};
+
+/// A token is about so many bytes of English.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// The dispatcher: knows the names and the cells behind them. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +33,8 @@ struct Inner {
     router: Router,
     providers: BTreeMap<String, Backend>,
     retry: RetryConfig,
+    prices: BTreeMap<String, PriceConfig>,
+    latencies: Mutex<Latencies>,
     deadline_ms: u64,
     context_tokens: usize,
     started: Instant,
@@ -36,12 +45,80 @@ struct Inner {
 struct Backend {
     cell: CellRef<ProviderWorker>,
     breaker: Mutex<Breaker>,
+    pace: Mutex<Pace>,
+    /// Whether tokens are bounded, so that a guess is worth its time.
+    counts_tokens: bool,
 }
 
 impl Backend {
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        // Its transitions do not panic, so a poisoned one is whole.
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.breaker)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        lock(&self.pace)
+    }
+
+    /// Guesses the tokens of a request before anyone has counted them.
+    fn estimate(&self, request: &ChatRequest) -> u64 {
+        if !self.counts_tokens {
+            return 0;
+        }
+        let bytes: usize = request
+            .messages
+            .iter()
+            .map(|message| message.text().len())
+            .sum();
+        (bytes / BYTES_PER_TOKEN) as u64
+    }
+}
+
+/// The transitions of what is locked here do not panic, so a poisoned one is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An answer, whole or begun, and how it was reached.
+pub(super) struct Won<T> {
+    pub(super) answer: T,
+    pub(super) candidate: Candidate,
+    /// For [`Chat::settle`].
+    pub(super) ticket: u64,
+    /// The answer's own comes last.
+    pub(super) attempts: Vec<AttemptEvidence>,
+}
+
+/// What was tried, in the order in which it began.
+#[derive(Default)]
+struct Tried(RefCell<Vec<AttemptEvidence>>);
+
+impl Tried {
+    /// Notes a try; unless [`Self::end`] is told, it was cancelled.
+    fn begin(&self, candidate: &Candidate) -> usize {
+        let mut attempts = self.0.borrow_mut();
+        attempts.push(AttemptEvidence {
+            candidate: candidate.to_string(),
+            outcome: "cancelled: another was faster".to_owned(),
+            latency_ms: 0,
+        });
+        attempts.len() - 1
+    }
+
+    fn end(&self, place: usize, outcome: Result<(), &Fault<ChatError>>, latency_ms: u64) {
+        if let Some(attempt) = self.0.borrow_mut().get_mut(place) {
+            attempt.outcome = outcome_of(outcome);
+            attempt.latency_ms = latency_ms;
+        }
+    }
+
+    /// Takes them all, with the one that won behind the others.
+    fn attempts(&self, won: Option<usize>) -> Vec<AttemptEvidence> {
+        let mut attempts = self.0.take();
+        if let Some(place) = won.filter(|place| *place < attempts.len()) {
+            let own = attempts.remove(place);
+            attempts.push(own);
+        }
+        attempts
     }
 }
 
@@ -76,14 +153,23 @@ impl Chat {
         config: &ChatConfig,
         cells: BTreeMap<String, CellRef<ProviderWorker>>,
     ) -> Self {
-        let backend = |cell| Backend {
-            cell,
-            breaker: Mutex::new(Breaker::new(&config.breaker)),
+        let backend = |name: &str, cell| {
+            let own = config.providers.get(name);
+            let (requests, tokens) = own.map_or((0, 0), |own| {
+                (own.requests_per_minute, own.tokens_per_minute)
+            });
+            Backend {
+                cell,
+                breaker: Mutex::new(Breaker::new(&config.breaker)),
+                pace: Mutex::new(Pace::new(requests, tokens)),
+                counts_tokens: tokens > 0,
+            }
         };
-        let providers = cells
-            .into_iter()
-            .map(|(name, cell)| (name, backend(cell)))
-            .collect();
+        let providers = cells.into_iter().map(|(name, cell)| {
+            let backend = backend(&name, cell);
+            (name, backend)
+        });
+        let providers = providers.collect();
         let since = std::time::SystemTime::UNIX_EPOCH
             .elapsed()
             .unwrap_or_default();
@@ -91,6 +177,8 @@ impl Chat {
             router: Router::new(config),
             providers,
             retry: config.retry.clone(),
+            prices: named(config),
+            latencies: Mutex::new(Latencies::default()),
             deadline_ms: config.deadline_ms,
             context_tokens: config.context_tokens,
             started: Instant::now(),
@@ -151,12 +239,13 @@ impl Chat {
                 ProviderReply::Streamed => Err(Fault::ShuttingDown),
             }
         };
-        let (reply, candidate, attempts) = self.dispatch(request, deadline, ask).await?;
-        self.report(&candidate.provider, Ok(()));
+        let won = self.dispatch(request, deadline, ask).await?;
+        self.report(&won.candidate.provider, Ok(()));
+        self.settle(&won.candidate.provider, won.ticket, won.answer.usage);
         Ok(ChatAnswer {
-            reply,
-            candidate,
-            attempts,
+            reply: won.answer,
+            candidate: won.candidate,
+            attempts: won.attempts,
         })
     }
 
@@ -176,99 +265,204 @@ impl Chat {
         let ask = async |cell: &CellRef<ProviderWorker>, request: Arc<ChatRequest>| {
             OpenStream::open(cell, request, deadline).await
         };
-        let (stream, candidate, attempts) = self.dispatch(request, deadline, ask).await?;
-        Ok(ChatStream::new(
-            self.clone(),
-            candidate,
-            attempts,
-            stream,
-            started,
-        ))
+        let won = self.dispatch(request, deadline, ask).await?;
+        Ok(ChatStream::new(self.clone(), won, started))
     }
 
+    /// Asks the candidates in turn, or beside each other where the route hedges.
     async fn dispatch<T>(
         &self,
         request: ChatRequest,
         deadline: Deadline,
         ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
-    ) -> Result<(T, Candidate, Vec<AttemptEvidence>), ChatFailure> {
-        let mut attempts = Vec::new();
-        let candidates = match self.candidates(&request.model) {
-            Ok(candidates) => candidates,
+    ) -> Result<Won<T>, ChatFailure> {
+        let route = match self.inner.router.route(&request.model) {
+            Ok(route) => route,
             Err(error) => {
                 return Err(ChatFailure {
                     cell: "chat".to_owned(),
                     fault: Fault::App(error),
-                    attempts,
+                    attempts: Vec::new(),
                 });
             }
         };
+        let hedge_after = route.hedge_after_ms.map(Duration::from_millis);
+        let tried = Tried::default();
+        let mut waiting = self.ordered(route).into_iter();
+        let mut asked = FuturesUnordered::new();
         let mut worst: Option<(String, Fault<ChatError>)> = None;
-        for candidate in candidates {
-            let Some(backend) = self.inner.providers.get(&candidate.provider) else {
-                continue;
+        loop {
+            if asked.is_empty() {
+                let Some(candidate) = waiting.next() else {
+                    return Err(self.failure(worst, tried.attempts(None)));
+                };
+                asked.push(self.try_candidate(candidate, &request, deadline, &ask, &tried));
+            }
+            // With nobody left to ask beside, only the answers are waited for.
+            let hedge = hedge_after.filter(|_| !waiting.as_slice().is_empty());
+            let ended = match hedge {
+                None => asked.next().await,
+                Some(after) => match tokio::time::timeout(after, asked.next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        let next = waiting.next();
+                        asked.extend(next.map(|candidate| {
+                            self.try_candidate(candidate, &request, deadline, &ask, &tried)
+                        }));
+                        continue;
+                    }
+                },
             };
-            let own = ChatRequest {
-                model: candidate.model.clone(),
-                ..request.clone()
-            };
-            let own = Arc::new(own);
-            let mut tries = 0;
-            loop {
-                tries += 1;
-                let started = Instant::now();
-                let rests = backend.breaker().admit(millis_since(self.inner.started));
-                let outcome = match rests {
-                    Ok(()) => ask(&backend.cell, Arc::clone(&own)).await,
-                    Err(retry_after_ms) => Err(Fault::App(ChatError::Open {
-                        provider: candidate.provider.clone(),
-                        retry_after_ms,
-                    })),
-                };
-                attempts.push(AttemptEvidence {
-                    candidate: candidate.to_string(),
-                    outcome: outcome_of(outcome.as_ref().map(|_| ())),
-                    latency_ms: millis_since(started),
-                });
-                let fault = match outcome {
-                    Ok(answer) => return Ok((answer, candidate, attempts)),
-                    Err(fault) => fault,
-                };
-                self.report(&candidate.provider, Err(&fault));
-                tracing::warn!(
-                    candidate = %candidate, attempt = tries, error = %fault, "chat call failed"
-                );
-                let wish = match &fault {
-                    Fault::App(error) => error.retry_after_ms(),
-                    _ => None,
-                };
-                let reaction = if deadline.is_past() {
-                    Reaction::Final
-                } else {
-                    reaction(&fault)
-                };
-                if worst
-                    .as_ref()
-                    .is_none_or(|(_, known)| is_minor(known) || !is_minor(&fault))
-                {
-                    worst = Some((candidate.provider.clone(), fault));
+            match ended {
+                Some(Ok((answer, candidate, ticket, place))) => {
+                    drop(asked);
+                    return Ok(Won {
+                        answer,
+                        candidate,
+                        ticket,
+                        attempts: tried.attempts(Some(place)),
+                    });
                 }
-                if reaction == Reaction::Final {
-                    return Err(self.failure(worst, attempts));
+                Some(Err((provider, fault, reaction))) => {
+                    if worst
+                        .as_ref()
+                        .is_none_or(|(_, known)| is_minor(known) || !is_minor(&fault))
+                    {
+                        worst = Some((provider, fault));
+                    }
+                    if reaction == Reaction::Final {
+                        drop(asked);
+                        return Err(self.failure(worst, tried.attempts(None)));
+                    }
                 }
-                if reaction == Reaction::Next || tries >= self.inner.retry.max_attempts {
-                    break;
-                }
-                let seed = self.inner.seed.fetch_add(1, Ordering::Relaxed);
-                let wait =
-                    backoff_ms(&self.inner.retry, tries, wish, seed).map(Duration::from_millis);
-                match wait {
-                    Some(wait) if wait < deadline.remaining() => tokio::time::sleep(wait).await,
-                    _ => break,
-                }
+                None => {}
             }
         }
-        Err(self.failure(worst, attempts))
+    }
+
+    /// Asks one candidate, again where that makes sense. What it tries is noted in `tried`.
+    ///
+    /// Errors: the provider, its last fault, and what to do about it.
+    async fn try_candidate<T>(
+        &self,
+        candidate: Candidate,
+        request: &ChatRequest,
+        deadline: Deadline,
+        ask: &impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
+        tried: &Tried,
+    ) -> Result<(T, Candidate, u64, usize), (String, Fault<ChatError>, Reaction)> {
+        let provider = candidate.provider.clone();
+        let Some(backend) = self.inner.providers.get(&provider) else {
+            return Err((provider, Fault::ShuttingDown, Reaction::Next));
+        };
+        let own = Arc::new(ChatRequest {
+            model: candidate.model.clone(),
+            ..request.clone()
+        });
+        let tokens = backend.estimate(request);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let started = Instant::now();
+            let place = tried.begin(&candidate);
+            let admitted = self.admit(&provider, backend, tokens);
+            let outcome = match admitted {
+                Ok(ticket) => ask(&backend.cell, Arc::clone(&own))
+                    .await
+                    .map(|answer| (answer, ticket)),
+                Err(error) => Err(Fault::App(error)),
+            };
+            tried.end(place, outcome.as_ref().map(|_| ()), millis_since(started));
+            let fault = match outcome {
+                Ok((answer, ticket)) => {
+                    self.latencies().push(&candidate, millis_since(started));
+                    return Ok((answer, candidate, ticket, place));
+                }
+                Err(fault) => fault,
+            };
+            self.report(&provider, Err(&fault));
+            tracing::warn!(
+                candidate = %candidate, attempt = tries, error = %fault, "chat call failed"
+            );
+            let wish = match &fault {
+                Fault::App(error) => error.retry_after_ms(),
+                _ => None,
+            };
+            let reaction = if deadline.is_past() {
+                Reaction::Final
+            } else {
+                reaction(&fault)
+            };
+            if reaction != Reaction::Retry || tries >= self.inner.retry.max_attempts {
+                return Err((provider, fault, reaction));
+            }
+            let wait = backoff_ms(&self.inner.retry, tries, wish, self.seed());
+            match wait.map(Duration::from_millis) {
+                Some(wait) if wait < deadline.remaining() => tokio::time::sleep(wait).await,
+                _ => return Err((provider, fault, Reaction::Next)),
+            }
+        }
+    }
+
+    /// Asks a provider's bounds and its breaker for leave.
+    fn admit(&self, provider: &str, backend: &Backend, tokens: u64) -> Result<u64, ChatError> {
+        let now = millis_since(self.inner.started);
+        let ticket = backend.pace().admit(now, tokens);
+        let ticket = ticket.map_err(|paced| ChatError::Paced {
+            provider: provider.to_owned(),
+            of: paced.of,
+            limit: paced.limit,
+            retry_after_ms: paced.retry_after_ms,
+        })?;
+        backend.breaker().admit(now).map_err(|retry_after_ms| {
+            backend.pace().forget(ticket);
+            ChatError::Open {
+                provider: provider.to_owned(),
+                retry_after_ms,
+            }
+        })?;
+        Ok(ticket)
+    }
+
+    /// Puts the candidates of a route in the order in which they are asked.
+    fn ordered(&self, route: Route) -> Vec<Candidate> {
+        let mut candidates = route.candidates;
+        match route.prefer {
+            Prefer::Order => {}
+            Prefer::Weight => {
+                // 53 bits of chance are what fits into a float's fraction.
+                let draws = std::iter::repeat_with(|| (mix(self.seed()) >> 11) as f64 + 1.0);
+                let draws = draws.map(|draw| draw / (1_u64 << 53) as f64);
+                by_weight(&mut candidates, &route.weights, draws);
+            }
+            Prefer::Cost => by_rank(&mut candidates, |candidate| {
+                let price = self.inner.prices.get(&candidate.to_string());
+                price.map_or(f64::INFINITY, |price| price.input + price.output)
+            }),
+            Prefer::Latency => {
+                let latencies = self.latencies();
+                by_rank(&mut candidates, |candidate| latencies.of(candidate));
+            }
+        }
+        candidates
+    }
+
+    fn seed(&self) -> u64 {
+        self.inner.seed.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Times to the first piece so far.
+    pub(super) fn latencies(&self) -> MutexGuard<'_, Latencies> {
+        lock(&self.inner.latencies)
+    }
+
+    /// Tells a provider's bounds what an answer really took.
+    pub(super) fn settle(&self, provider: &str, ticket: u64, usage: Option<TokenUsage>) {
+        let backend = self.inner.providers.get(provider);
+        if let (Some(backend), Some(usage)) = (backend, usage) {
+            let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+            backend.pace().settle(ticket, tokens);
+        }
     }
 
     fn failure(
@@ -310,6 +504,20 @@ impl Chat {
     }
 }
 
+/// Prices by the name that candidates have, however the settings name them.
+fn named(config: &ChatConfig) -> BTreeMap<String, PriceConfig> {
+    let router = Router::new(config);
+    let prices = config.prices.iter();
+    prices
+        .filter_map(|(name, price)| Some((router.resolve(name).ok()?, *price)))
+        .flat_map(|(candidates, price)| {
+            candidates
+                .into_iter()
+                .map(move |candidate| (candidate.to_string(), price))
+        })
+        .collect()
+}
+
 /// What is done about a fault.
 fn reaction(fault: &Fault<ChatError>) -> Reaction {
     match fault {
@@ -328,7 +536,10 @@ fn is_minor(fault: &Fault<ChatError>) -> bool {
     match fault {
         Fault::App(error) => matches!(
             error,
-            ChatError::Open { .. } | ChatError::NoKey { .. } | ChatError::Unsupported { .. }
+            ChatError::Open { .. }
+                | ChatError::Paced { .. }
+                | ChatError::NoKey { .. }
+                | ChatError::Unsupported { .. }
         ),
         Fault::Busy | Fault::Unavailable { .. } => true,
         _ => false,

@@ -7,12 +7,12 @@ use std::time::Instant;
 use supervisors::{CellRef, Deadline, Fault, Pending};
 use tokio::sync::mpsc;
 
-use super::dispatch::{Chat, millis_since, outcome_of};
+use super::dispatch::{Chat, Won, millis_since, outcome_of};
 use super::messages::{ProviderJob, ProviderReply};
 use super::worker::ProviderWorker;
 use crate::engines::chat::{Candidate, ChatError};
 use crate::types::chat::{ChatEvent, ChatRequest};
-use crate::types::evidence::AttemptEvidence;
+use crate::types::evidence::{AttemptEvidence, TokenUsage};
 
 /// Events that may wait for a slow client before the upstream has to wait too.
 const BUFFERED_EVENTS: usize = 64;
@@ -102,22 +102,20 @@ pub struct ChatStream {
     attempts: Vec<AttemptEvidence>,
     stream: OpenStream,
     started: Instant,
+    ticket: u64,
+    usage: Option<TokenUsage>,
 }
 
 impl ChatStream {
-    pub(super) fn new(
-        chat: Chat,
-        candidate: Candidate,
-        attempts: Vec<AttemptEvidence>,
-        stream: OpenStream,
-        started: Instant,
-    ) -> Self {
+    pub(super) fn new(chat: Chat, won: Won<OpenStream>, started: Instant) -> Self {
         Self {
             chat,
-            candidate,
-            attempts,
-            stream,
+            candidate: won.candidate,
+            attempts: won.attempts,
+            stream: won.answer,
             started,
+            ticket: won.ticket,
+            usage: None,
         }
     }
 
@@ -138,12 +136,20 @@ impl ChatStream {
         let ended = self.stream.ended;
         let next = self.stream.next().await;
         let verdict = match &next {
-            Some(Ok(_)) => return next,
+            Some(Ok(event)) => {
+                if let ChatEvent::Usage(usage) = event {
+                    self.usage = Some(*usage);
+                }
+                return next;
+            }
             Some(Err(fault)) => Err(fault),
             None => Ok(()),
         };
         if !ended || verdict.is_err() {
             self.chat.report(&self.candidate.provider, verdict);
+            let usage = self.usage;
+            self.chat
+                .settle(&self.candidate.provider, self.ticket, usage);
             if let Some(last) = self.attempts.last_mut() {
                 last.outcome = outcome_of(verdict);
                 last.latency_ms = millis_since(self.started);

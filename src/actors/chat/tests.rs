@@ -8,6 +8,7 @@ use super::{Chat, ChatFailure, child_specs};
 use crate::engines::chat::{ChatConfig, ChatError, Collector};
 use crate::transport::loopback::{Server, Step};
 use crate::types::chat::{ChatEvent, ChatMessage, ChatRequest, FinishReason, Passage, Role};
+use crate::types::error_kind::ErrorKind;
 
 const PLAIN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
     connection: close\r\ncontent-length: 127\r\n\r\n\
@@ -273,5 +274,129 @@ fn a_name_that_nobody_has_is_told_what_there_is() {
             "{text}"
         );
         assert!(failed.attempts.is_empty());
+    });
+}
+
+#[test]
+fn a_bound_on_requests_is_kept_and_the_next_candidate_is_asked() {
+    let server = Server::start(vec![vec![Step::Send(PLAIN)]]);
+    let idle = Server::start(Vec::new());
+    let settings = format!(
+        "[providers.paced]\nkind = \"openai\"\nbase_url = \"{}\"\nrequests_per_minute = 1\n\
+         [routes.both]\ncandidates = [\"paced/m\", \"extractive\"]\n",
+        server.url()
+    );
+    with_chat(&idle, &settings, async |chat, _tree| {
+        chat.complete(&request("paced/m"), soon()).await.unwrap();
+        let failed = chat.complete(&request("paced/m"), soon()).await;
+        let Fault::App(error) = failed.unwrap_err().fault else {
+            panic!("no error of the dispatcher");
+        };
+        assert_eq!(error.kind(), ErrorKind::TooManyRequests);
+        assert!(
+            error.retry_after_ms().is_some_and(|wait| wait > 0),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("no more than 1 requests"),
+            "{error}"
+        );
+        let answer = chat.complete(&request("both"), soon()).await.unwrap();
+        assert_eq!(
+            outcomes(&answer.attempts),
+            ["paced/m paced", "extractive ok"]
+        );
+        assert_eq!(server.requests().len(), 1);
+    });
+}
+
+#[test]
+fn a_bound_on_tokens_counts_what_a_stream_really_took() {
+    // 4 tokens are guessed and 5 are told: 4 + 4 would fit into 8, 5 + 4 do not.
+    let script = [SSE, HEL, LO].map(Step::Send).to_vec();
+    let server = Server::start(vec![script]);
+    let idle = Server::start(Vec::new());
+    let settings = format!(
+        "[providers.paced]\nkind = \"openai\"\nbase_url = \"{}\"\ntokens_per_minute = 8\n",
+        server.url()
+    );
+    with_chat(&idle, &settings, async |chat, _tree| {
+        read(&chat, "paced/m").await.unwrap();
+        let (_, fault) = read(&chat, "paced/m").await.unwrap_err();
+        assert!(
+            matches!(fault, Fault::App(ChatError::Paced { of: "tokens", .. })),
+            "{fault:?}"
+        );
+    });
+}
+
+#[test]
+fn a_silent_candidate_is_raced_by_the_next_and_cancelled() {
+    let mut server = Server::start(vec![vec![Step::Hold], vec![Step::Hold]]);
+    let idle = Server::start(Vec::new());
+    let settings = format!(
+        "[providers.slow]\nkind = \"openai\"\nbase_url = \"{}\"\n[routes.raced]\n\
+         candidates = [\"slow/m\", \"extractive\"]\nhedge_after_ms = 10\n",
+        server.url()
+    );
+    with_chat(&idle, &settings, async |chat, _tree| {
+        let tried = ["slow/m cancelled", "extractive ok"];
+        let answer = chat.complete(&request("raced"), soon()).await.unwrap();
+        assert_eq!(answer.candidate.provider, "extractive");
+        assert_eq!(outcomes(&answer.attempts), tried);
+        server.closed_by_client().await;
+        let (collector, streamed) = read(&chat, "raced").await.unwrap();
+        assert!(collector.text().contains("blue"));
+        assert_eq!(streamed, tried);
+        server.closed_by_client().await;
+    });
+}
+
+#[test]
+fn a_candidate_that_fails_is_not_waited_for_and_one_in_time_is_not_raced() {
+    let scripts = vec![vec![Step::Send(FAILS)], vec![Step::Send(PLAIN)]];
+    let server = Server::start(scripts);
+    let idle = Server::start(Vec::new());
+    let settings = format!(
+        "[providers.quick]\nkind = \"openai\"\nbase_url = \"{}\"\n[routes.raced]\n\
+         candidates = [\"quick/m\", \"extractive\"]\nhedge_after_ms = 600000\n",
+        server.url()
+    );
+    with_chat(&idle, &settings, async |chat, _tree| {
+        let answer = chat.complete(&request("raced"), soon()).await.unwrap();
+        let tried = ["quick/m upstream_error", "extractive ok"];
+        assert_eq!(outcomes(&answer.attempts), tried);
+        let answer = chat.complete(&request("raced"), soon()).await.unwrap();
+        assert_eq!(outcomes(&answer.attempts), ["quick/m ok"]);
+    });
+}
+
+#[test]
+fn a_route_asks_first_whom_it_prefers() {
+    let idle = Server::start(Vec::new());
+    let settings = "[prices.\"up/m\"]\ninput = 1\noutput = 2\n[prices.extractive]\n\
+         [routes.cheap]\ncandidates = [\"up/m\", \"extractive\"]\nprefer = \"cost\"\n\
+         [routes.heavy]\ncandidates = [\"up/m\", \"extractive\"]\nprefer = \"weight\"\n\
+         weights = [0, 1]\n";
+    with_chat(&idle, settings, async |chat, _tree| {
+        for model in ["cheap", "heavy"] {
+            let answer = chat.complete(&request(model), soon()).await.unwrap();
+            assert_eq!(outcomes(&answer.attempts), ["extractive ok"], "{model}");
+        }
+    });
+}
+
+#[test]
+fn a_route_that_prefers_the_quick_asks_the_slow_last() {
+    let server = Server::start(vec![vec![Step::Send(PLAIN)]]);
+    let settings =
+        "[routes.quick]\ncandidates = [\"up/m\", \"extractive\"]\nprefer = \"latency\"\n";
+    with_chat(&server, settings, async |chat, _tree| {
+        // Nobody was asked yet, so the order of the settings counts.
+        let answer = chat.complete(&request("quick"), soon()).await.unwrap();
+        assert_eq!(outcomes(&answer.attempts), ["up/m ok"]);
+        chat.latencies().push(&answer.candidate, 60_000);
+        let answer = chat.complete(&request("quick"), soon()).await.unwrap();
+        assert_eq!(outcomes(&answer.attempts), ["extractive ok"]);
     });
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::preference::Prefer;
 use super::providers::{self, EXTRACTIVE, Preset};
 use super::routing::Router;
 use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
@@ -21,6 +22,8 @@ pub struct ChatConfig {
     pub routes: BTreeMap<String, RouteConfig>,
     /// Names that stand for another name.
     pub aliases: BTreeMap<String, String>,
+    /// What models cost, by `provider/model`; decides who is asked where a route prefers `cost`.
+    pub prices: BTreeMap<String, PriceConfig>,
     /// Asking the same candidate again.
     pub retry: RetryConfig,
     /// Leaving a provider that fails alone for a while.
@@ -38,6 +41,7 @@ impl Default for ChatConfig {
             providers: BTreeMap::new(),
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            prices: BTreeMap::new(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
             deadline_ms: 600_000,
@@ -83,6 +87,12 @@ pub struct ProviderConfig {
     pub total_timeout_ms: u64,
     /// Most requests at a time; one more goes to the next candidate or gets 429. Default 64.
     pub max_concurrency: usize,
+    /// Most requests in any minute; one more goes to the next candidate or gets 429. Default 0, no
+    /// bound.
+    pub requests_per_minute: u64,
+    /// Most tokens in any minute, of prompts and answers; a prompt counts as a quarter of its bytes
+    /// until the provider has counted. Default 0, no bound.
+    pub tokens_per_minute: u64,
 }
 
 impl Default for ProviderConfig {
@@ -102,6 +112,8 @@ impl Default for ProviderConfig {
             idle_timeout_ms: 60_000,
             total_timeout_ms: 300_000,
             max_concurrency: 64,
+            requests_per_minute: 0,
+            tokens_per_minute: 0,
         }
     }
 }
@@ -211,6 +223,23 @@ impl ProviderConfig {
 pub struct RouteConfig {
     /// `provider/model` or a provider's name; asked in order until one answers.
     pub candidates: Vec<String>,
+    /// Who is asked first: `order`, `weight`, `cost` or `latency`. Default `order`.
+    pub prefer: Prefer,
+    /// One for each candidate, where `weight` is preferred; 0 is the last resort.
+    pub weights: Vec<u32>,
+    /// When the next candidate is asked beside one that has not begun to answer, milliseconds; who
+    /// begins first answers, the other is cancelled, and may be paid for. Default 0, never.
+    pub hedge_after_ms: u64,
+}
+
+/// What a model costs, in any one currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceConfig {
+    /// A million tokens of prompt.
+    pub input: f64,
+    /// A million tokens of answer.
+    pub output: f64,
 }
 
 impl ChatConfig {
@@ -237,6 +266,18 @@ impl ChatConfig {
                     "routes.{name}.candidates: must name at least one candidate"
                 ));
             }
+            let weighs = route.prefer == Prefer::Weight;
+            let pairs = route.weights.len() == route.candidates.len();
+            if weighs && (!pairs || route.weights.iter().all(|weight| *weight == 0)) {
+                return Err(format!(
+                    "routes.{name}.weights: must hold one number for each of the {} candidates, \
+                     not all 0",
+                    route.candidates.len()
+                ));
+            }
+            if !weighs && !route.weights.is_empty() {
+                return Err(format!("routes.{name}.weights: need prefer = \"weight\""));
+            }
             if self.aliases.contains_key(name) {
                 return Err(format!("aliases.{name}: is also the name of a route"));
             }
@@ -245,6 +286,15 @@ impl ChatConfig {
                     format!("routes.{name}.candidates: {candidate:?} names no provider: {error}")
                 })?;
             }
+        }
+        for (name, price) in &self.prices {
+            let sane = |price: f64| price.is_finite() && price >= 0.0;
+            if !sane(price.input) || !sane(price.output) {
+                return Err(format!("prices.{name}: must be numbers from 0"));
+            }
+            router
+                .direct(name)
+                .map_err(|error| format!("prices.{name}: {error}"))?;
         }
         for (name, target) in &self.aliases {
             router
@@ -348,6 +398,19 @@ mod tests {
                 "routes.r.candidates: \"q/m\"",
             ),
             ("[aliases]\na = \"b\"\nb = \"a\"", "aliases.a"),
+            (
+                "[routes.r]\ncandidates = [\"extractive\"]\nprefer = \"weight\"",
+                "routes.r.weights: must hold one number",
+            ),
+            (
+                "[routes.r]\ncandidates = [\"extractive\"]\nweights = [1]",
+                "routes.r.weights: need prefer",
+            ),
+            ("[prices.\"q/m\"]\ninput = 1", "prices.q/m"),
+            (
+                "[prices.extractive]\ninput = -1",
+                "prices.extractive: must be",
+            ),
             ("retry = { max_attempts = 0 }", "retry.max_attempts"),
             ("retry = { base_ms = 10, max_ms = 5 }", "retry.max_ms"),
             ("breaker = { open_ms = 0 }", "breaker.open_ms"),

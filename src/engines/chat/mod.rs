@@ -24,6 +24,8 @@ mod collector;
 mod config;
 mod grounding;
 mod lines;
+mod pace;
+mod preference;
 mod providers;
 mod request;
 mod routing;
@@ -31,15 +33,17 @@ mod sentences;
 mod sse;
 
 pub use collector::Collector;
-pub use config::{ChatConfig, ProviderConfig, RouteConfig};
+pub use config::{ChatConfig, PriceConfig, ProviderConfig, RouteConfig};
 pub use grounding::{NOTHING_FOUND, citations, ground, pack};
+pub use pace::{Pace, Paced};
+pub use preference::{Latencies, Prefer, by_rank, by_weight};
 pub use providers::{EXTRACTIVE, Preset, build, kinds, preset, presets};
 pub use request::check;
-pub use routing::{Candidate, Router};
+pub use routing::{Candidate, Route, Router};
 pub use sentences::sentences;
 
 pub use super::upstream::{
-    Breaker, BreakerConfig, Reaction, RetryConfig, UpstreamError as ChatError, backoff_ms,
+    Breaker, BreakerConfig, Reaction, RetryConfig, UpstreamError as ChatError, backoff_ms, mix,
 };
 
 use crate::types::chat::{ChatEvent, ChatReply, ChatRequest};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ChatError;
-use super::config::ChatConfig;
+use super::config::{ChatConfig, RouteConfig};
+use super::preference::Prefer;
 use super::providers::EXTRACTIVE;
 
 /// Longest chain of aliases.
@@ -29,13 +30,26 @@ impl std::fmt::Display for Candidate {
     }
 }
 
+/// Who may answer, and in which way they are asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// Never empty; in the order of the settings.
+    pub candidates: Vec<Candidate>,
+    /// Who is asked first.
+    pub prefer: Prefer,
+    /// Pairs with `candidates` where weights are preferred.
+    pub weights: Vec<u32>,
+    /// When the next is asked beside one that is silent; `None` is never.
+    pub hedge_after_ms: Option<u64>,
+}
+
 /// The names that can be asked for.
 #[derive(Debug, Clone)]
 pub struct Router {
     default: String,
     /// Providers and the models that they list.
     providers: BTreeMap<String, Vec<String>>,
-    routes: BTreeMap<String, Vec<String>>,
+    routes: BTreeMap<String, RouteConfig>,
     aliases: BTreeMap<String, String>,
 }
 
@@ -51,11 +65,7 @@ impl Router {
         Self {
             default: config.default.clone(),
             providers,
-            routes: config
-                .routes
-                .iter()
-                .map(|(name, route)| (name.clone(), route.candidates.clone()))
-                .collect(),
+            routes: config.routes.clone(),
             aliases: config.aliases.clone(),
         }
     }
@@ -68,6 +78,13 @@ impl Router {
     ///
     /// Errors: [`ChatError::UnknownModel`].
     pub fn resolve(&self, model: &str) -> Result<Vec<Candidate>, ChatError> {
+        self.route(model).map(|route| route.candidates)
+    }
+
+    /// The same, with the way in which they are asked.
+    ///
+    /// Errors: [`ChatError::UnknownModel`].
+    pub fn route(&self, model: &str) -> Result<Route, ChatError> {
         let mut name = model;
         if name.is_empty() || (name == "default" && !self.names_something(name)) {
             name = &self.default;
@@ -78,18 +95,27 @@ impl Router {
             };
             name = target;
         }
-        let found = match self.routes.get(name) {
-            Some(candidates) => candidates
-                .iter()
-                .map(|candidate| self.direct(candidate))
-                .collect::<Result<Vec<_>, _>>()?,
-            None => vec![self.direct(name)?],
+        let Some(config) = self.routes.get(name) else {
+            return Ok(Route {
+                candidates: vec![self.direct(name)?],
+                prefer: Prefer::Order,
+                weights: Vec::new(),
+                hedge_after_ms: None,
+            });
         };
-        if found.is_empty() {
-            Err(self.unknown(model))
-        } else {
-            Ok(found)
+        let candidates = config.candidates.iter();
+        let candidates: Vec<Candidate> = candidates
+            .map(|candidate| self.direct(candidate))
+            .collect::<Result<_, _>>()?;
+        if candidates.is_empty() {
+            return Err(self.unknown(model));
         }
+        Ok(Route {
+            candidates,
+            prefer: config.prefer,
+            weights: config.weights.clone(),
+            hedge_after_ms: Some(config.hedge_after_ms).filter(|after| *after > 0),
+        })
     }
 
     /// Finds `provider/model`, a provider's default model, or a model that a provider lists.

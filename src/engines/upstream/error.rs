@@ -138,6 +138,20 @@ pub enum UpstreamError {
         /// When it is tried again.
         retry_after_ms: u64,
     },
+    /// Our own bound on what the provider is asked in a minute is reached. Ask the next.
+    #[error(
+        "{provider} is asked no more than {limit} {of} a minute; there is room in {retry_after_ms} ms"
+    )]
+    Paced {
+        /// Who.
+        provider: String,
+        /// What there would be too many of.
+        of: &'static str,
+        /// The bound.
+        limit: u64,
+        /// When there is room again.
+        retry_after_ms: u64,
+    },
     /// The time for the whole request is over. Final.
     #[error("the time for the whole request is over, {after_ms} ms")]
     Expired {
@@ -166,7 +180,7 @@ impl UpstreamError {
                 ErrorKind::BadRequest
             }
             Self::TooLong { .. } => ErrorKind::TooLarge,
-            Self::RateLimited { .. } => ErrorKind::TooManyRequests,
+            Self::RateLimited { .. } | Self::Paced { .. } => ErrorKind::TooManyRequests,
             Self::Timeout { .. } | Self::Expired { .. } => ErrorKind::Timeout,
             Self::NoKey { .. } | Self::Open { .. } => ErrorKind::Unavailable,
             Self::Upstream {
@@ -186,7 +200,9 @@ impl UpstreamError {
             Self::RateLimited { retry_after_ms, .. } | Self::Upstream { retry_after_ms, .. } => {
                 *retry_after_ms
             }
-            Self::Open { retry_after_ms, .. } => Some(*retry_after_ms),
+            Self::Open { retry_after_ms, .. } | Self::Paced { retry_after_ms, .. } => {
+                Some(*retry_after_ms)
+            }
             _ => None,
         }
     }
@@ -205,6 +221,7 @@ impl UpstreamError {
             | Self::NoKey { .. }
             | Self::Timeout { .. }
             | Self::Malformed { .. }
+            | Self::Paced { .. }
             | Self::Open { .. } => Reaction::Next,
             Self::UnknownModel { .. }
             | Self::Invalid { .. }
@@ -244,6 +261,7 @@ impl UpstreamError {
             Self::Cut { .. } => "cut",
             Self::Malformed { .. } => "malformed",
             Self::Open { .. } => "open",
+            Self::Paced { .. } => "paced",
             Self::Expired { .. } => "expired",
         }
     }

@@ -9,4 +9,4 @@ mod retry;
 pub(in crate::engines) use address::{Address, Upstream, check_headers, check_url};
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{Reaction, UpstreamError};
-pub use retry::{RetryConfig, backoff_ms};
+pub use retry::{RetryConfig, backoff_ms, mix};
