@@ -1,10 +1,14 @@
 //! A scripted HTTP server on a port of its own, for tests.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+
+/// Between two drops.
+const DRIP: Duration = Duration::from_millis(20);
 
 /// What the server does on a connection, after it has read the request.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +17,8 @@ pub(crate) enum Step {
     Send(&'static str),
     /// Waits until the client closes the connection.
     Hold,
+    /// Sends these bytes again and again until the client closes the connection.
+    Drip(&'static str),
 }
 
 /// One script for each connection, in the order in which they come; each connection takes one
@@ -93,6 +99,23 @@ fn serve(
             Step::Hold => {
                 // A read ends when the client closes, in order or not.
                 while matches!(socket.read(&mut buffer), Ok(1..)) {}
+                let _ = closed.send(());
+            }
+            Step::Drip(bytes) => {
+                // The bound on reading paces the sending.
+                let _ = socket.set_read_timeout(Some(DRIP));
+                let waits = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+                loop {
+                    match socket.read(&mut buffer) {
+                        Ok(1..) => {}
+                        Err(error) if waits.contains(&error.kind()) => {
+                            if socket.write_all(bytes.as_bytes()).is_err() {
+                                break;
+                            }
+                        }
+                        _ => break,
+                    }
+                }
                 let _ = closed.send(());
             }
         }

@@ -400,3 +400,64 @@ fn a_route_that_prefers_the_quick_asks_the_slow_last() {
         assert_eq!(outcomes(&answer.attempts), ["extractive ok"]);
     });
 }
+
+/// A kind, its pings, and a piece of its streams.
+const DRIPS: [(&str, &str, &str); 4] = [
+    ("openai", ": OPENROUTER PROCESSING\n\n", HEL),
+    (
+        "anthropic",
+        "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\
+         \"delta\":{\"type\":\"text_delta\",\"text\":\"hel\"}}\n\n",
+    ),
+    (
+        "gemini",
+        ": wait\n\n",
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hel\"}]}}]}\n\n",
+    ),
+    (
+        "ollama",
+        "\n",
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"hel\"},\"done\":false}\n",
+    ),
+];
+
+#[test]
+fn pings_silence_and_a_slow_drip_each_meet_their_bound_whatever_the_kind() {
+    for (which, phase) in ["the first piece", "the next bytes", "the answer"]
+        .into_iter()
+        .enumerate()
+    {
+        let script = |(_, ping, piece): (&str, &'static str, &'static str)| {
+            let mut script = vec![Step::Send(SSE)];
+            script.extend(match which {
+                0 => vec![Step::Drip(ping)],
+                1 => vec![Step::Send(piece), Step::Hold],
+                _ => vec![Step::Send(piece), Step::Drip(piece)],
+            });
+            script
+        };
+        let servers = DRIPS.map(|drip| Server::start(vec![script(drip)]));
+        let mut settings = String::new();
+        for ((kind, ..), server) in DRIPS.iter().zip(&servers) {
+            settings += &format!(
+                "[providers.{kind}]\nkind = \"{kind}\"\nbase_url = \"{}\"\n\
+                 first_token_timeout_ms = 300\nidle_timeout_ms = 400\ntotal_timeout_ms = 900\n",
+                server.url()
+            );
+        }
+        let idle = Server::start(Vec::new());
+        with_chat(&idle, &settings, async |chat, _tree| {
+            let names = DRIPS.map(|(kind, ..)| format!("{kind}/m"));
+            let all = futures_util::future::join_all(names.iter().map(|name| read(&chat, name)));
+            for ((kind, ..), ended) in DRIPS.iter().zip(all.await) {
+                let (text, fault) = ended.unwrap_err();
+                assert_eq!(text.is_empty(), which == 0, "{kind} {phase}: {text}");
+                let Fault::App(ChatError::Timeout { phase: found, .. }) = &fault else {
+                    panic!("{kind} {phase}: {fault:?}");
+                };
+                assert!(found.contains(phase), "{kind}: {found}, expected {phase}");
+            }
+        });
+    }
+}

@@ -66,6 +66,7 @@ impl ProviderWorker {
         end: Instant,
         events: &mpsc::Sender<ChatEvent>,
     ) -> Result<ProviderReply, ChatError> {
+        let first = FirstToken::new(call.timeouts.first_byte_ms);
         let mut stream = self
             .transport
             .stream(call, end)
@@ -81,12 +82,22 @@ impl ProviderWorker {
         let mut decoder = self.provider.stream();
         let mut found = Vec::new();
         let mut outcome = Ok(());
+        let mut begun = false;
         while outcome.is_ok() && !decoder.is_done() {
-            match stream.next().await {
+            let next = if begun {
+                stream.next().await
+            } else {
+                first.wait(stream.next()).await
+            };
+            match next {
                 Ok(Some(bytes)) => outcome = decoder.feed(&bytes, &mut found),
                 Ok(None) => break,
                 Err(error) => outcome = Err(self.lost_midway(error)),
             }
+            begun = begun
+                || found
+                    .iter()
+                    .any(|event| matches!(event, ChatEvent::Delta(_)));
             self.push(std::mem::take(&mut found), events).await?;
         }
         outcome?;
@@ -156,6 +167,30 @@ impl ProviderWorker {
             },
             error => self.lost(error),
         }
+    }
+}
+
+/// The bound on the wait for the first piece of an answer: comments and pings are none.
+struct FirstToken {
+    until: Instant,
+    after_ms: u64,
+}
+
+impl FirstToken {
+    fn new(after_ms: u64) -> Self {
+        let until = Instant::now() + Duration::from_millis(after_ms);
+        Self { until, after_ms }
+    }
+
+    async fn wait<T>(
+        &self,
+        next: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, TransportError> {
+        let bounded = tokio::time::timeout_at(self.until.into(), next).await;
+        bounded.unwrap_or(Err(TransportError::Timeout {
+            phase: "the first piece of the answer",
+            after_ms: self.after_ms,
+        }))
     }
 }
 

@@ -326,6 +326,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_cut_hides_no_other() {
+        let deltas = vec![call(0, Some("a"), "{\"x\":"), call(1, Some("b"), "{}")];
+        let events = write(deltas, FinishReason::Length);
+        let begun = events
+            .iter()
+            .filter_map(|event| event["content_block"]["id"].as_str());
+        assert_eq!(begun.collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn a_broken_answer_ends_with_an_error() {
         let mut writer = MessageEvents::new("msg_1", "p/m", "req-1".into());
         let failed = ServiceError::new(ErrorKind::Unavailable, "cut");
