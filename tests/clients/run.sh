@@ -12,7 +12,7 @@ if ! cmp -s "$suite/requirements.txt" "$home/venv/installed.txt"; then
     "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$suite/requirements.txt"
     cp "$suite/requirements.txt" "$home/venv/installed.txt"
 fi
-if command -v node npm >/dev/null; then
+if command -v node >/dev/null && command -v npm >/dev/null; then
     mkdir -p "$home/node"
     cp "$suite"/node/* "$home/node/"
     (cd "$home/node" && npm install --silent --no-audit --no-fund)

@@ -68,6 +68,12 @@ impl Upstream {
         }
     }
 
+    /// Whether it is the service at this host, and not a server that only speaks like it.
+    pub(in crate::engines) fn is_at(&self, host: &str) -> bool {
+        let rest = self.base_url.split_once("://").map(|(_, rest)| rest);
+        rest.and_then(|rest| rest.split('/').next()) == Some(host)
+    }
+
     /// Sends the key bare in a header of this name.
     pub(in crate::engines) fn with_key_in(mut self, header: &'static str) -> Self {
         self.key_header = (header, "");

@@ -200,7 +200,7 @@ impl ResponsesInput {
             response_format: format_of(&text["format"]),
             temperature: self.temperature,
             top_p: self.top_p,
-            max_completion_tokens: self.max_output_tokens,
+            max_tokens: self.max_output_tokens,
             user: self.user,
             reasoning_effort: effort.filter(|effort| !effort.is_null()),
             verbosity: verbosity.filter(|word| !word.is_null()),
@@ -465,7 +465,7 @@ mod tests {
             input.tool_choice,
             Some(json!({"type": "function", "function": {"name": "f"}}))
         );
-        assert_eq!(input.max_completion_tokens, Some(9));
+        assert_eq!(input.max_tokens, Some(9));
     }
 
     #[test]

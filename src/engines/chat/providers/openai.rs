@@ -51,11 +51,13 @@ impl OpenAi {
         set("response_format", request.response_format.clone());
         set("temperature", request.temperature.map(Value::from));
         set("top_p", request.top_p.map(Value::from));
-        set("max_tokens", request.max_tokens.map(Value::from));
-        set(
-            "max_completion_tokens",
-            request.max_completion_tokens.map(Value::from),
-        );
+        let (mut older, mut newer) = (request.max_tokens, request.max_completion_tokens);
+        // Its newer models refuse the older name; other servers may know no other.
+        if self.upstream.is_at("api.openai.com") {
+            newer = newer.or(older.take());
+        }
+        set("max_tokens", older.map(Value::from));
+        set("max_completion_tokens", newer.map(Value::from));
         set(
             "stop",
             (!request.stop.is_empty()).then(|| json!(request.stop)),
@@ -312,6 +314,23 @@ mod tests {
             quiet.get("reasoning_effort").is_none(),
             "never beside thinking"
         );
+    }
+
+    #[test]
+    fn the_bound_on_an_answer_goes_by_the_name_that_is_known_there() {
+        let request = ChatRequest {
+            max_tokens: Some(9),
+            ..ChatRequest::default()
+        };
+        assert_eq!(sent(&request, "")["max_tokens"], 9);
+        let config: ProviderConfig = toml::from_str("preset = \"openai\"").unwrap();
+        let provider = build("up", Some(&config), Some("sk".into())).unwrap();
+        let Plan::Call(call) = provider.plan(&request).unwrap() else {
+            panic!("no call")
+        };
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(body["max_completion_tokens"], 9);
+        assert!(body.get("max_tokens").is_none(), "{body}");
     }
 
     #[test]
