@@ -50,9 +50,12 @@ pub fn models(services: &Services) -> Vec<(String, String)> {
     services.chat.models()
 }
 
-/// Whether `model` names something that can be asked.
-pub fn knows(services: &Services, model: &str) -> bool {
-    services.chat.candidates(model).is_ok()
+/// Checks that `model` names something that can be asked.
+///
+/// Errors: tells what there is.
+pub fn check_name(services: &Services, model: &str) -> Result<(), ServiceError> {
+    let found = services.chat.candidates(model);
+    found.map(|_| ()).map_err(failure::of_error)
 }
 
 /// Answers a chat request whole. Runs inside a `LocalSet`, as every actix worker does.

@@ -197,7 +197,7 @@ fn errors_under_api_are_a_bare_string() {
                 "unknown field",
             ),
             ("/api/embeddings", json!({"prompt": "x"}), 400, "model"),
-            ("/api/generate", json!({}), 404, "no route"),
+            ("/api/nothing", json!({}), 404, "no route"),
         ] {
             let answer = api.post(path, body).await;
             assert_eq!(answer.status, status, "{}", answer.text());

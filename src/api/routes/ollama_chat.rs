@@ -12,6 +12,7 @@ use super::chat::{ATTEMPTS, annotation};
 use super::messages::calls_with_objects;
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::error::ApiError;
 use crate::api::streams::{self, ollama::OllamaLines};
 use crate::services::complete::{self, ChatInput, Completion};
 use crate::services::surfaces::ollama::{OllamaChatInput, OllamaGenerateInput};
@@ -38,7 +39,7 @@ pub(crate) async fn chat(
 ) -> Result<HttpResponse> {
     let input = body.0;
     if input.only_loads() {
-        return Ok(loaded(Form::Chat, &input.model));
+        return Ok(loaded(&context, &services, Form::Chat, &input.model)?);
     }
     let streams = input.wants_stream();
     let input = input.into_chat();
@@ -61,7 +62,7 @@ pub(crate) async fn generate(
 ) -> Result<HttpResponse> {
     let input = body.0;
     if input.only_loads() {
-        return Ok(loaded(Form::Generate, &input.model));
+        return Ok(loaded(&context, &services, Form::Generate, &input.model)?);
     }
     let streams = input.wants_stream();
     let input = input.into_chat();
@@ -191,12 +192,18 @@ pub(in crate::api) fn ending(
 }
 
 /// The answer to clients that only have a model loaded.
-fn loaded(form: Form, model: &str) -> HttpResponse {
+fn loaded(
+    context: &Context,
+    services: &Services,
+    form: Form,
+    model: &str,
+) -> Result<HttpResponse, ApiError> {
+    complete::check_name(services, bare(services, model)).map_err(|error| context.fail(error))?;
     let answer = form.answer(String::new(), String::new());
     let mut line = form.line(model, &now(), answer);
     line["done"] = json!(true);
     line["done_reason"] = json!("load");
-    HttpResponse::Ok().json(line)
+    Ok(HttpResponse::Ok().json(line))
 }
 
 fn now() -> String {
@@ -212,9 +219,10 @@ async fn answer(
     streams: bool,
 ) -> Result<HttpResponse> {
     let (started, created_at) = (Instant::now(), now());
-    let input = input.map_err(|error| context.fail(error))?;
+    let mut input = input.map_err(|error| context.fail(error))?;
     let (services, request_id) = (services.into_inner(), context.request_id());
-    let input = named(&services, input);
+    let name = input.model.as_deref().unwrap_or_default();
+    input.model = Some(bare(&services, name).to_owned());
     if streams {
         let stream = complete::stream(services, &request_id, input)
             .await
@@ -239,14 +247,11 @@ async fn answer(
 }
 
 /// Ollama's clients put a tag behind a model's name.
-fn named(services: &Services, mut input: ChatInput) -> ChatInput {
-    if let Some(name) = &input.model
-        && let Some(bare) = name.strip_suffix(":latest")
-        && !complete::knows(services, name)
-    {
-        input.model = Some(bare.to_owned());
+fn bare<'a>(services: &Services, name: &'a str) -> &'a str {
+    match name.strip_suffix(":latest") {
+        Some(bare) if complete::check_name(services, name).is_err() => bare,
+        _ => name,
     }
-    input
 }
 
 fn whole(form: Form, answer: &Completion, created_at: &str) -> Result<Value, ServiceError> {

@@ -168,6 +168,8 @@ fn ollamas_small_routes_answer() {
         ] {
             let loaded = api.ok(path, empty).await;
             assert_eq!(loaded["done_reason"], "load");
+            let unknown = api.post(path, json!({"model": "nobody"})).await;
+            assert_eq!(unknown.status, 404, "{}", unknown.text());
         }
         let tagged = json!({"model": "extractive:latest", "prompt": "hi", "stream": false});
         assert_eq!(api.ok("/api/generate", tagged).await["done"], true);
