@@ -1,27 +1,25 @@
 //! Asking candidates in turn: routing, breakers, retries, fallback.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use supervisors::{CellRef, Deadline, Fault};
 
+use super::backend::{Backend, lock};
 use super::messages::{ProviderJob, ProviderReply};
 use super::open_stream::{ChatStream, OpenStream};
+use super::tried::Tried;
 use super::worker::ProviderWorker;
 use crate::engines::chat::{
-    Breaker, Candidate, ChatConfig, ChatError, Latencies, Pace, Prefer, PriceConfig, Reaction,
-    RetryConfig, Route, Router, backoff_ms, by_rank, by_weight, mix,
+    Candidate, ChatConfig, ChatError, Latencies, Prefer, PriceConfig, Reaction, RetryConfig, Route,
+    Router, backoff_ms, by_rank, by_weight, mix,
 };
 use crate::types::chat::{ChatReply, ChatRequest};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
-
-/// A token is about so many bytes of English.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// The dispatcher: knows the names and the cells behind them. Cheap to clone.
 #[derive(Clone)]
@@ -42,42 +40,6 @@ struct Inner {
     seed: AtomicU64,
 }
 
-struct Backend {
-    cell: CellRef<ProviderWorker>,
-    breaker: Mutex<Breaker>,
-    pace: Mutex<Pace>,
-    /// Whether tokens are bounded, so that a guess is worth its time.
-    counts_tokens: bool,
-}
-
-impl Backend {
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        lock(&self.breaker)
-    }
-
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        lock(&self.pace)
-    }
-
-    /// Guesses the tokens of a request before anyone has counted them.
-    fn estimate(&self, request: &ChatRequest) -> u64 {
-        if !self.counts_tokens {
-            return 0;
-        }
-        let bytes: usize = request
-            .messages
-            .iter()
-            .map(|message| message.text().len())
-            .sum();
-        (bytes / BYTES_PER_TOKEN) as u64
-    }
-}
-
-/// The transitions of what is locked here do not panic, so a poisoned one is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// An answer, whole or begun, and how it was reached.
 pub(super) struct Won<T> {
     pub(super) answer: T,
@@ -86,40 +48,6 @@ pub(super) struct Won<T> {
     pub(super) ticket: u64,
     /// The answer's own comes last.
     pub(super) attempts: Vec<AttemptEvidence>,
-}
-
-/// What was tried, in the order in which it began.
-#[derive(Default)]
-struct Tried(RefCell<Vec<AttemptEvidence>>);
-
-impl Tried {
-    /// Notes a try; unless [`Self::end`] is told, it was cancelled.
-    fn begin(&self, candidate: &Candidate) -> usize {
-        let mut attempts = self.0.borrow_mut();
-        attempts.push(AttemptEvidence {
-            candidate: candidate.to_string(),
-            outcome: "cancelled: another was faster".to_owned(),
-            latency_ms: 0,
-        });
-        attempts.len() - 1
-    }
-
-    fn end(&self, place: usize, outcome: Result<(), &Fault<ChatError>>, latency_ms: u64) {
-        if let Some(attempt) = self.0.borrow_mut().get_mut(place) {
-            attempt.outcome = outcome_of(outcome);
-            attempt.latency_ms = latency_ms;
-        }
-    }
-
-    /// Takes them all, with the one that won behind the others.
-    fn attempts(&self, won: Option<usize>) -> Vec<AttemptEvidence> {
-        let mut attempts = self.0.take();
-        if let Some(place) = won.filter(|place| *place < attempts.len()) {
-            let own = attempts.remove(place);
-            attempts.push(own);
-        }
-        attempts
-    }
 }
 
 /// What one call of a cell brings.
@@ -153,20 +81,8 @@ impl Chat {
         config: &ChatConfig,
         cells: BTreeMap<String, CellRef<ProviderWorker>>,
     ) -> Self {
-        let backend = |name: &str, cell| {
-            let own = config.providers.get(name);
-            let (requests, tokens) = own.map_or((0, 0), |own| {
-                (own.requests_per_minute, own.tokens_per_minute)
-            });
-            Backend {
-                cell,
-                breaker: Mutex::new(Breaker::new(&config.breaker)),
-                pace: Mutex::new(Pace::new(requests, tokens)),
-                counts_tokens: tokens > 0,
-            }
-        };
         let providers = cells.into_iter().map(|(name, cell)| {
-            let backend = backend(&name, cell);
+            let backend = Backend::new(cell, &config.breaker, config.providers.get(&name));
             (name, backend)
         });
         let providers = providers.collect();
@@ -365,7 +281,8 @@ impl Chat {
             tries += 1;
             let started = Instant::now();
             let place = tried.begin(&candidate);
-            let admitted = self.admit(&provider, backend, tokens);
+            let now = millis_since(self.inner.started);
+            let admitted = backend.admit(&provider, now, tokens);
             let outcome = match admitted {
                 Ok(ticket) => ask(&backend.cell, Arc::clone(&own))
                     .await
@@ -402,26 +319,6 @@ impl Chat {
                 _ => return Err((provider, fault, Reaction::Next)),
             }
         }
-    }
-
-    /// Asks a provider's bounds and its breaker for leave.
-    fn admit(&self, provider: &str, backend: &Backend, tokens: u64) -> Result<u64, ChatError> {
-        let now = millis_since(self.inner.started);
-        let ticket = backend.pace().admit(now, tokens);
-        let ticket = ticket.map_err(|paced| ChatError::Paced {
-            provider: provider.to_owned(),
-            of: paced.of,
-            limit: paced.limit,
-            retry_after_ms: paced.retry_after_ms,
-        })?;
-        backend.breaker().admit(now).map_err(|retry_after_ms| {
-            backend.pace().forget(ticket);
-            ChatError::Open {
-                provider: provider.to_owned(),
-                retry_after_ms,
-            }
-        })?;
-        Ok(ticket)
     }
 
     /// Puts the candidates of a route in the order in which they are asked.

@@ -1,8 +1,10 @@
 //! The chat cells, one for each provider, and the dispatcher that asks them in turn.
 
+mod backend;
 mod dispatch;
 mod messages;
 mod open_stream;
+mod tried;
 mod worker;
 
 #[cfg(test)]

@@ -46,11 +46,7 @@ fn event(name: &str, data: &Value) -> String {
 }
 
 /// Answers with the stream's pieces as they come. Dropping the answer cancels the upstream's call.
-pub(super) fn response(stream: CompletionStream, writer: impl Writer) -> HttpResponse {
-    respond(stream, writer)
-}
-
-fn respond<W: Writer>(stream: CompletionStream, writer: W) -> HttpResponse {
+pub(super) fn response<W: Writer>(stream: CompletionStream, writer: W) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(W::CONTENT_TYPE)
         .insert_header((header::CACHE_CONTROL, "no-cache"))
