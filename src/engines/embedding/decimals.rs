@@ -67,11 +67,11 @@ fn fixed(number: f32, room: &mut [u8; ROOM]) -> usize {
 /// Source: Mula, "SSE: conversion integers to decimal representation", in the form for one machine word.
 fn eight_digits(number: u64) -> [u8; 8] {
     // Four digits in each half, then two in each quarter, then one in each byte: divisions by multiplying, exact here.
-    let halves = number / 10_000 | (number % 10_000) << 32;
-    let hundreds = (halves * 10_486) >> 20 & 0x7f_0000_007f;
-    let quarters = hundreds | (halves - 100 * hundreds) << 16;
-    let tens = (quarters * 103) >> 10 & 0x000f_000f_000f_000f;
-    let digits = tens | (quarters - 10 * tens) << 8;
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | ((halves - 100 * hundreds) << 16);
+    let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | ((quarters - 10 * tens) << 8);
     (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
