@@ -38,6 +38,36 @@ impl Bits {
             .sum()
     }
 
+    /// Tells whether it has no member.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// Adds the members of `other`.
+    pub fn add_all(&mut self, other: &Self) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+    }
+
+    /// Removes what is not in `other`.
+    pub fn keep_all(&mut self, other: &Self) {
+        self.words.truncate(other.words.len());
+        for (word, kept) in self.words.iter_mut().zip(&other.words) {
+            *word &= kept;
+        }
+    }
+
+    /// Removes the members of `other`.
+    pub fn remove_all(&mut self, other: &Self) {
+        for (word, gone) in self.words.iter_mut().zip(&other.words) {
+            *word &= !gone;
+        }
+    }
+
     /// Lists its members from `start` on, ascending.
     pub fn iter_from(&self, start: u32) -> impl Iterator<Item = u32> {
         let first = start / 64;
@@ -98,6 +128,22 @@ mod tests {
             prop_assert!(bits.iter().eq(model.iter().copied()));
             prop_assert!(bits.iter_from(start).eq(model.range(start..).copied()));
             prop_assert_eq!(bits.contains(start), model.contains(&start));
+            prop_assert_eq!(bits.is_empty(), model.is_empty());
+        }
+
+        #[test]
+        fn two_sets_meet_as_sets_do(a: BTreeSet<u8>, b in proptest::collection::btree_set(0_u32..600, 0..40)) {
+            let a: BTreeSet<u32> = a.into_iter().map(u32::from).collect();
+            let bits = |set: &BTreeSet<u32>| set.iter().copied().collect::<Bits>();
+            for (a, b) in [(&a, &b), (&b, &a)] {
+                let (mut both, mut either, mut less) = (bits(a), bits(a), bits(a));
+                both.keep_all(&bits(b));
+                either.add_all(&bits(b));
+                less.remove_all(&bits(b));
+                prop_assert!(both.iter().eq(a.intersection(b).copied()));
+                prop_assert!(either.iter().eq(a.union(b).copied()));
+                prop_assert!(less.iter().eq(a.difference(b).copied()));
+            }
         }
     }
 }
