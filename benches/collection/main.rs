@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use boathouse::engines::embedding::{Embedders, EmbeddingConfig};
-use boathouse::engines::index::{Contents, IndexConfig, Mode, Op, SearchRequest, With};
-use boathouse::types::collection::CollectionSpec;
+use boathouse::engines::index::{Contents, IndexConfig, Op, SearchRequest};
+use boathouse::types::collection::{CollectionSpec, Schema};
 use boathouse::types::point::{Metric, Point};
 use serde_json::{Value, json};
 use support::load::{self, Connection, post};
@@ -160,6 +160,7 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         embedder: None,
         fingerprint: None,
         refiner: None,
+        schema: Schema::default(),
         created_ms: 0,
     });
     let points = texts.iter().enumerate().filter_map(|(at, text)| {
@@ -199,16 +200,10 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         for vector in &vectors {
             let request = SearchRequest {
                 query_vector: Some(vector.clone()),
-                query_text: None,
                 k: K,
-                filter: None,
-                mode: Mode::Dense,
-                exact: false,
-                refine: None,
-                min_score: None,
-                with: With::default(),
+                ..SearchRequest::default()
             };
-            std::hint::black_box(contents.search(&request, &config).unwrap());
+            std::hint::black_box(contents.search(&request, &config, 0).unwrap());
         }
         let own = vectors.len() as f64 / started.elapsed().as_secs_f64();
         let (next, before) = (AtomicUsize::new(0), server.cpu_us());

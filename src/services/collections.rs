@@ -1,5 +1,7 @@
 //! Collections and their points.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -10,7 +12,7 @@ pub use crate::actors::index::collection::CollectionInfo;
 use crate::actors::index::{CollectionsError, IndexCell};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
-use crate::types::collection::{CollectionSpec, Refiner};
+use crate::types::collection::{CollectionSpec, FieldKind, Refiner, Schema};
 use crate::types::point::{Metric, Point};
 
 /// A request to `PUT /v1/collections/{name}`. An empty object takes the defaults.
@@ -30,6 +32,37 @@ pub struct CollectionInput {
     /// A better model that ranks the first hits of hybrid searches. Points get its vectors in the background.
     #[schema(example = "minilm")]
     pub refiner: Option<String>,
+    /// Fields of the payload to index: `{"path": "keyword" | "integer" | "float" | "bool" | "datetime"}`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub fields: BTreeMap<String, FieldKind>,
+    /// The field that says whose a point is: a string, or a list of them. A point without it is everybody's.
+    pub role_field: Option<String>,
+    /// Refuse searches that do not say for which role they are. Default true with `role_field`.
+    pub role_required: Option<bool>,
+    /// The field that says when a point expires: RFC 3339 text, or Unix seconds. A point without it stays.
+    pub ttl_field: Option<String>,
+}
+
+impl CollectionInput {
+    /// What is declared, with the fields that must be indexed.
+    fn schema(&self) -> Schema {
+        let mut fields = self.fields.clone();
+        for (path, kind) in [
+            (&self.role_field, FieldKind::Keyword),
+            (&self.ttl_field, FieldKind::Datetime),
+        ] {
+            if let Some(path) = path {
+                fields.entry(path.clone()).or_insert(kind);
+            }
+        }
+        Schema {
+            fields,
+            role_field: self.role_field.clone(),
+            role_required: self.role_required.unwrap_or(self.role_field.is_some()),
+            ttl_field: self.ttl_field.clone(),
+        }
+    }
 }
 
 /// Tells `"embedder": null` from an absent one.
@@ -57,7 +90,7 @@ pub struct PointInput {
 }
 
 /// An id: clients write numbers and strings.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "id must be a string or a whole number")]
 pub enum PointId {
     /// As it is.
@@ -109,6 +142,8 @@ pub struct ScrollInput {
     /// Only what matches.
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Value>,
+    /// Only points of this role, or of none; left out: everybody's, also where searches need one.
+    pub role: Option<String>,
 }
 
 /// The answer of `POST /v1/collections/{name}/points/scroll`.
@@ -128,6 +163,8 @@ pub struct CountInput {
     /// Only what matches.
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Value>,
+    /// Only points of this role, or of none; left out: everybody's, also where searches need one.
+    pub role: Option<String>,
 }
 
 /// Creates `name`. Returns its state, and whether it is new: asking again with the same properties changes nothing.
@@ -182,6 +219,7 @@ pub async fn create(
         embedder: embedder.map(|embedder| embedder.name.clone()),
         fingerprint: embedder.map(|embedder| embedder.fingerprint.clone()),
         refiner,
+        schema: input.schema(),
         created_ms: now_ms(),
     };
     if services.collections.find(name).is_err() {
@@ -193,11 +231,18 @@ pub async fn create(
         }
     }
     let info = get(services, name).await?;
+    // Fields come and go: those that are asked for must be there, and others may be.
+    let (has, asked) = (&info.spec.schema.fields, &spec.schema.fields);
+    let indexed = asked.iter().all(|(path, kind)| has.get(path) == Some(kind));
     let same = CollectionSpec {
         created_ms: spec.created_ms,
+        schema: Schema {
+            fields: spec.schema.fields.clone(),
+            ..info.spec.schema.clone()
+        },
         ..info.spec.clone()
     } == spec;
-    if same {
+    if same && indexed {
         Ok((info, false))
     } else {
         Err(CollectionsError::Exists(name.to_owned()).into())
@@ -215,6 +260,50 @@ async fn refiner(services: &Services, model: &str) -> Result<Refiner, ServiceErr
         fingerprint: info.fingerprint.clone(),
         dim: info.dim,
     })
+}
+
+/// A request to `PUT /v1/collections/{name}/index`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FieldInput {
+    /// The field's path in the payload.
+    #[schema(example = "year")]
+    pub field_name: String,
+    /// `keyword`, `integer`, `float`, `bool` or `datetime`.
+    #[schema(value_type = String, example = "integer")]
+    pub field_schema: FieldKind,
+}
+
+/// Indexes a field, or as another kind than before; durable when it returns.
+pub async fn index_field(
+    services: &Services,
+    name: &str,
+    input: FieldInput,
+) -> Result<CollectionInfo, ServiceError> {
+    let cell = services.collections.find(name)?;
+    cell.index_field(input.field_name, input.field_schema, services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))?;
+    info_of(services, name, &cell).await
+}
+
+/// Indexes a field no more.
+pub async fn drop_index(
+    services: &Services,
+    name: &str,
+    path: &str,
+) -> Result<CollectionInfo, ServiceError> {
+    let cell = services.collections.find(name)?;
+    let dropped = cell
+        .drop_index(path.to_owned(), services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))?;
+    if !dropped {
+        let path: String = path.chars().take(64).collect();
+        let message = format!("field {path} of collection {name} is not indexed");
+        return Err(ServiceError::not_found(message));
+    }
+    info_of(services, name, &cell).await
 }
 
 /// Describes one collection.
@@ -345,7 +434,7 @@ pub async fn scroll(
     }
     let filter = input.filter.as_ref().map(parse_filter).transpose()?;
     let (points, next) = cell
-        .scroll(input.after, limit, filter, services.deadline())
+        .scroll(input.after, limit, filter, input.role, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))?;
     Ok(ScrollOutput { points, next })
@@ -359,7 +448,7 @@ pub async fn count(
 ) -> Result<usize, ServiceError> {
     let cell = services.collections.find(name)?;
     let filter = input.filter.as_ref().map(parse_filter).transpose()?;
-    cell.count(filter, services.deadline())
+    cell.count(filter, input.role, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use supervisors::{
     CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
@@ -9,9 +10,10 @@ use supervisors::{
 
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
-    Filter, IndexConfig, IndexError, Refinement, SearchRequest, SearchResult,
+    Filter, IndexConfig, IndexError, Refinement, Scope, SearchRequest, SearchResult,
 };
 use crate::storage::disk;
+use crate::types::collection::FieldKind;
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -24,6 +26,8 @@ pub enum IndexRequest {
     DeleteWhere(Filter),
     /// Nearest points. Replies `Found`.
     Search(Box<SearchRequest>),
+    /// Nearest points of each, of one and the same content. Replies `AllFound`.
+    SearchAll(Vec<SearchRequest>),
     /// One point. Replies `Point`.
     Get(String),
     /// A page of points in order of id, after `after`. Replies `Page`.
@@ -34,16 +38,27 @@ pub enum IndexRequest {
         limit: usize,
         /// Only what matches.
         filter: Option<Filter>,
+        /// Only points of this role, or of none.
+        role: Option<String>,
     },
     /// How many points match. Replies `Count`.
-    Count(Option<Filter>),
+    Count {
+        /// Only what matches.
+        filter: Option<Filter>,
+        /// Only points of this role, or of none.
+        role: Option<String>,
+    },
+    /// Index a field. Replies `Changed`.
+    IndexField(String, FieldKind),
+    /// Index a field no more. Replies `Changed`.
+    DropIndex(String),
     /// Sizes and state. Replies `Info`.
     Info,
     /// Texts of up to so many points that wait for a second vector. Replies `Waiting`.
     Unrefined(usize),
     /// Second vectors of points. Replies `Written` with how many still had the text.
     Refine(Vec<Refinement>),
-    /// Snapshot, compact or build the graph, when due. Replies `Done`.
+    /// Remove what has expired; snapshot, compact or build the graph, when due. Replies `Done`.
     Maintain,
 }
 
@@ -54,6 +69,10 @@ pub enum IndexReply {
     Written(usize),
     /// Hits, best first.
     Found(Box<SearchResult>),
+    /// What each search found.
+    AllFound(Vec<Result<SearchResult, IndexError>>),
+    /// Whether anything is other than before.
+    Changed(bool),
     /// The point, if it exists.
     Point(Option<Box<Point>>),
     /// A page, and the id to go on after.
@@ -130,30 +149,54 @@ impl Protocol for IndexWorker {
 impl Worker for IndexWorker {
     fn handle(&mut self, request: IndexRequest, _cx: &Cx) -> Result<IndexReply, IndexError> {
         let collection = self.slot.current()?;
+        // The moment of the answer, not of the asking: what expires while it waits is gone.
+        let now_ms = now_ms();
         Ok(match request {
             IndexRequest::Upsert(points) => IndexReply::Written(collection.upsert(points)?),
             IndexRequest::DeleteIds(ids) => IndexReply::Written(collection.delete_ids(&ids)?),
             IndexRequest::DeleteWhere(filter) => {
-                IndexReply::Written(collection.delete_where(&filter)?)
+                IndexReply::Written(collection.delete_where(&filter, Scope::at(now_ms))?)
             }
             IndexRequest::Search(request) => {
-                IndexReply::Found(Box::new(collection.search(&request)?))
+                IndexReply::Found(Box::new(collection.search(&request, now_ms)?))
             }
-            IndexRequest::Get(id) => IndexReply::Point(collection.get(&id)?.map(Box::new)),
+            IndexRequest::SearchAll(requests) => {
+                IndexReply::AllFound(collection.search_all(&requests, now_ms)?)
+            }
+            IndexRequest::Get(id) => {
+                let found = collection.get(&id, Scope::at(now_ms))?;
+                IndexReply::Point(found.map(Box::new))
+            }
             IndexRequest::Scroll {
                 after,
                 limit,
                 filter,
+                role,
             } => {
-                let (points, next) = collection.scroll(after.as_deref(), limit, filter.as_ref())?;
+                let scope = Scope {
+                    role: role.as_deref(),
+                    now_ms,
+                };
+                let (points, next) =
+                    collection.scroll(after.as_deref(), limit, filter.as_ref(), scope)?;
                 IndexReply::Page(points, next)
             }
-            IndexRequest::Count(filter) => IndexReply::Count(collection.count(filter.as_ref())?),
-            IndexRequest::Info => IndexReply::Info(Box::new(collection.info()?)),
+            IndexRequest::Count { filter, role } => {
+                let scope = Scope {
+                    role: role.as_deref(),
+                    now_ms,
+                };
+                IndexReply::Count(collection.count(filter.as_ref(), scope)?)
+            }
+            IndexRequest::IndexField(path, kind) => {
+                IndexReply::Changed(collection.index_field(&path, kind)?)
+            }
+            IndexRequest::DropIndex(path) => IndexReply::Changed(collection.drop_index(&path)?),
+            IndexRequest::Info => IndexReply::Info(Box::new(collection.info(now_ms)?)),
             IndexRequest::Unrefined(limit) => IndexReply::Waiting(collection.unrefined(limit)?),
             IndexRequest::Refine(refined) => IndexReply::Written(collection.refine(refined)?),
             IndexRequest::Maintain => {
-                collection.maintain()?;
+                collection.maintain(now_ms)?;
                 IndexReply::Done
             }
         })
@@ -234,6 +277,44 @@ impl IndexCell {
         }
     }
 
+    /// Searches for each; all see the same points.
+    pub async fn search_all(
+        &self,
+        requests: Vec<SearchRequest>,
+        deadline: Deadline,
+    ) -> Answer<Vec<Result<SearchResult, IndexError>>> {
+        match self
+            .ask(IndexRequest::SearchAll(requests), deadline)
+            .await?
+        {
+            IndexReply::AllFound(found) => Ok(found),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Indexes a field; `false`: it was so already.
+    pub async fn index_field(
+        &self,
+        path: String,
+        kind: FieldKind,
+        deadline: Deadline,
+    ) -> Answer<bool> {
+        self.changed(IndexRequest::IndexField(path, kind), deadline)
+            .await
+    }
+
+    /// Indexes a field no more; `false`: it was not.
+    pub async fn drop_index(&self, path: String, deadline: Deadline) -> Answer<bool> {
+        self.changed(IndexRequest::DropIndex(path), deadline).await
+    }
+
+    async fn changed(&self, request: IndexRequest, deadline: Deadline) -> Answer<bool> {
+        match self.ask(request, deadline).await? {
+            IndexReply::Changed(changed) => Ok(changed),
+            _ => Err(mismatch()),
+        }
+    }
+
     /// Reads one point.
     pub async fn get(&self, id: String, deadline: Deadline) -> Answer<Option<Point>> {
         match self.ask(IndexRequest::Get(id), deadline).await? {
@@ -248,6 +329,7 @@ impl IndexCell {
         after: Option<String>,
         limit: usize,
         filter: Option<Filter>,
+        role: Option<String>,
         deadline: Deadline,
     ) -> Answer<(Vec<Point>, Option<String>)> {
         match self
@@ -256,6 +338,7 @@ impl IndexCell {
                     after,
                     limit,
                     filter,
+                    role,
                 },
                 deadline,
             )
@@ -267,8 +350,16 @@ impl IndexCell {
     }
 
     /// Counts what matches.
-    pub async fn count(&self, filter: Option<Filter>, deadline: Deadline) -> Answer<usize> {
-        match self.ask(IndexRequest::Count(filter), deadline).await? {
+    pub async fn count(
+        &self,
+        filter: Option<Filter>,
+        role: Option<String>,
+        deadline: Deadline,
+    ) -> Answer<usize> {
+        match self
+            .ask(IndexRequest::Count { filter, role }, deadline)
+            .await?
+        {
             IndexReply::Count(count) => Ok(count),
             _ => Err(mismatch()),
         }
@@ -305,6 +396,14 @@ impl IndexCell {
             _ => Err(mismatch()),
         }
     }
+}
+
+/// Unix time in milliseconds: below the cells time is an argument.
+fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A reply of another request's kind cannot happen while `handle` pairs them as documented.

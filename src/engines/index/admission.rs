@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::filter::check_path;
 use super::{IndexConfig, IndexError, distance};
-use crate::types::collection::CollectionSpec;
+use crate::types::collection::{CollectionSpec, FieldKind, Schema};
 use crate::types::point::{Metric, Point};
 
 const MAX_ID_BYTES: usize = 512;
 const MAX_DIM: usize = 8192;
+/// Each is looked for in every point that comes.
+const MAX_FIELDS: usize = 64;
 
 /// Checks the properties of a collection to be created.
 pub fn check_spec(spec: &CollectionSpec) -> Result<(), IndexError> {
@@ -25,6 +28,41 @@ pub fn check_spec(spec: &CollectionSpec) -> Result<(), IndexError> {
             "dim must be 1 to {MAX_DIM}, got {}",
             spec.dim
         )));
+    }
+    check_schema(&spec.schema)
+}
+
+/// Checks what a collection declares of its payloads.
+pub fn check_schema(schema: &Schema) -> Result<(), IndexError> {
+    let bad = |reason: String| Err(IndexError::BadSpec(reason));
+    if schema.fields.len() > MAX_FIELDS {
+        let got = schema.fields.len();
+        return bad(format!(
+            "at most {MAX_FIELDS} fields can be indexed, got {got}"
+        ));
+    }
+    for path in schema.fields.keys() {
+        check_path(path).or_else(|reason| bad(format!("fields: {reason}")))?;
+        if path.is_empty() || path.starts_with('$') {
+            return bad("fields: a field's path is not empty and does not start with $".to_owned());
+        }
+    }
+    for (what, path, kind) in [
+        ("role_field", &schema.role_field, FieldKind::Keyword),
+        ("ttl_field", &schema.ttl_field, FieldKind::Datetime),
+    ] {
+        let Some(path) = path else { continue };
+        let indexed = schema.fields.get(path).copied();
+        if indexed != Some(kind) {
+            return bad(format!(
+                "{what} {path} must be a {} in fields, got {}",
+                kind.as_str(),
+                indexed.map_or("none", FieldKind::as_str)
+            ));
+        }
+    }
+    if schema.role_required && schema.role_field.is_none() {
+        return bad("role_required says nothing without role_field".to_owned());
     }
     Ok(())
 }
@@ -203,6 +241,7 @@ mod tests {
             embedder: None,
             fingerprint: None,
             refiner: None,
+            schema: Schema::default(),
             created_ms: 0,
         }
     }

@@ -1,41 +1,76 @@
 //! All that one collection holds in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::backends::{self, Graph, Sections};
+use super::fields::Fields;
 use super::lexical::{Lexical, Words};
 use super::rows::{Doc, Progress, Rows};
-use super::{Bits, Code, Filter, IndexConfig, IndexError, Op, Refinement, text_hash};
-use crate::types::collection::CollectionSpec;
+use super::{Code, Filter, IndexConfig, IndexError, Op, Refinement, Scope, text_hash};
+use crate::types::collection::{CollectionSpec, FieldKind, Schema};
 use crate::types::point::{Metric, Point};
 
 /// The points of a collection, and what is derived from them.
 #[derive(Debug)]
 pub struct Contents {
-    pub(super) spec: CollectionSpec,
+    pub(super) spec: Arc<CollectionSpec>,
     pub(super) rows: Rows,
     /// The live row of each id.
-    ids: BTreeMap<Arc<str>, u32>,
+    pub(super) ids: BTreeMap<Arc<str>, u32>,
     pub(super) lexical: Lexical,
+    /// Invariant: an index for each field of the schema, over all rows.
+    pub(super) fields: Fields,
     pub(super) graph: Option<Arc<Graph>>,
 }
 
 impl Contents {
     /// An empty collection.
-    pub fn new(spec: CollectionSpec) -> Self {
+    pub fn new(spec: impl Into<Arc<CollectionSpec>>) -> Self {
+        let spec = spec.into();
         let refined_dim = spec.refiner.as_ref().map_or(0, |refiner| refiner.dim);
         let rows = Rows::new(spec.dim, refined_dim);
         let (ids, lexical) = (BTreeMap::new(), Lexical::default());
+        let fields = Fields::new(&spec.schema.fields);
         Self {
             spec,
             rows,
             ids,
             lexical,
+            fields,
             graph: None,
         }
+    }
+
+    /// The collection's properties.
+    pub fn spec(&self) -> &Arc<CollectionSpec> {
+        &self.spec
+    }
+
+    /// What must be done before `schema` can be [declared](Self::declare).
+    pub fn undeclared(&self, schema: &Schema) -> Undeclared {
+        let kinds = schema.fields.iter();
+        let new = kinds.filter(|(path, kind)| self.fields.kind(path) != Some(**kind));
+        Undeclared {
+            schema: schema.clone(),
+            new: new.map(|(path, kind)| (path.clone(), *kind)).collect(),
+            view: self.view(),
+        }
+    }
+
+    /// Takes a schema into use. No point may have come since it was found [undeclared](Self::undeclared).
+    pub fn declare(&mut self, declared: Declared) {
+        let Declared { schema, made } = declared;
+        self.fields.adopt(made, &schema.fields);
+        Arc::make_mut(&mut self.spec).schema = schema;
+    }
+
+    /// Counts for each indexed field the points whose values are not all of its kind.
+    pub fn odd(&self) -> BTreeMap<String, usize> {
+        self.fields.odd(self.rows.alive())
     }
 
     /// Applies a change that is in the log. Returns how many points it inserted, replaced or
@@ -80,8 +115,9 @@ impl Contents {
     fn put(&mut self, vector: &[f32], doc: Arc<Doc>, words: Words) {
         self.delete(&doc.id);
         let id = Arc::clone(&doc.id);
-        let row = self.rows.push(vector, doc);
+        let row = self.rows.push(vector, Arc::clone(&doc));
         self.lexical.add(row, words);
+        self.fields.add(row, &doc.payload);
         self.ids.insert(id, row);
     }
 
@@ -117,46 +153,66 @@ impl Contents {
         self.rows.refinable()
     }
 
-    /// Reads one point.
-    pub fn get(&self, id: &str) -> Option<Point> {
-        self.ids.get(id).map(|row| self.rows.point(*row))
+    /// Reads one point, if `scope` may see it.
+    pub fn get(&self, id: &str, scope: Scope<'_>) -> Result<Option<Point>, IndexError> {
+        let Some(&row) = self.ids.get(id) else {
+            return Ok(None);
+        };
+        let seen = self.visible(scope)?.contains(row);
+        Ok(seen.then(|| self.rows.point(row)))
     }
 
-    /// Tells whether there is a point of this id.
+    /// Tells whether there is a point of this id, which may have expired.
     pub fn contains(&self, id: &str) -> bool {
         self.ids.contains_key(id)
     }
 
-    /// Counts the points, or those that match.
-    pub fn count(&self, filter: Option<&Filter>) -> usize {
-        match filter {
-            None => self.rows.live(),
-            Some(filter) => self.matches(filter).count(),
-        }
+    /// Counts the points that `scope` may see, or those of them that match.
+    pub fn count(&self, filter: Option<&Filter>, scope: Scope<'_>) -> Result<usize, IndexError> {
+        let visible = self.visible(scope)?;
+        Ok(match filter {
+            None => visible.count(),
+            Some(filter) => filter.select(&self.rows, &self.fields, &visible).0.count(),
+        })
     }
 
-    /// Lists the ids of the points that match, in order.
-    pub fn ids_where(&self, filter: &Filter) -> Vec<String> {
-        let rows = self
-            .ids
-            .iter()
-            .filter(|(_, row)| self.passes(**row, filter));
-        rows.map(|(id, _)| id.to_string()).collect()
+    /// Lists the ids of the points that `scope` may see and that match, in order.
+    pub fn ids_where(&self, filter: &Filter, scope: Scope<'_>) -> Result<Vec<String>, IndexError> {
+        let (found, _) = filter.select(&self.rows, &self.fields, self.visible(scope)?.as_ref());
+        let rows = self.ids.iter().filter(|(_, row)| found.contains(**row));
+        Ok(rows.map(|(id, _)| id.to_string()).collect())
     }
 
-    /// Reads up to `limit` points after the id `after`, in order of id, and the id to go on after.
+    /// Reads up to `limit` points that `scope` may see after the id `after`, in order of id, and the id to
+    /// go on after.
     pub fn scroll(
         &self,
         after: Option<&str>,
         limit: usize,
         filter: Option<&Filter>,
-    ) -> (Vec<Point>, Option<String>) {
+        scope: Scope<'_>,
+    ) -> Result<(Vec<Point>, Option<String>), IndexError> {
+        let mut visible = self.visible(scope)?;
+        // A page needs few rows: what must be read in payloads is read only until it is full.
+        let mut slow = None;
+        match filter {
+            Some(filter) if filter.is_indexed(&self.fields) => {
+                let (found, _) = filter.select(&self.rows, &self.fields, &visible);
+                visible = Cow::Owned(found);
+            }
+            Some(filter) => slow = Some(filter.bound(&self.fields)),
+            None => {}
+        }
+        let passes = |row: u32| {
+            let payload = &self.rows.doc(row).payload;
+            visible.contains(row) && slow.as_ref().is_none_or(|slow| slow.matches(payload))
+        };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rows = self
             .ids
             .range::<str, _>((from, Bound::Unbounded))
             .map(|(_, row)| *row)
-            .filter(|row| filter.is_none_or(|filter| self.passes(*row, filter)));
+            .filter(|row| passes(*row));
         let points: Vec<Point> = rows
             .by_ref()
             .take(limit)
@@ -164,20 +220,7 @@ impl Contents {
             .collect();
         let more = rows.next().is_some();
         let next = points.last().filter(|_| more).map(|last| last.id.clone());
-        (points, next)
-    }
-
-    /// The live rows that match.
-    pub(super) fn matches(&self, filter: &Filter) -> Bits {
-        self.rows
-            .alive()
-            .iter()
-            .filter(|row| self.passes(*row, filter))
-            .collect()
-    }
-
-    fn passes(&self, row: u32, filter: &Filter) -> bool {
-        filter.matches(&self.rows.doc(row).payload)
+        Ok((points, next))
     }
 
     /// The table as it is now; cheap, and later writes do not touch it.
@@ -253,8 +296,8 @@ impl Contents {
     }
 
     /// Builds contents that hold only the live rows of `view`, without a graph.
-    pub fn compacted(spec: &CollectionSpec, view: &Rows) -> Self {
-        let mut fresh = Self::new(spec.clone());
+    pub fn compacted(spec: &Arc<CollectionSpec>, view: &Rows) -> Self {
+        let mut fresh = Self::new(Arc::clone(spec));
         for row in view.alive().iter() {
             fresh.copy(view, row);
         }
@@ -278,6 +321,9 @@ impl Contents {
                 self.copy_refinement(&now.rows, row);
             }
         }
+        if self.spec != now.spec {
+            self.declare(self.undeclared(&now.spec.schema).indexed());
+        }
     }
 
     fn copy(&mut self, from: &Rows, row: u32) {
@@ -293,6 +339,31 @@ impl Contents {
             self.rows.refine(to, &Code { scale, codes });
         }
     }
+}
+
+/// A schema whose new fields are not indexed yet.
+#[derive(Debug)]
+pub struct Undeclared {
+    schema: Schema,
+    new: BTreeMap<String, FieldKind>,
+    view: Rows,
+}
+
+impl Undeclared {
+    /// Indexes the new fields. Takes long; holds nothing of the collection.
+    pub fn indexed(self) -> Declared {
+        Declared {
+            made: Fields::over(&self.new, &self.view),
+            schema: self.schema,
+        }
+    }
+}
+
+/// A schema, and the indexes that it needs.
+#[derive(Debug)]
+pub struct Declared {
+    schema: Schema,
+    made: Fields,
 }
 
 /// A change ready to be applied: the slow part, counting words, is done.

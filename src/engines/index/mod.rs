@@ -12,25 +12,36 @@ mod config;
 mod contents;
 mod distance;
 mod error;
+mod fields;
 mod filter;
 mod fusion;
+mod groups;
+mod instant;
 mod lexical;
+mod mmr;
 mod op;
 mod planner;
+mod recommend;
 mod refined;
 mod request;
 mod rows;
+mod scope;
+mod search;
 mod simd;
 mod top;
 
-pub use admission::{admit, check_spec, is_collection_name, size_of};
+pub use admission::{admit, check_schema, check_spec, is_collection_name, size_of};
 pub use backends::{Graph, Sections};
 pub use bits::Bits;
 pub use config::{Builder, IndexConfig};
-pub use contents::{Change, Contents};
+pub use contents::{Change, Contents, Declared, Undeclared};
 pub use error::IndexError;
-pub use filter::Filter;
+pub use filter::{Filter, FilterUse};
 pub use op::Op;
 pub use refined::{Code, Refinement, text_hash};
-pub use request::{Mode, Plan, Refine, SearchPath, SearchRequest, SearchResult, With};
+pub use request::{
+    Fusion, GroupBy, HitGroup, Like, Mmr, Mode, Plan, Refine, SearchPath, SearchRequest,
+    SearchResult, Strategy, With,
+};
 pub use rows::{Progress, Rows};
+pub use scope::Scope;

@@ -1,211 +1,64 @@
-//! How a search is answered: which way, over which points, and what is told about it.
+//! How a search finds its candidates: which way, over which points, and what is told about it.
 
-use super::admission::{prepare, within};
+use std::borrow::Cow;
+
 use super::backends::{self, Graph};
 use super::contents::Contents;
 use super::top::{Ranked, Top};
-use super::{
-    Bits, IndexConfig, IndexError, Mode, Plan, Refine, SearchPath, SearchRequest, SearchResult,
-    distance, fusion,
-};
-use crate::types::collection::CollectionSpec;
-use crate::types::point::{Hit, Metric};
+use super::{Bits, IndexConfig, Plan, SearchPath, distance};
 
-const MAX_K: usize = 1_000;
-/// Fewest hits that each list brings into a fusion.
-const MIN_FUSION_DEPTH: usize = 100;
 /// Rows of a walk that are ranked by their vectors, for each hit: it may have gone by codes.
 const RESCORED: usize = 2;
 const MIN_RESCORED: usize = 16;
 
-impl Contents {
-    /// Answers a search.
-    ///
-    /// Errors: for a request that cannot be answered. An empty collection has no hits.
-    pub fn search(
-        &self,
-        request: &SearchRequest,
-        config: &IndexConfig,
-    ) -> Result<SearchResult, IndexError> {
-        let k = request.k;
-        if !(1..=MAX_K).contains(&k) {
-            return Err(IndexError::BadQuery(format!(
-                "k must be 1 to {MAX_K}, got {k}"
-            )));
-        }
-        if let Some(bad) = request.min_score.filter(|score| !score.is_finite()) {
-            return Err(IndexError::BadQuery(format!(
-                "min_score must be finite, got {bad}"
-            )));
-        }
-        let query = self.vector_of(request)?;
-        let text = text_of(request, config)?;
-        let matches = request.filter.as_ref().map(|filter| self.matches(filter));
-        let search = Search {
-            contents: self,
-            config,
-            matches,
-            exact: request.exact,
-        };
-        let refine = self.refine_of(request)?;
-        // What is ranked anew must be found first.
-        let wanted = refine.as_ref().map_or(k, |refine| refine.depth.max(k));
-        let depth = MIN_FUSION_DEPTH.max(4 * k).max(wanted);
-        let (mut found, mut plan) = match (query, text) {
-            (Some(query), Some(text)) => {
-                let (dense, plan) = search.dense(&query, depth);
-                let (lexical, scored) = search.lexical(text, depth);
-                let reason = format!(
-                    "dense {} ({}) and {} lexical candidates, fused by rank",
-                    path_name(plan.path),
-                    plan.reason,
-                    lexical.len()
-                );
-                let candidates = plan.candidates + scored;
-                let plan = Plan {
-                    path: SearchPath::Hybrid,
-                    candidates,
-                    reason,
-                    ..plan
-                };
-                (fusion::fuse(&[dense, lexical]), plan)
-            }
-            (Some(query), None) => search.dense(&query, wanted),
-            (None, Some(text)) => {
-                let (found, candidates) = search.lexical(text, wanted);
-                let reason = match candidates {
-                    0 => "no word of the query is in any text".to_owned(),
-                    _ => "texts that share a word with the query".to_owned(),
-                };
-                (
-                    found,
-                    Plan {
-                        path: SearchPath::Lexical,
-                        candidates,
-                        ef: None,
-                        matches: None,
-                        refined: None,
-                        reason,
-                    },
-                )
-            }
-            (None, None) => {
-                return Err(IndexError::BadQuery("nothing to search for".to_owned()));
-            }
-        };
-        if let Some(refine) = refine {
-            found.truncate(wanted);
-            let refined = search.rank_anew(&mut found, &refine.vector);
-            plan.reason = format!(
-                "{}; {refined} of the first {} ranked by their second vectors",
-                plan.reason,
-                found.len()
-            );
-            plan.refined = Some(refined);
-        }
-        plan.matches = search.matches.as_ref().map(Bits::count);
-        let good = |found: &&Ranked<'_>| request.min_score.is_none_or(|min| found.score >= min);
-        let hits = found
-            .iter()
-            .take(k)
-            .filter(good)
-            .map(|found| self.hit(found, request));
-        Ok(SearchResult {
-            hits: hits.collect(),
-            plan,
-        })
-    }
-
-    /// The query's vector, ready to be compared, when the mode goes by vectors.
-    fn vector_of(&self, request: &SearchRequest) -> Result<Option<Vec<f32>>, IndexError> {
-        if request.mode == Mode::Lexical {
-            return Ok(None);
-        }
-        match &request.query_vector {
-            Some(vector) => prepare(vector.clone(), &self.spec, "query vector").map(Some),
-            None => Err(missing(request.mode, "vector")),
-        }
-    }
-
-    /// The second query vector, ready to be compared.
-    fn refine_of(&self, request: &SearchRequest) -> Result<Option<Refine>, IndexError> {
-        let Some(refine) = &request.refine else {
-            return Ok(None);
-        };
-        let Some(refiner) = &self.spec.refiner else {
-            return Err(IndexError::BadQuery(
-                "the collection has no refiner; name one when it is created".to_owned(),
-            ));
-        };
-        let spec = CollectionSpec {
-            dim: refiner.dim,
-            metric: Metric::Cosine,
-            ..self.spec.clone()
-        };
-        let vector = prepare(refine.vector.clone(), &spec, "refining vector")?;
-        let depth = refine.depth;
-        Ok(Some(Refine { vector, depth }))
-    }
-
-    fn hit(&self, found: &Ranked<'_>, request: &SearchRequest) -> Hit {
-        let (doc, with) = (self.rows.doc(found.row), request.with);
-        Hit {
-            id: found.id.to_owned(),
-            score: found.score,
-            text: doc.text.clone().filter(|_| with.text),
-            payload: with.payload.then(|| doc.payload.clone()),
-            vector: with.vector.then(|| self.rows.vector(found.row).to_vec()),
-        }
-    }
-}
-
-/// The query's text, when the mode goes by words.
-fn text_of<'a>(
-    request: &'a SearchRequest,
-    config: &IndexConfig,
-) -> Result<Option<&'a str>, IndexError> {
-    if request.mode == Mode::Dense {
-        return Ok(None);
-    }
-    let text = request
-        .query_text
-        .as_deref()
-        .ok_or_else(|| missing(request.mode, "text"))?;
-    within("query text bytes", text.len(), config.max_text_bytes)?;
-    Ok(Some(text))
-}
-
-fn missing(mode: Mode, what: &str) -> IndexError {
-    IndexError::BadQuery(format!("mode {} needs a query {what}", mode.as_str()))
-}
-
-fn path_name(path: SearchPath) -> &'static str {
-    match path {
-        SearchPath::ExactScan => "exact scan",
-        SearchPath::Hnsw => "graph",
-        SearchPath::Lexical => "lexical",
-        SearchPath::Hybrid => "hybrid",
-    }
-}
-
 /// One search on its way.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     contents: &'a Contents,
     config: &'a IndexConfig,
-    /// Live rows that match the filter; `None` without one.
-    matches: Option<Bits>,
+    /// Rows that may be found: what cannot be seen, or does not match, is in no list.
+    allowed: Cow<'a, Bits>,
+    /// How many they are, when not all live rows.
+    matches: Option<usize>,
     exact: bool,
 }
 
 impl<'a> Search<'a> {
+    pub(super) fn new(
+        contents: &'a Contents,
+        config: &'a IndexConfig,
+        allowed: Cow<'a, Bits>,
+        exact: bool,
+    ) -> Self {
+        let matches = match &allowed {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(rows) => Some(rows.count()),
+        };
+        Self {
+            contents,
+            config,
+            allowed,
+            matches,
+            exact,
+        }
+    }
+
+    pub(super) fn contents(&self) -> &'a Contents {
+        self.contents
+    }
+
     /// Rows that may be found.
-    fn allowed(&self) -> &Bits {
-        self.matches.as_ref().unwrap_or(self.contents.rows.alive())
+    pub(super) fn allowed(&self) -> &Bits {
+        &self.allowed
+    }
+
+    /// How many they are, when not all live rows.
+    pub(super) fn matches(&self) -> Option<usize> {
+        self.matches
     }
 
     /// Sorts those that have a second vector by it, among the places that they hold; the others keep
     /// their places, and take the score of the one before. Returns how many were sorted.
-    fn rank_anew(&self, found: &mut [Ranked<'a>], query: &[f32]) -> usize {
+    pub(super) fn rank_anew(&self, found: &mut [Ranked<'a>], query: &[f32]) -> usize {
         let codes = self.contents.rows.refined();
         let places: Vec<usize> = (0..found.len())
             .filter(|&at| codes.get(found[at].row).is_some())
@@ -232,7 +85,7 @@ impl<'a> Search<'a> {
         places.len()
     }
 
-    fn lexical(&self, text: &str, k: usize) -> (Vec<Ranked<'a>>, usize) {
+    pub(super) fn lexical(&self, text: &str, k: usize) -> (Vec<Ranked<'a>>, usize) {
         let (contents, allowed) = (self.contents, self.allowed());
         let scores = contents.lexical.scores(text, |row| allowed.contains(row));
         let mut top = Top::new(k);
@@ -242,7 +95,7 @@ impl<'a> Search<'a> {
         (top.into_sorted(), scores.len())
     }
 
-    fn dense(&self, query: &[f32], k: usize) -> (Vec<Ranked<'a>>, Plan) {
+    pub(super) fn dense(&self, query: &[f32], k: usize) -> (Vec<Ranked<'a>>, Plan) {
         let walked = match self.graph_for(k) {
             Err(reason) => Err((reason.to_owned(), 0)),
             Ok((graph, ef)) => self.walk(graph, query, k, ef),
@@ -262,6 +115,7 @@ impl<'a> Search<'a> {
                     candidates,
                     ef: None,
                     matches: None,
+                    filter: None,
                     refined: None,
                     reason,
                 },
@@ -283,10 +137,10 @@ impl<'a> Search<'a> {
             );
         };
         let ef = self.config.ef_search.max(k + k / 2);
-        let Some(matches) = &self.matches else {
+        let Some(count) = self.matches else {
             return Ok((graph, ef));
         };
-        let (count, all) = (matches.count(), self.contents.rows.live());
+        let all = self.contents.rows.live();
         // A walk compares about `ef * m` points, and in proportion more when only some of those it
         // comes by match; a scan compares all matches.
         let walk = (ef * self.config.m) as f64 * all as f64 / count.max(1) as f64;
@@ -308,10 +162,7 @@ impl<'a> Search<'a> {
         let (contents, metric) = (self.contents, self.contents.spec.metric);
         let allowed = self.allowed();
         let newer = allowed.iter_from(graph.rows());
-        let count = match &self.matches {
-            None => contents.rows.live(),
-            Some(matches) => matches.count(),
-        };
+        let count = self.matches.unwrap_or(contents.rows.live());
         let accept = |row| allowed.contains(row);
         let (rows, keep) = (&contents.rows, MIN_RESCORED.max(RESCORED * k));
         let walk = graph.search(rows, metric, query, ef, keep, count, accept);
@@ -347,6 +198,7 @@ impl<'a> Search<'a> {
             candidates: compared,
             ef: Some(ef),
             matches: None,
+            filter: None,
             refined: None,
             reason,
         };
@@ -363,6 +215,3 @@ impl<'a> Search<'a> {
         found
     }
 }
-
-#[cfg(test)]
-mod tests;

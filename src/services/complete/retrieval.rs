@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::input::RetrievalInput;
 use crate::engines::chat::pack;
 use crate::services::search::{self, SearchInput};
-use crate::services::{ServiceError, Services};
+use crate::services::{ServiceError, Services, collections};
 use crate::types::chat::{ChatRequest, Passage};
 use crate::types::point::Hit;
 
@@ -26,15 +26,21 @@ pub(super) async fn retrieve(
         .param("messages"));
     }
     let collection = input.collection;
+    let (filter, role) = match input.role {
+        // The collection itself keeps roles apart.
+        Some(role) if has_roles(services, &collection).await? => (input.filter, Some(role)),
+        role => (gated(input.filter, role.as_deref()), None),
+    };
     let search = SearchInput {
         query: Some(question),
         k: Some(input.k.unwrap_or(DEFAULT_K)),
-        filter: gated(input.filter, input.role.as_deref()),
+        filter,
+        role,
         mode: input.mode,
         min_score: input.min_score,
         ..SearchInput::default()
     };
-    let (hits, _, _) = search::hits(services, &collection, search)
+    let hits = search::hits(services, &collection, search)
         .await
         .map_err(|error| {
             let param = match &error.param {
@@ -50,7 +56,13 @@ pub(super) async fn retrieve(
     Ok(pack(passages, services.chat.context_tokens()))
 }
 
-/// The role gate: passages of another role are never seen.
+async fn has_roles(services: &Services, collection: &str) -> Result<bool, ServiceError> {
+    let found = collections::get(services, collection).await;
+    let info = found.map_err(|error| error.param("retrieval"))?;
+    Ok(info.spec.schema.role_field.is_some())
+}
+
+/// The role gate where the collection declares no field: passages of another role are never seen.
 fn gated(filter: Option<Value>, role: Option<&str>) -> Option<Value> {
     let Some(role) = role else { return filter };
     let gate = json!({"$or": [{"role": {"$exists": false}}, {"role": {"$eq": role}}]});

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::types::collection::Schema;
 use crate::types::point::Metric;
 
 fn manifest(generation: u64, lsn: u64) -> Manifest {
@@ -11,6 +12,7 @@ fn manifest(generation: u64, lsn: u64) -> Manifest {
         embedder: None,
         fingerprint: None,
         refiner: None,
+        schema: Schema::default(),
         created_ms: 7,
     };
     Manifest {

@@ -1,11 +1,12 @@
 //! What a collection tells of itself.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 
 use super::{DurableCollection, Writer};
-use crate::engines::index::{IndexError, Progress};
+use crate::engines::index::{IndexError, Progress, Scope};
 use crate::types::collection::CollectionSpec;
 
 /// Sizes and state of a collection.
@@ -16,6 +17,13 @@ pub struct CollectionInfo {
     pub spec: CollectionSpec,
     /// Points that can be found.
     pub points: usize,
+    /// Points that have expired and wait for their removal.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expired: usize,
+    /// For each indexed field, the points with a value there that is not of its kind: they are found as
+    /// ever, by reading them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub odd_values: BTreeMap<String, usize>,
     /// Deleted points whose room is not free yet.
     pub tombstones: usize,
     /// Different words of the texts, as they are indexed.
@@ -36,6 +44,14 @@ pub struct CollectionInfo {
     /// What a crash had left half-written, and was removed when the collection was opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_at_open: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// How far the second vectors are.
@@ -144,9 +160,11 @@ impl Gauges {
 }
 
 impl DurableCollection {
-    /// Reads sizes and state; waits for no writer.
-    pub fn info(&self) -> Result<CollectionInfo, IndexError> {
+    /// Reads sizes and state at a Unix time in milliseconds; waits for no writer.
+    pub fn info(&self, now_ms: u64) -> Result<CollectionInfo, IndexError> {
         let contents = self.contents()?;
+        let spec = CollectionSpec::clone(contents.spec());
+        let points = contents.count(None, Scope::at(now_ms))?;
         let (graph, progress) = (contents.graph(), self.building.progress());
         let graph = (graph.is_some() || progress.is_some()).then(|| GraphInfo {
             state: match progress {
@@ -160,12 +178,13 @@ impl DurableCollection {
             tail: contents.tail(),
         });
         Ok(CollectionInfo {
-            spec: self.spec.clone(),
-            points: contents.live(),
+            points,
+            expired: contents.live() - points,
+            odd_values: contents.odd(),
             tombstones: contents.tombstones(),
             words: contents.words(),
             graph,
-            refinement: self.spec.refiner.as_ref().map(|_| {
+            refinement: spec.refiner.as_ref().map(|_| {
                 let Progress { done, pending } = contents.refinable();
                 RefinementInfo { done, pending }
             }),
@@ -179,6 +198,7 @@ impl DurableCollection {
                     cut.bytes, cut.offset, cut.file, cut.reason
                 )
             }),
+            spec,
         })
     }
 }

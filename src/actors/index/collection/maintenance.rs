@@ -9,6 +9,7 @@ use super::{DurableCollection, PoisonOnDrop, graph_file, seed};
 use crate::engines::index::{self, Contents, Graph, IndexError, Op, Rows};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
 use crate::storage::wal;
+use crate::types::collection::CollectionSpec;
 use crate::types::point::Point;
 
 /// Bytes of points, about, in one record of a snapshot.
@@ -17,14 +18,16 @@ const RECORD_BYTES: usize = 1 << 20;
 const RECORD_REFINEMENTS: usize = 1_000;
 
 impl DurableCollection {
-    /// Snapshots, compacts and builds the graph, where due. Does nothing while another call does.
-    pub fn maintain(&self) -> Result<(), IndexError> {
+    /// Deletes what has expired by a Unix time in milliseconds; snapshots, compacts and builds the graph,
+    /// where due. Does nothing while another call does.
+    pub fn maintain(&self, now_ms: u64) -> Result<(), IndexError> {
         let _only = match self.maintaining.try_lock() {
             Ok(only) => only,
             Err(TryLockError::Poisoned(only)) => only.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
         self.check()?;
+        self.delete_expired(now_ms)?;
         if self.snapshot_is_due() {
             self.snapshot()?;
         }
@@ -85,11 +88,11 @@ impl DurableCollection {
             return Err(error);
         }
         let (generation, lsn) = (writer.wal.number(), writer.wal.next_lsn() - 1);
-        let view = self.contents()?.view();
+        let contents = self.contents()?;
         Ok((
-            view,
+            contents.view(),
             Manifest {
-                spec: self.spec.clone(),
+                spec: CollectionSpec::clone(contents.spec()),
                 generation,
                 lsn,
             },
@@ -113,7 +116,7 @@ impl DurableCollection {
         };
         let written = graph_file::write(&self.dir, manifest, &graph, view, &self.config);
         if let Err(error) = written {
-            let collection = &self.spec.name;
+            let collection = &self.name;
             tracing::warn!(collection, %error, "cannot keep the graph; the next start builds it again");
             // Half a file is found damaged, should it stay.
             drop(snapshot::remove_graph(&self.dir, manifest));
@@ -137,7 +140,7 @@ impl DurableCollection {
 
     /// Clears deleted rows away, and builds the graph when the rest is large enough for one.
     fn compact(&self, view: &Rows) -> Result<(), IndexError> {
-        let mut fresh = Contents::compacted(&self.spec, view);
+        let mut fresh = Contents::compacted(&self.spec()?, view);
         let built = match fresh.graph_is_due(&self.config) {
             true => self.graph_of(&fresh.view()).map(Some),
             false => Ok(None),
@@ -174,7 +177,7 @@ impl DurableCollection {
 
     fn graph_of(&self, view: &Rows) -> Result<Graph, IndexError> {
         let build = self.building.begin(view.live());
-        Contents::graph_of(view, self.spec.metric, &self.config, build.done())
+        Contents::graph_of(view, self.spec()?.metric, &self.config, build.done())
     }
 }
 

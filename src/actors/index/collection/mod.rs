@@ -1,5 +1,6 @@
 //! A collection that survives: a change is on the disk first, then in memory, then acknowledged.
 
+mod declare;
 mod graph_file;
 mod info;
 mod maintenance;
@@ -12,13 +13,13 @@ use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use info::{Building, Gauges};
 pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
 
 use crate::engines::index::{
-    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, SearchRequest,
+    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Scope, SearchRequest,
     SearchResult,
 };
 use crate::storage::disk::{self, StorageError};
@@ -35,7 +36,7 @@ use crate::types::point::Point;
 #[derive(Debug)]
 pub struct DurableCollection {
     dir: PathBuf,
-    spec: CollectionSpec,
+    name: String,
     config: IndexConfig,
     contents: RwLock<Contents>,
     /// Invariant: held by whoever changes the log or the contents, before `contents` is locked.
@@ -141,7 +142,7 @@ impl DurableCollection {
         );
         Ok(Self {
             dir: dir.to_owned(),
-            spec: manifest.spec,
+            name: manifest.spec.name,
             config,
             contents: RwLock::new(contents),
             writer: Mutex::new(writer),
@@ -172,7 +173,7 @@ impl DurableCollection {
     ///
     /// Of points with the same id the last one counts. Returns how many different ones there were.
     pub fn upsert(&self, points: Vec<Point>) -> Result<usize, IndexError> {
-        let points = index::admit(points, &self.spec, &self.config)?;
+        let points = index::admit(points, &*self.spec()?, &self.config)?;
         if points.is_empty() {
             return Ok(0);
         }
@@ -187,7 +188,7 @@ impl DurableCollection {
         drop(contents);
         if got > limit {
             return Err(IndexError::TooLarge {
-                what: format!("points of collection {}", self.spec.name),
+                what: format!("points of collection {}", self.name),
                 got,
                 limit,
             });
@@ -204,11 +205,28 @@ impl DurableCollection {
         self.delete(writer, known.into_iter().cloned().collect())
     }
 
-    /// Deletes the points that match; durable when it returns. Returns how many there were.
-    pub fn delete_where(&self, filter: &Filter) -> Result<usize, IndexError> {
+    /// Deletes the points that `scope` may see and that match; durable when it returns. Returns how many
+    /// there were.
+    pub fn delete_where(&self, filter: &Filter, scope: Scope<'_>) -> Result<usize, IndexError> {
         let writer = self.writer()?;
-        let ids = self.contents()?.ids_where(filter);
+        let ids = self.contents()?.ids_where(filter, scope)?;
         self.delete(writer, ids)
+    }
+
+    /// Deletes the points that have expired. Returns how many there were.
+    fn delete_expired(&self, now_ms: u64) -> Result<usize, IndexError> {
+        let mut deleted = 0;
+        loop {
+            // Found and deleted under one lock: a point that is written anew meanwhile stays.
+            let writer = self.writer()?;
+            let ids = self
+                .contents()?
+                .expired(now_ms, self.config.max_batch_points);
+            match self.delete(writer, ids)? {
+                0 => return Ok(deleted),
+                count => deleted += count,
+            }
+        }
     }
 
     fn delete(
@@ -273,34 +291,52 @@ impl DurableCollection {
         Ok(())
     }
 
-    /// Finds the points nearest to a query.
-    pub fn search(&self, request: &SearchRequest) -> Result<SearchResult, IndexError> {
-        self.contents()?.search(request, &self.config)
+    /// Finds the points nearest to a query, at a Unix time in milliseconds.
+    pub fn search(&self, request: &SearchRequest, now_ms: u64) -> Result<SearchResult, IndexError> {
+        self.contents()?.search(request, &self.config, now_ms)
     }
 
-    /// Reads one point.
-    pub fn get(&self, id: &str) -> Result<Option<Point>, IndexError> {
-        Ok(self.contents()?.get(id))
+    /// Answers each search by itself; all see the same points. A write waits until they are answered.
+    pub fn search_all(
+        &self,
+        requests: &[SearchRequest],
+        now_ms: u64,
+    ) -> Result<Vec<Result<SearchResult, IndexError>>, IndexError> {
+        let contents = self.contents()?;
+        let search = |request| contents.search(request, &self.config, now_ms);
+        Ok(requests.iter().map(search).collect())
     }
 
-    /// Reads up to `limit` points after the id `after`, in order of id, and the id to go on after.
+    /// Reads one point, if `scope` may see it.
+    pub fn get(&self, id: &str, scope: Scope<'_>) -> Result<Option<Point>, IndexError> {
+        self.contents()?.get(id, scope)
+    }
+
+    /// Reads up to `limit` points that `scope` may see after the id `after`, in order of id, and the id to go
+    /// on after.
     pub fn scroll(
         &self,
         after: Option<&str>,
         limit: usize,
         filter: Option<&Filter>,
+        scope: Scope<'_>,
     ) -> Result<(Vec<Point>, Option<String>), IndexError> {
         if !(1..=1_000).contains(&limit) {
             return Err(IndexError::BadQuery(format!(
                 "limit must be 1 to 1000, got {limit}"
             )));
         }
-        Ok(self.contents()?.scroll(after, limit, filter))
+        self.contents()?.scroll(after, limit, filter, scope)
     }
 
-    /// Counts the points, or those that match.
-    pub fn count(&self, filter: Option<&Filter>) -> Result<usize, IndexError> {
-        Ok(self.contents()?.count(filter))
+    /// Counts the points that `scope` may see, or those of them that match.
+    pub fn count(&self, filter: Option<&Filter>, scope: Scope<'_>) -> Result<usize, IndexError> {
+        self.contents()?.count(filter, scope)
+    }
+
+    /// The collection's properties.
+    fn spec(&self) -> Result<Arc<CollectionSpec>, IndexError> {
+        Ok(Arc::clone(self.contents()?.spec()))
     }
 
     fn contents(&self) -> Result<RwLockReadGuard<'_, Contents>, IndexError> {
@@ -315,7 +351,7 @@ impl DurableCollection {
 
     fn check(&self) -> Result<(), IndexError> {
         match self.is_poisoned() {
-            true => Err(IndexError::Poisoned(self.spec.name.clone())),
+            true => Err(IndexError::Poisoned(self.name.clone())),
             false => Ok(()),
         }
     }

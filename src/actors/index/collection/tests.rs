@@ -10,12 +10,17 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::engines::index::{Mode, SearchPath, With};
-use crate::types::collection::Refiner;
+use crate::engines::index::{Mode, SearchPath};
+use crate::types::collection::{FieldKind, Refiner, Schema};
 use crate::types::error_kind::ErrorKind;
 use crate::types::point::Metric;
 
 const DIM: usize = 3;
+/// Everybody's points, long before anything expires.
+const NOW: Scope<'_> = Scope {
+    role: None,
+    now_ms: 1_000,
+};
 
 fn spec() -> CollectionSpec {
     CollectionSpec {
@@ -25,6 +30,14 @@ fn spec() -> CollectionSpec {
         embedder: Some("static-minilm".to_owned()),
         fingerprint: None,
         refiner: None,
+        schema: Schema {
+            fields: [
+                ("n".to_owned(), FieldKind::Integer),
+                ("tag".to_owned(), FieldKind::Keyword),
+            ]
+            .into(),
+            ..Schema::default()
+        },
         created_ms: 1_700_000_000_000,
     }
 }
@@ -50,7 +63,7 @@ fn point(id: &str, n: u8) -> Point {
 }
 
 fn all(collection: &DurableCollection) -> Vec<Point> {
-    collection.scroll(None, 1_000, None).unwrap().0
+    collection.scroll(None, 1_000, None, NOW).unwrap().0
 }
 
 fn filter(value: serde_json::Value) -> Filter {
@@ -60,14 +73,8 @@ fn filter(value: serde_json::Value) -> Filter {
 fn request(vector: [f32; DIM], k: usize) -> SearchRequest {
     SearchRequest {
         query_vector: Some(vector.to_vec()),
-        query_text: None,
         k,
-        filter: None,
-        mode: Mode::Dense,
-        exact: false,
-        refine: None,
-        min_score: None,
-        with: With::default(),
+        ..SearchRequest::default()
     }
 }
 
@@ -128,24 +135,24 @@ fn what_was_written_is_there_after_reopening() {
     );
     assert_eq!(
         collection
-            .delete_where(&filter(json!({"tag": "even"})))
+            .delete_where(&filter(json!({"tag": "even"})), NOW)
             .unwrap(),
         1
     );
     assert_eq!(
         collection
-            .delete_where(&filter(json!({"tag": "even"})))
+            .delete_where(&filter(json!({"tag": "even"})), NOW)
             .unwrap(),
         0
     );
     assert_eq!(collection.upsert(vec![]).unwrap(), 0);
     let check = |collection: &DurableCollection| {
         assert_eq!(all(collection), [point("a", 3), point("d", 5)]);
-        assert_eq!(collection.get("d").unwrap(), Some(point("d", 5)));
-        assert_eq!(collection.get("b").unwrap(), None);
+        assert_eq!(collection.get("d", NOW).unwrap(), Some(point("d", 5)));
+        assert_eq!(collection.get("b", NOW).unwrap(), None);
         assert_eq!(
             collection
-                .count(Some(&filter(json!({"n": {"$gt": 3}}))))
+                .count(Some(&filter(json!({"n": {"$gt": 3}}))), NOW)
                 .unwrap(),
             1
         );
@@ -154,8 +161,11 @@ fn what_was_written_is_there_after_reopening() {
             query_text: Some("word5".into()),
             ..request([0.0; DIM], 5)
         };
-        assert_eq!(collection.search(&words).unwrap().hits[0].id, "d");
-        let info = collection.info().unwrap();
+        assert_eq!(
+            collection.search(&words, NOW.now_ms).unwrap().hits[0].id,
+            "d"
+        );
+        let info = collection.info(NOW.now_ms).unwrap();
         assert_eq!((info.points, info.lsn, info.spec), (2, 4, spec()));
     };
     check(&collection);
@@ -217,7 +227,7 @@ fn a_batch_cut_short_at_any_byte_is_gone_whole_and_told() {
         let collection = place.open().unwrap();
         assert_eq!(all(&collection), [point("a", 1)], "cut at {len}");
         assert_eq!(
-            collection.info().unwrap().cut_at_open.is_some(),
+            collection.info(NOW.now_ms).unwrap().cut_at_open.is_some(),
             len > before
         );
     }
@@ -283,7 +293,7 @@ fn a_crash_between_any_two_steps_of_a_snapshot_loses_nothing() {
         assert_eq!(all(&collection), expected, "step {step}");
         let generation = if step >= 4 { 2 } else { 1 };
         assert_eq!(
-            collection.info().unwrap().generation,
+            collection.info(NOW.now_ms).unwrap().generation,
             generation,
             "step {step}"
         );
@@ -303,7 +313,7 @@ fn a_crash_between_any_two_steps_of_a_snapshot_loses_nothing() {
         assert_eq!(all(&collection), expected, "step {step}");
         place.file("wal-");
         place.file("snapshot-");
-        assert_eq!(collection.info().unwrap().lsn, 4);
+        assert_eq!(collection.info(NOW.now_ms).unwrap().lsn, 4);
     }
 }
 
@@ -316,13 +326,13 @@ fn maintenance_shortens_the_log_and_clears_deleted_rows_away() {
             .upsert(vec![point("a", n), point(&n.to_string(), n)])
             .unwrap();
     }
-    let before = collection.info().unwrap();
+    let before = collection.info(NOW.now_ms).unwrap();
     assert!(
         before.wal_bytes > 4_096 && before.tombstones == 199,
         "{before:?}"
     );
-    collection.maintain().unwrap();
-    let after = collection.info().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
+    let after = collection.info(NOW.now_ms).unwrap();
     assert!(after.wal_bytes < 100, "{after:?}");
     assert!(after.snapshot_bytes > before.snapshot_bytes);
     assert!(after.generation > before.generation);
@@ -346,22 +356,28 @@ fn the_graph_is_built_when_due_and_serves_with_what_came_later() {
         ..point(&format!("{at:04}"), 1)
     };
     collection.upsert((0..800).map(spread).collect()).unwrap();
-    collection.maintain().unwrap();
-    let info = collection.info().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
+    let info = collection.info(NOW.now_ms).unwrap();
     assert_eq!(
         info.graph.map(|graph| (graph.points, graph.tail)),
         Some((800, 0))
     );
     collection.upsert((800..850).map(spread).collect()).unwrap();
     collection.delete_ids(&["0007".to_owned()]).unwrap();
-    collection.maintain().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
     assert_eq!(
-        collection.info().unwrap().graph.map(|graph| graph.tail),
+        collection
+            .info(NOW.now_ms)
+            .unwrap()
+            .graph
+            .map(|graph| graph.tail),
         Some(50)
     );
     let find = |exact| {
         let base = request([0.7, 0.7, 0.5], 10);
-        collection.search(&SearchRequest { exact, ..base }).unwrap()
+        collection
+            .search(&SearchRequest { exact, ..base }, NOW.now_ms)
+            .unwrap()
     };
     let (walked, scanned) = (find(false), find(true));
     assert_eq!(walked.hits, scanned.hits);
@@ -369,8 +385,8 @@ fn the_graph_is_built_when_due_and_serves_with_what_came_later() {
     collection
         .upsert((850..1_000).map(spread).collect())
         .unwrap();
-    collection.maintain().unwrap();
-    let graph = collection.info().unwrap().graph.unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
+    let graph = collection.info(NOW.now_ms).unwrap().graph.unwrap();
     assert_eq!((graph.points, graph.tail), (999, 0));
 }
 
@@ -394,7 +410,7 @@ fn creating_is_whole_or_not_at_all() {
     fs::write(staging.join("wal-000000000009.log"), b"x").unwrap();
     let collection = place.create();
     assert!(!staging.exists());
-    assert_eq!(collection.count(None).unwrap(), 0);
+    assert_eq!(collection.count(None, NOW).unwrap(), 0);
     let error = DurableCollection::create(&place.dir(), spec(), config()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let other = place.root.path().join("other");
@@ -447,9 +463,11 @@ fn a_change_that_is_logged_but_not_applied_poisons() {
     assert!(collection.is_poisoned());
     let refused = [
         collection.upsert(vec![point("c", 3)]).unwrap_err(),
-        collection.search(&request([1.0, 0.0, 0.0], 1)).unwrap_err(),
-        collection.maintain().unwrap_err(),
-        collection.info().unwrap_err(),
+        collection
+            .search(&request([1.0, 0.0, 0.0], 1), NOW.now_ms)
+            .unwrap_err(),
+        collection.maintain(NOW.now_ms).unwrap_err(),
+        collection.info(NOW.now_ms).unwrap_err(),
     ];
     for error in refused {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -475,7 +493,9 @@ fn readers_see_batches_whole_while_writes_and_maintenance_go_on() {
             );
             assert!(n >= last, "back in time");
             last = n;
-            let found = collection.search(&request([0.0, 1.0, 0.0], 40)).unwrap();
+            let found = collection
+                .search(&request([0.0, 1.0, 0.0], 40), NOW.now_ms)
+                .unwrap();
             assert_eq!(found.hits.len(), 40);
         }
     };
@@ -484,7 +504,7 @@ fn readers_see_batches_whole_while_writes_and_maintenance_go_on() {
             for n in 1..=60 {
                 collection.upsert(batch(n)).unwrap();
                 if n % 5 == 0 {
-                    collection.maintain().unwrap();
+                    collection.maintain(NOW.now_ms).unwrap();
                 }
             }
         });
@@ -546,9 +566,9 @@ proptest! {
                     let before = model.len();
                     model.retain(|_, point| point.payload["n"].as_u64() >= Some(n.into()));
                     let below = filter(json!({"n": {"$lt": n}}));
-                    prop_assert_eq!(collection.delete_where(&below).unwrap(), before - model.len());
+                    prop_assert_eq!(collection.delete_where(&below, NOW).unwrap(), before - model.len());
                 }
-                Step::Maintain => collection.maintain().unwrap(),
+                Step::Maintain => collection.maintain(NOW.now_ms).unwrap(),
                 Step::Reopen => {
                     drop(collection);
                     collection = place.open().unwrap();
@@ -557,11 +577,11 @@ proptest! {
             let odd = filter(json!({"tag": "odd"}));
             let is_odd = |point: &&Point| point.payload["tag"] == "odd";
             prop_assert_eq!(&all(&collection), &model.values().cloned().collect::<Vec<_>>());
-            prop_assert_eq!(collection.count(None).unwrap(), model.len());
+            prop_assert_eq!(collection.count(None, NOW).unwrap(), model.len());
             let odds = model.values().filter(is_odd).count();
-            prop_assert_eq!(collection.count(Some(&odd)).unwrap(), odds);
-            prop_assert_eq!(collection.get("7").unwrap(), model.get("7").cloned());
-            let (page, next) = collection.scroll(Some("2"), 3, Some(&odd)).unwrap();
+            prop_assert_eq!(collection.count(Some(&odd), NOW).unwrap(), odds);
+            prop_assert_eq!(collection.get("7", NOW).unwrap(), model.get("7").cloned());
+            let (page, next) = collection.scroll(Some("2"), 3, Some(&odd), NOW).unwrap();
             let mut rest = model.range("2\0".to_owned()..).map(|(_, point)| point).filter(is_odd);
             prop_assert_eq!(page, rest.by_ref().take(3).cloned().collect::<Vec<_>>());
             prop_assert_eq!(next.is_some(), rest.next().is_some());
@@ -573,7 +593,7 @@ proptest! {
                 .collect();
             expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
             let found = collection
-                .search(&SearchRequest { exact: true, ..request(query, 8) })
+                .search(&SearchRequest { exact: true, ..request(query, 8) }, NOW.now_ms)
                 .unwrap();
             let found: Vec<&str> = found.hits.iter().map(|hit| hit.id.as_str()).collect();
             let expected: Vec<&str> = expected.iter().take(8).map(|found| found.1).collect();
@@ -595,7 +615,7 @@ fn a_retired_collection_leaves_its_successor_alone() {
     // A thread that was given up goes on with the old one.
     assert!(old.upsert(vec![point("c", 3)]).is_err());
     assert!(old.snapshot().is_err());
-    assert!(old.maintain().is_err());
+    assert!(old.maintain(NOW.now_ms).is_err());
     drop((old, new));
     let again = DurableCollection::open(&dir, config()).unwrap();
     assert_eq!(all(&again), [point("b", 2)]);
@@ -625,7 +645,7 @@ fn second_vectors_survive_a_reopening_and_a_snapshot() {
     });
     assert_eq!(collection.refine(refined.collect()).unwrap(), 2);
     let check = |collection: &DurableCollection| {
-        let found = collection.info().unwrap().refinement.unwrap();
+        let found = collection.info(NOW.now_ms).unwrap().refinement.unwrap();
         assert_eq!((found.done, found.pending), (2, 1));
         assert_eq!(collection.unrefined(9).unwrap()[0].0, "3");
     };
@@ -760,7 +780,7 @@ fn a_missing_file_is_damage_and_a_broken_manifest_is_final() {
     assert_eq!(found.files.damages[1].records, Some(3), "{reasons:?}");
     let backup = place.root.path().join("kept");
     assert_eq!(repair::repair(&place.dir(), &backup).unwrap().points, 43);
-    assert_eq!(place.open().unwrap().info().unwrap().lsn, 46);
+    assert_eq!(place.open().unwrap().info(NOW.now_ms).unwrap().lsn, 46);
     let manifest = place.dir().join("MANIFEST");
     let mut bytes = fs::read(&manifest).unwrap();
     bytes[40] ^= 1;
@@ -773,7 +793,7 @@ fn a_missing_file_is_damage_and_a_broken_manifest_is_final() {
 fn with_graph(place: &Place) -> Vec<Point> {
     let collection = place.create();
     collection.upsert((0..300).map(spread).collect()).unwrap();
-    collection.maintain().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
     let points = all(&collection);
     drop(collection);
     points
@@ -788,7 +808,9 @@ fn spread(at: u16) -> Point {
 
 /// Path, and hits, of ten near neighbours, walked where there is a graph.
 fn near(collection: &DurableCollection) -> (SearchPath, Vec<String>) {
-    let found = collection.search(&request([0.7, 0.7, 0.5], 10)).unwrap();
+    let found = collection
+        .search(&request([0.7, 0.7, 0.5], 10), NOW.now_ms)
+        .unwrap();
     let ids = found.hits.into_iter().map(|hit| hit.id);
     (found.plan.path, ids.collect())
 }
@@ -798,7 +820,7 @@ fn a_restart_serves_from_the_graph_at_once() {
     let place = Place::new();
     with_graph(&place);
     let collection = place.open().unwrap();
-    let graph = collection.info().unwrap().graph.unwrap();
+    let graph = collection.info(NOW.now_ms).unwrap().graph.unwrap();
     assert_eq!(graph.state, GraphState::Ready);
     assert_eq!((graph.points, graph.tail), (300, 0));
     assert_eq!(near(&collection).0, SearchPath::Hnsw);
@@ -816,21 +838,30 @@ fn a_restart_serves_from_the_graph_at_once() {
     }
     let live = |graph: Option<GraphInfo>| graph.map(|graph| (graph.points, graph.tail));
     let expected = near(&collection);
-    assert_eq!(live(collection.info().unwrap().graph), Some((300, 30)));
+    assert_eq!(
+        live(collection.info(NOW.now_ms).unwrap().graph),
+        Some((300, 30))
+    );
     drop(collection);
     let collection = place.open().unwrap();
-    assert_eq!(live(collection.info().unwrap().graph), Some((300, 30)));
+    assert_eq!(
+        live(collection.info(NOW.now_ms).unwrap().graph),
+        Some((300, 30))
+    );
     assert_eq!(near(&collection), expected);
     collection.snapshot().unwrap();
     drop(collection);
     let collection = place.open().unwrap();
-    assert_eq!(live(collection.info().unwrap().graph), Some((255, 30)));
+    assert_eq!(
+        live(collection.info(NOW.now_ms).unwrap().graph),
+        Some((255, 30))
+    );
     assert_eq!(near(&collection), expected);
     for at in 0..330_u16 {
         let id = format!("{at:04}");
-        if let Some(point) = collection.get(&id).unwrap() {
+        if let Some(point) = collection.get(&id, NOW).unwrap() {
             let vector = [point.vector[0], point.vector[1], point.vector[2]];
-            let found = collection.search(&request(vector, 1)).unwrap();
+            let found = collection.search(&request(vector, 1), NOW.now_ms).unwrap();
             assert_eq!(
                 found.hits[0].id, id,
                 "a graph that was carried over lost it"
@@ -862,7 +893,11 @@ fn a_graph_that_is_damaged_is_discarded_and_built_again() {
     for (case, bytes) in bad.iter().enumerate() {
         fs::write(&file, bytes).unwrap();
         let collection = place.open().unwrap();
-        assert_eq!(collection.info().unwrap().graph, None, "case {case}");
+        assert_eq!(
+            collection.info(NOW.now_ms).unwrap().graph,
+            None,
+            "case {case}"
+        );
         assert!(!file.exists(), "case {case}");
     }
     fs::write(&file, &bad[9]).unwrap();
@@ -870,7 +905,7 @@ fn a_graph_that_is_damaged_is_discarded_and_built_again() {
     assert_eq!(all(&collection), points);
     let (path, exact) = near(&collection);
     assert_eq!(path, SearchPath::ExactScan);
-    collection.maintain().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
     assert_eq!(near(&collection), (SearchPath::Hnsw, exact));
     drop(collection);
     assert_eq!(near(&place.open().unwrap()).0, SearchPath::Hnsw);
@@ -885,12 +920,12 @@ fn a_graph_over_another_snapshot_is_not_used() {
     let old = fs::read(&file).unwrap();
     fs::copy(foreign, &file).unwrap();
     let collection = place.open().unwrap();
-    assert_eq!(collection.info().unwrap().graph, None);
-    collection.maintain().unwrap();
+    assert_eq!(collection.info(NOW.now_ms).unwrap().graph, None);
+    collection.maintain(NOW.now_ms).unwrap();
     drop(collection);
     // The next generation beside the graph of the one before, under its name.
     fs::write(place.file("graph-"), old).unwrap();
-    assert_eq!(place.open().unwrap().info().unwrap().graph, None);
+    assert_eq!(place.open().unwrap().info(NOW.now_ms).unwrap().graph, None);
 }
 
 #[test]
@@ -901,7 +936,7 @@ fn data_without_a_graph_file_opens() {
     let collection = place.open().unwrap();
     assert_eq!(all(&collection), points);
     assert_eq!(near(&collection).0, SearchPath::ExactScan);
-    collection.maintain().unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
     assert_eq!(near(&collection).0, SearchPath::Hnsw);
 }
 
@@ -910,21 +945,166 @@ fn a_build_tells_how_far_it_is() {
     let place = Place::new();
     let collection = place.create();
     collection.upsert((0..300).map(spread).collect()).unwrap();
-    assert_eq!(collection.info().unwrap().graph, None);
+    assert_eq!(collection.info(NOW.now_ms).unwrap().graph, None);
     let build = collection.building.begin(300);
     build.done().store(120, Ordering::Relaxed);
-    let graph = collection.info().unwrap().graph.unwrap();
+    let graph = collection.info(NOW.now_ms).unwrap().graph.unwrap();
     assert_eq!(graph.state, GraphState::Building);
     assert_eq!(
         (graph.done, graph.of, graph.points),
         (Some(120), Some(300), 0)
     );
     drop(build);
-    assert_eq!(collection.info().unwrap().graph, None);
-    collection.maintain().unwrap();
-    let graph = collection.info().unwrap().graph.unwrap();
+    assert_eq!(collection.info(NOW.now_ms).unwrap().graph, None);
+    collection.maintain(NOW.now_ms).unwrap();
+    let graph = collection.info(NOW.now_ms).unwrap().graph.unwrap();
     assert_eq!(
         (graph.state, graph.done, graph.of),
         (GraphState::Ready, None, None)
     );
+}
+
+#[test]
+fn a_field_is_indexed_from_its_declaration_on_whatever_comes() {
+    let place = Place::new();
+    let plain = CollectionSpec {
+        schema: Schema::default(),
+        ..spec()
+    };
+    let collection = DurableCollection::create(&place.dir(), plain, config()).unwrap();
+    let points: Vec<Point> = (0..120).map(|n| point(&format!("{n:03}"), n)).collect();
+    collection.upsert(points).unwrap();
+    let asked = SearchRequest {
+        filter: Some(filter(json!({"tag": "even", "n": {"$lt": 10}}))),
+        ..request([1.0, 0.0, 0.0], 10)
+    };
+    let plan = |collection: &DurableCollection| {
+        let found = collection.search(&asked, NOW.now_ms).unwrap();
+        assert_eq!(found.hits.len(), 5);
+        found.plan.filter.unwrap()
+    };
+    assert_eq!(plan(&collection).indexed, [""; 0]);
+    assert!(collection.index_field("tag", FieldKind::Keyword).unwrap());
+    assert!(collection.index_field("n", FieldKind::Integer).unwrap());
+    assert!(!collection.index_field("n", FieldKind::Integer).unwrap());
+    let used = plan(&collection);
+    assert_eq!(
+        (used.indexed, used.payloads_read),
+        (vec!["tag".into(), "n".into()], 0)
+    );
+    // Through a restart before any snapshot, a snapshot, a compaction, and a restart after them.
+    drop(collection);
+    let collection = place.open().unwrap();
+    assert_eq!(plan(&collection).payloads_read, 0);
+    collection.snapshot().unwrap();
+    let gone: Vec<String> = (60..120).map(|n| format!("{n:03}")).collect();
+    collection.delete_ids(&gone).unwrap();
+    collection.maintain(NOW.now_ms).unwrap();
+    assert_eq!(collection.info(NOW.now_ms).unwrap().tombstones, 0);
+    assert_eq!(plan(&collection).payloads_read, 0);
+    drop(collection);
+    let collection = place.open().unwrap();
+    assert_eq!(plan(&collection).payloads_read, 0);
+    assert_eq!(collection.info(NOW.now_ms).unwrap().spec, spec());
+    assert!(collection.drop_index("n").unwrap());
+    assert!(!collection.drop_index("n").unwrap());
+    drop(collection);
+    let used = plan(&place.open().unwrap());
+    assert_eq!(
+        (used.indexed, used.read),
+        (vec!["tag".into()], vec!["n".into()])
+    );
+}
+
+#[test]
+fn the_fields_of_roles_and_expiry_stay_indexed() {
+    let place = Place::new();
+    let mut spec = spec();
+    spec.schema.role_field = Some("tag".to_owned());
+    let collection = DurableCollection::create(&place.dir(), spec, config()).unwrap();
+    for refused in [
+        collection.drop_index("tag"),
+        collection.index_field("tag", FieldKind::Bool),
+        collection.index_field("$eq", FieldKind::Bool),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::BadRequest);
+    }
+    // A refusal leaves no trace.
+    assert!(collection.index_field("more", FieldKind::Bool).unwrap());
+    drop(collection);
+    let fields = place
+        .open()
+        .unwrap()
+        .info(NOW.now_ms)
+        .unwrap()
+        .spec
+        .schema
+        .fields;
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["more", "n", "tag"]);
+}
+
+#[test]
+fn what_has_expired_is_not_found_and_then_not_there() {
+    let place = Place::new();
+    let mut spec = spec();
+    spec.schema
+        .fields
+        .insert("until".to_owned(), FieldKind::Datetime);
+    spec.schema.ttl_field = Some("until".to_owned());
+    let config = IndexConfig {
+        max_batch_points: 20,
+        ..config()
+    };
+    let collection = DurableCollection::create(&place.dir(), spec, config).unwrap();
+    for chunk in 0..5_u8 {
+        let points = (0..20).map(|n| {
+            let mut made = point(&format!("{chunk}{n:02}"), n);
+            // The first three chunks for an hour, the rest for good.
+            if chunk < 3 {
+                made.payload.insert("until".to_owned(), json!(3_600));
+            }
+            made
+        });
+        collection.upsert(points.collect()).unwrap();
+    }
+    let info = |now_ms| {
+        let info = collection.info(now_ms).unwrap();
+        (info.points, info.expired, info.tombstones)
+    };
+    let found = |now_ms| {
+        let found = collection
+            .search(&request([1.0, 0.0, 0.0], 100), now_ms)
+            .unwrap();
+        found.hits.len()
+    };
+    collection.maintain(3_599_999).unwrap();
+    assert_eq!((info(3_599_999), found(3_599_999)), ((100, 0, 0), 100));
+    assert_eq!((info(3_600_000), found(3_600_000)), ((40, 60, 0), 40));
+    collection.maintain(3_600_000).unwrap();
+    // Their rows are gone too, also for who asks with an older clock.
+    assert_eq!((info(0), found(0)), ((40, 0, 0), 40));
+    drop(collection);
+    assert_eq!(place.open().unwrap().info(0).unwrap().points, 40);
+}
+
+#[test]
+fn searches_of_a_batch_fail_alone() {
+    let place = Place::new();
+    let collection = place.create();
+    collection.upsert(vec![point("a", 1)]).unwrap();
+    let bad = SearchRequest {
+        k: 0,
+        ..request([1.0, 0.0, 0.0], 1)
+    };
+    let requests = [
+        request([1.0, 0.0, 0.0], 1),
+        bad,
+        request([0.0, 1.0, 0.0], 5),
+    ];
+    let found = collection.search_all(&requests, 0).unwrap();
+    let hits: Vec<_> = found
+        .iter()
+        .map(|found| found.as_ref().map(|found| found.hits.len()).ok())
+        .collect();
+    assert_eq!(hits, [Some(1), None, Some(1)]);
 }

@@ -6,9 +6,9 @@ use serde_json::Map;
 
 use super::{CUTOFF, EvalError, Way};
 use crate::engines::index::{
-    Code, Contents, IndexConfig, Mode, Op, Refine, Refinement, SearchRequest, With, text_hash,
+    Code, Contents, IndexConfig, Mode, Op, Refine, Refinement, SearchRequest, text_hash,
 };
-use crate::types::collection::{CollectionSpec, Refiner};
+use crate::types::collection::{CollectionSpec, Refiner, Schema};
 use crate::types::point::{Metric, Point};
 
 /// The documents of a set as a collection.
@@ -44,6 +44,7 @@ impl Searched {
                 fingerprint: String::new(),
                 dim: vectors.first().map_or(0, Vec::len),
             }),
+            schema: Schema::default(),
             created_ms: 0,
         });
         let points = documents.iter().zip(vectors).enumerate();
@@ -116,17 +117,15 @@ impl Searched {
             query_vector: Some(query.vector.to_vec()),
             query_text: Some(query.text.to_owned()),
             k: CUTOFF,
-            filter: None,
             mode: if empty { Mode::Lexical } else { mode },
             exact: true,
             refine: refine.map(|vector| Refine {
                 vector: vector.to_vec(),
                 depth: Refine::DEPTH,
             }),
-            min_score: None,
-            with: With::default(),
+            ..SearchRequest::default()
         };
-        let found = self.contents.search(&request, &self.config)?;
+        let found = self.contents.search(&request, &self.config, 0)?;
         let ids = found.hits.iter().filter_map(|hit| hit.id.parse().ok());
         Ok(ids.collect())
     }

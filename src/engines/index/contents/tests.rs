@@ -3,6 +3,11 @@ use serde_json::{Map, json};
 use super::*;
 use crate::types::collection::Refiner;
 
+const NOW: Scope<'_> = Scope {
+    role: None,
+    now_ms: 1_000,
+};
+
 fn spec() -> CollectionSpec {
     CollectionSpec {
         name: "docs".to_owned(),
@@ -11,6 +16,7 @@ fn spec() -> CollectionSpec {
         embedder: None,
         fingerprint: None,
         refiner: None,
+        schema: Schema::default(),
         created_ms: 0,
     }
 }
@@ -32,7 +38,7 @@ fn upsert(contents: &mut Contents, points: &[Point]) {
 }
 
 fn all(contents: &Contents) -> Vec<(String, f32)> {
-    let points = contents.scroll(None, 99, None).0;
+    let points = contents.scroll(None, 99, None, NOW).unwrap().0;
     points
         .into_iter()
         .map(|point| (point.id, point.vector[0]))
@@ -44,7 +50,7 @@ fn a_page_ends_where_the_next_begins() {
     let mut contents = Contents::new(spec());
     upsert(&mut contents, &["d", "a", "c", "b"].map(|id| point(id, 1)));
     let page = |after, limit| {
-        let (points, next) = contents.scroll(after, limit, None);
+        let (points, next) = contents.scroll(after, limit, None, NOW).unwrap();
         (
             points.into_iter().map(|point| point.id).collect::<Vec<_>>(),
             next,
@@ -58,7 +64,7 @@ fn a_page_ends_where_the_next_begins() {
     assert_eq!(page(Some("bb"), 1), (vec!["c".into()], Some("c".into())));
     assert_eq!(page(Some("z"), 2), (vec![], None));
     let filter = Filter::parse(&json!({"n": 2})).unwrap();
-    assert_eq!(contents.scroll(None, 9, Some(&filter)).0, []);
+    assert_eq!(contents.scroll(None, 9, Some(&filter), NOW).unwrap().0, []);
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn compaction_keeps_what_was_written_meanwhile() {
         .apply(Op::Delete(vec!["a".to_owned(), "nobody".to_owned()]).into())
         .unwrap();
     let view = contents.view();
-    let mut fresh = Contents::compacted(&spec(), &view);
+    let mut fresh = Contents::compacted(contents.spec(), &view);
     assert_eq!((fresh.live(), fresh.tombstones()), (3, 0));
 
     upsert(

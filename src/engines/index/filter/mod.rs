@@ -14,17 +14,26 @@
 //! - `$ne`, `$nin` and `$not` match whatever their opposite does not: also points without the
 //!   field.
 //! - `{"a": null}` matches a stored null; a field that is not there is `{"a": {"$exists": false}}`.
+//! - In a field that the collection declares a datetime, two moments compare as moments, whichever way
+//!   they are written.
 
 mod parse;
+mod select;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::IndexError;
+pub(super) use parse::check_path;
+pub use select::FilterUse;
+
+use super::instant::{self, Micros};
+use super::{IndexError, fields};
+use crate::types::collection::FieldKind;
 
 /// A condition on a payload.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +50,7 @@ enum Node {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Test {
+pub(super) enum Test {
     Eq(Value),
     In {
         strings: HashSet<String>,
@@ -49,11 +58,13 @@ enum Test {
     },
     Order(Order, Value),
     Exists,
+    /// The test of a datetime field, and its operands that are moments.
+    At(Box<Test>, Vec<Micros>),
 }
 
 /// Which orders of a stored value against the operand match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
     Greater,
     GreaterOrEqual,
     Less,
@@ -68,9 +79,46 @@ impl Filter {
         parse::parse(filter).map(|root| Self { root })
     }
 
-    /// Tells whether `payload` meets the condition.
+    /// The condition that `path` is `word`, or a list with it, or is not there.
+    pub(super) fn word_or_absent(path: &str, word: &str) -> Self {
+        let field = |test| Node::Field {
+            path: path.to_owned(),
+            test,
+        };
+        Self {
+            root: Node::Any(vec![
+                field(Test::Eq(Value::from(word))),
+                Node::Not(Box::new(field(Test::Exists))),
+            ]),
+        }
+    }
+
+    /// The condition that `path`, or an item of it, is a moment not after `now_ms`.
+    pub(super) fn until(path: &str, now_ms: u64) -> Self {
+        let now = i64::try_from(now_ms)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
+        // What is no moment is in no order with the operand of the plain test.
+        let none = Test::Order(Order::LessOrEqual, Value::Null);
+        Self {
+            root: Node::Field {
+                path: path.to_owned(),
+                test: Test::At(Box::new(none), vec![now]),
+            },
+        }
+    }
+
+    /// Tells whether `payload` meets the condition, no field being declared.
     pub fn matches(&self, payload: &Map<String, Value>) -> bool {
         self.root.matches(payload)
+    }
+
+    /// The condition where the fields of `declared` are what they are.
+    pub(super) fn bound(&self, declared: &fields::Fields) -> Cow<'_, Self> {
+        match self.root.bound(declared) {
+            Some(root) => Cow::Owned(Self { root }),
+            None => Cow::Borrowed(self),
+        }
     }
 }
 
@@ -80,25 +128,53 @@ impl Node {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(payload)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(payload)),
             Self::Not(node) => !node.matches(payload),
-            Self::Field { path, test } => any_at(payload, path, &|value| test.matches(value)),
+            Self::Field { path, test } => visit(payload, path, &mut |value| test.matches(value)),
+        }
+    }
+
+    /// The same with the tests of datetime fields knowing so; `None` where there are none.
+    fn bound(&self, declared: &fields::Fields) -> Option<Self> {
+        let all = |nodes: &[Self]| {
+            let bound: Vec<_> = nodes.iter().map(|node| node.bound(declared)).collect();
+            bound.iter().any(Option::is_some).then(|| {
+                let pairs = bound.into_iter().zip(nodes);
+                pairs
+                    .map(|(bound, node)| bound.unwrap_or_else(|| node.clone()))
+                    .collect()
+            })
+        };
+        match self {
+            Self::All(nodes) => all(nodes).map(Self::All),
+            Self::Any(nodes) => all(nodes).map(Self::Any),
+            Self::Not(node) => node.bound(declared).map(|node| Self::Not(Box::new(node))),
+            Self::Field { path, test } => {
+                let dated = declared.kind(path) == Some(FieldKind::Datetime);
+                let test = dated.then(|| test.dated()).flatten()?;
+                let path = path.clone();
+                Some(Self::Field { path, test })
+            }
         }
     }
 }
 
-/// Tells whether any value that `path` leads to passes `test`.
-fn any_at(map: &Map<String, Value>, path: &str, test: &dyn Fn(&Value) -> bool) -> bool {
-    if map.get(path).is_some_and(test) {
+/// Calls `each` with every value that `path` leads to, until it says `true`; whether it did.
+pub(super) fn visit(
+    map: &Map<String, Value>,
+    path: &str,
+    each: &mut dyn FnMut(&Value) -> bool,
+) -> bool {
+    if map.get(path).is_some_and(&mut *each) {
         return true;
     }
     // Every dot may end a key: `a.b.c` is tried as `a` then `b.c`, and as `a.b` then `c`.
     path.match_indices('.').any(|(at, _)| {
         let rest = &path[at + 1..];
         match map.get(&path[..at]) {
-            Some(Value::Object(inner)) => any_at(inner, rest, test),
+            Some(Value::Object(inner)) => visit(inner, rest, each),
             Some(Value::Array(items)) => items
                 .iter()
                 .filter_map(Value::as_object)
-                .any(|inner| any_at(inner, rest, test)),
+                .any(|inner| visit(inner, rest, each)),
             _ => false,
         }
     })
@@ -114,7 +190,38 @@ impl Test {
                 let holds = |v: &Value| compare(v, bound).is_some_and(|found| order.holds(found));
                 holds(stored) || any_item(stored, holds)
             }
+            Self::At(plain, moments) => match (plain.as_ref(), moments.first()) {
+                (Self::Order(order, bound), Some(moment)) => {
+                    let holds = |v: &Value| match instant::read(v) {
+                        Some(found) => order.holds(found.cmp(moment)),
+                        None => compare(v, bound).is_some_and(|found| order.holds(found)),
+                    };
+                    holds(stored) || any_item(stored, holds)
+                }
+                _ => {
+                    let holds =
+                        |v: &Value| instant::read(v).is_some_and(|at| moments.contains(&at));
+                    plain.matches(stored) || holds(stored) || any_item(stored, holds)
+                }
+            },
         }
+    }
+
+    /// The same for a field that is declared a datetime; `None` where that makes no difference.
+    fn dated(&self) -> Option<Self> {
+        let moments: Vec<Micros> = match self {
+            Self::Eq(wanted) => instant::read(wanted).into_iter().collect(),
+            Self::In { strings, others } => {
+                let strings = strings.iter().map(|text| Value::from(text.as_str()));
+                let moments = strings.filter_map(|text| instant::read(&text));
+                moments
+                    .chain(others.iter().filter_map(instant::read))
+                    .collect()
+            }
+            Self::Order(_, bound) => instant::read(bound).into_iter().collect(),
+            Self::Exists | Self::At(..) => return None,
+        };
+        Some(Self::At(Box::new(self.clone()), moments))
     }
 
     fn holds(&self, stored: &Value) -> bool {
@@ -127,7 +234,7 @@ impl Test {
 }
 
 impl Order {
-    fn holds(self, found: Ordering) -> bool {
+    pub(super) fn holds(self, found: Ordering) -> bool {
         match self {
             Self::Greater => found.is_gt(),
             Self::GreaterOrEqual => found.is_ge(),
@@ -160,7 +267,7 @@ fn equal(a: &Value, b: &Value) -> bool {
 }
 
 /// Orders two numbers or two strings; anything else has no order.
-fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         (Value::Number(_), Value::Number(_)) => match (whole(a), whole(b)) {
@@ -172,7 +279,8 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-fn whole(value: &Value) -> Option<i128> {
+/// A whole number as it is.
+pub(super) fn whole(value: &Value) -> Option<i128> {
     value
         .as_i64()
         .map(i128::from)

@@ -24,6 +24,16 @@ pub(super) fn parse(filter: &Value) -> Result<Node, IndexError> {
     .node(filter)
 }
 
+/// Checks the path of a field.
+pub(in crate::engines::index) fn check_path(path: &str) -> Result<(), String> {
+    if path.len() > MAX_PATH_BYTES || path.matches('.').count() > MAX_PATH_DOTS {
+        return Err(format!(
+            "a field's path has at most {MAX_PATH_BYTES} bytes and {MAX_PATH_DOTS} dots"
+        ));
+    }
+    Ok(())
+}
+
 struct Parser {
     parts: usize,
     /// The way from the top to what is being read.
@@ -126,11 +136,7 @@ impl Parser {
     }
 
     fn field(&mut self, path: &str, value: &Value) -> Result<Node, IndexError> {
-        if path.len() > MAX_PATH_BYTES || path.matches('.').count() > MAX_PATH_DOTS {
-            return self.error(format!(
-                "a field's path has at most {MAX_PATH_BYTES} bytes and {MAX_PATH_DOTS} dots"
-            ));
-        }
+        check_path(path).or_else(|reason| self.error(reason))?;
         match value {
             Value::Object(map) if map.keys().any(|key| key.starts_with('$')) => {
                 self.operators(path, map)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engines::index::{Code, Filter, Op, Refinement, With, text_hash};
-use crate::types::collection::{CollectionSpec, Refiner};
+use crate::types::collection::{CollectionSpec, Refiner, Schema};
 use crate::types::error_kind::ErrorKind;
 use crate::types::point::{Metric, Point};
 
@@ -16,6 +16,7 @@ fn spec(dim: usize, metric: Metric) -> CollectionSpec {
         embedder: None,
         fingerprint: None,
         refiner: None,
+        schema: Schema::default(),
         created_ms: 0,
     }
 }
@@ -32,14 +33,8 @@ fn point(id: &str, vector: &[f32], text: &str, payload: Value) -> Point {
 fn dense(vector: &[f32], k: usize) -> SearchRequest {
     SearchRequest {
         query_vector: Some(vector.to_vec()),
-        query_text: None,
         k,
-        filter: None,
-        mode: Mode::Dense,
-        exact: false,
-        refine: None,
-        min_score: None,
-        with: With::default(),
+        ..SearchRequest::default()
     }
 }
 
@@ -77,7 +72,9 @@ fn boats(metric: Metric) -> Contents {
 }
 
 fn run(contents: &Contents, request: &SearchRequest) -> SearchResult {
-    contents.search(request, &IndexConfig::default()).unwrap()
+    contents
+        .search(request, &IndexConfig::default(), 0)
+        .unwrap()
 }
 
 fn ids(result: &SearchResult) -> Vec<&str> {
@@ -263,7 +260,7 @@ fn a_search_that_cannot_be_answered_says_what_to_change() {
     ];
     for (request, expected) in cases {
         let error = contents
-            .search(&request, &IndexConfig::default())
+            .search(&request, &IndexConfig::default(), 0)
             .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(matches!(
@@ -320,7 +317,7 @@ fn a_large_collection_walks_the_graph_and_scans_what_is_newer() {
     let (mut contents, config) = circle(2_000, 1_900);
     let target = 1_899_f32 * 0.000_1;
     let request = dense(&[target.cos(), target.sin()], 4);
-    let found = contents.search(&request, &config).unwrap();
+    let found = contents.search(&request, &config, 0).unwrap();
     assert_eq!(found.plan.path, SearchPath::Hnsw);
     assert!(found.plan.candidates < 1_000, "{:?}", found.plan);
     assert_eq!(found.plan.ef, Some(16));
@@ -331,6 +328,7 @@ fn a_large_collection_walks_the_graph_and_scans_what_is_newer() {
                 ..request.clone()
             },
             &config,
+            0,
         )
         .unwrap();
     assert_eq!(
@@ -343,7 +341,7 @@ fn a_large_collection_walks_the_graph_and_scans_what_is_newer() {
     contents
         .apply(Op::Delete(vec![exact.hits[0].id.clone(), exact.hits[3].id.clone()]).into())
         .unwrap();
-    let after = contents.search(&request, &config).unwrap();
+    let after = contents.search(&request, &config, 0).unwrap();
     assert_eq!(after.plan.path, SearchPath::Hnsw);
     assert_eq!(ids(&after)[..2], ids(&exact)[1..3]);
 }
@@ -353,12 +351,16 @@ fn a_filter_decides_between_the_graph_and_the_scan() {
     let (contents, config) = circle(2_000, 2_000);
     let request = dense(&[1.0, 0.0], 3);
     let found = contents
-        .search(&filtered(request.clone(), json!({"even": true})), &config)
+        .search(
+            &filtered(request.clone(), json!({"even": true})),
+            &config,
+            0,
+        )
         .unwrap();
     assert_eq!(found.plan.path, SearchPath::Hnsw);
     assert_eq!(ids(&found), ["00000", "00002", "00004"]);
     let found = contents
-        .search(&filtered(request, json!({"tenth": true})), &config)
+        .search(&filtered(request, json!({"tenth": true})), &config, 0)
         .unwrap();
     assert_eq!(
         (found.plan.path, found.plan.candidates),
@@ -373,7 +375,9 @@ fn a_walk_that_finds_too_few_is_replaced_by_a_scan() {
     // All near the query are gone: the walk wades through them until it would cost a scan.
     let gone: Vec<String> = (0..590).map(|at| format!("{at:05}")).collect();
     contents.apply(Op::Delete(gone).into()).unwrap();
-    let found = contents.search(&dense(&[1.0, 0.0], 10), &config).unwrap();
+    let found = contents
+        .search(&dense(&[1.0, 0.0], 10), &config, 0)
+        .unwrap();
     assert_eq!(found.plan.path, SearchPath::ExactScan);
     assert_eq!(found.hits.len(), 10);
     assert!(found.plan.reason.contains("graph"), "{:?}", found.plan);
@@ -400,7 +404,10 @@ fn refined_boats() -> Contents {
         ..spec(2, Metric::Cosine)
     };
     let mut contents = Contents::new(spec);
-    let points = boats(Metric::Cosine).scroll(None, 10, None).0;
+    let points = boats(Metric::Cosine)
+        .scroll(None, 10, None, Scope::at(0))
+        .unwrap()
+        .0;
     let points = points.into_iter().map(|point| Point {
         text: point.text.or(Some("no word in common".to_owned())),
         ..point
@@ -468,7 +475,7 @@ fn a_refining_vector_is_checked() {
         ..dense(&[1.0, 0.0], 4)
     };
     let error = |contents: &Contents, vector| {
-        let error = contents.search(&refine(vector), &config).unwrap_err();
+        let error = contents.search(&refine(vector), &config, 0).unwrap_err();
         error.to_string()
     };
     let none = error(&boats(Metric::Cosine), vec![1.0, 0.0]);
