@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::error::{ApiError, Flavor};
+use super::error::{ApiError, Flavor, problem_body};
 use super::request_id::RequestId;
 use crate::services::ServiceError;
 
@@ -45,6 +45,11 @@ impl Context {
     /// Gives a service's error its form.
     pub(super) fn fail(&self, error: ServiceError) -> ApiError {
         ApiError::new(Flavor::of(self.0.path()), self.request_id(), error)
+    }
+
+    /// An error as part of an answer.
+    pub(super) fn problem(&self, error: &ServiceError) -> serde_json::Value {
+        problem_body(error, &self.request_id())
     }
 
     /// Answers 200 with `body`, or the error.

@@ -155,7 +155,8 @@ pub(super) fn failure_json(error: &ServiceError) -> Value {
     json!({"code": code, "message": error.message})
 }
 
-fn problem_body(error: &ServiceError, request_id: &str) -> Value {
+/// RFC 9457's object, also sent for a part of a request that failed by itself.
+pub(super) fn problem_body(error: &ServiceError, request_id: &str) -> Value {
     let status = status(error.kind);
     let mut body = json!({
         "type": "about:blank",

@@ -18,6 +18,7 @@ mod harness;
 mod models;
 mod operations;
 mod remote_embedders;
+mod searching;
 mod supervision;
 mod surfaces;
 mod upstream;

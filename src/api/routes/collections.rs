@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
-use crate::services::collections::{self, CollectionInput};
-use crate::services::search::{self, SearchInput, SearchOutput};
+use crate::services::collections::{self, CollectionInput, FieldInput};
+use crate::services::search::{self, BatchInput, RecommendInput, SearchInput, SearchOutput};
 
 /// Lists the collections.
 #[utoipa::path(get, path = "/v1/collections", tag = "collections", responses((status = 200, body = Object)))]
@@ -86,4 +86,75 @@ pub(crate) async fn search(
     body: Body<SearchInput>,
 ) -> Result<HttpResponse> {
     Ok(context.json(search::search(&services, &context.request_id(), &name, body.0).await)?)
+}
+
+/// Answers several searches over the same points; each is answered or fails by itself.
+#[utoipa::path(
+    post, path = "/v1/collections/{name}/search/batch", tag = "collections", params(("name" = String, Path)),
+    request_body = BatchInput,
+    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn search_all(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<BatchInput>,
+) -> Result<HttpResponse> {
+    let found = search::search_all(&services, &context.request_id(), &name, body.0).await;
+    let results = found.map(|found| {
+        let results: Vec<_> = found
+            .into_iter()
+            .map(|found| match found {
+                Ok(found) => json!(found),
+                Err(error) => json!({"error": context.problem(&error)}),
+            })
+            .collect();
+        json!({"results": results})
+    });
+    Ok(context.json(results)?)
+}
+
+/// Finds points like some and unlike others.
+#[utoipa::path(
+    post, path = "/v1/collections/{name}/recommend", tag = "collections", params(("name" = String, Path)),
+    request_body = RecommendInput,
+    responses((status = 200, body = SearchOutput), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn recommend(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<RecommendInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(search::recommend(&services, &context.request_id(), &name, body.0).await)?)
+}
+
+/// Indexes a field of the payload.
+#[utoipa::path(
+    put, path = "/v1/collections/{name}/index", tag = "collections", params(("name" = String, Path)),
+    request_body = FieldInput,
+    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn index_field(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<FieldInput>,
+) -> Result<HttpResponse> {
+    Ok(context.json(collections::index_field(&services, &name, body.0).await)?)
+}
+
+/// Indexes a field no more.
+#[utoipa::path(
+    delete, path = "/v1/collections/{name}/index/{field}", tag = "collections",
+    params(("name" = String, Path), ("field" = String, Path)),
+    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn drop_index(
+    context: Context,
+    services: Data<Services>,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse> {
+    let (name, field) = path.into_inner();
+    Ok(context.json(collections::drop_index(&services, &name, &field).await)?)
 }

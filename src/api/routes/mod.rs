@@ -69,6 +69,22 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![post().to(collections::search)],
         ),
         (
+            "/v1/collections/{name}/search/batch",
+            vec![post().to(collections::search_all)],
+        ),
+        (
+            "/v1/collections/{name}/recommend",
+            vec![post().to(collections::recommend)],
+        ),
+        (
+            "/v1/collections/{name}/index",
+            vec![put().to(collections::index_field)],
+        ),
+        (
+            "/v1/collections/{name}/index/{field:.+}",
+            vec![delete().to(collections::drop_index)],
+        ),
+        (
             "/v1/collections/{name}/points",
             vec![post().to(points::upsert)],
         ),
