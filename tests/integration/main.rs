@@ -14,6 +14,7 @@ mod datasets;
 mod durability;
 mod embeddings;
 mod harness;
+mod kills;
 #[cfg(feature = "minilm")]
 mod models;
 mod operations;
