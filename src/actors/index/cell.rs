@@ -9,9 +9,10 @@ use supervisors::{
 
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
-    Filter, IndexConfig, IndexError, Refinement, SearchRequest, SearchResult,
+    Filter, IndexConfig, IndexError, Refinement, Rows, SearchRequest, SearchResult,
 };
 use crate::storage::disk;
+use crate::types::collection::CollectionSpec;
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -35,6 +36,8 @@ pub enum IndexRequest {
         /// Only what matches.
         filter: Option<Filter>,
     },
+    /// Everything as it is now. Replies `View`.
+    View,
     /// How many points match. Replies `Count`.
     Count(Option<Filter>),
     /// Sizes and state. Replies `Info`.
@@ -58,6 +61,8 @@ pub enum IndexReply {
     Point(Option<Box<Point>>),
     /// A page, and the id to go on after.
     Page(Vec<Point>, Option<String>),
+    /// A view that later writes do not touch, and whose it is.
+    View(Box<(CollectionSpec, Rows)>),
     /// How many.
     Count(usize),
     /// Sizes and state.
@@ -147,6 +152,10 @@ impl Worker for IndexWorker {
             } => {
                 let (points, next) = collection.scroll(after.as_deref(), limit, filter.as_ref())?;
                 IndexReply::Page(points, next)
+            }
+            IndexRequest::View => {
+                let spec = collection.spec().clone();
+                IndexReply::View(Box::new((spec, collection.view()?)))
             }
             IndexRequest::Count(filter) => IndexReply::Count(collection.count(filter.as_ref())?),
             IndexRequest::Info => IndexReply::Info(Box::new(collection.info()?)),
@@ -262,6 +271,14 @@ impl IndexCell {
             .await?
         {
             IndexReply::Page(points, next) => Ok((points, next)),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Takes a view of everything.
+    pub async fn view(&self, deadline: Deadline) -> Answer<(CollectionSpec, Rows)> {
+        match self.ask(IndexRequest::View, deadline).await? {
+            IndexReply::View(view) => Ok(*view),
             _ => Err(mismatch()),
         }
     }

@@ -18,7 +18,7 @@ use info::{Building, Gauges};
 pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
 
 use crate::engines::index::{
-    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, SearchRequest,
+    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Rows, SearchRequest,
     SearchResult,
 };
 use crate::storage::disk::{self, StorageError};
@@ -80,7 +80,7 @@ impl DurableCollection {
         if staging.exists() {
             fs::remove_dir_all(&staging).map_err(StorageError::io("remove", &staging))?;
         }
-        fs::create_dir_all(&staging).map_err(StorageError::io("create", &staging))?;
+        disk::create_dir(&staging)?;
         SnapshotWriter::create(&staging, 1, seed(), 0)?.finish()?;
         Wal::create(&staging, 1, seed(), 1)?;
         Manifest {
@@ -89,7 +89,7 @@ impl DurableCollection {
             lsn: 0,
         }
         .store(&staging)?;
-        fs::rename(&staging, dir).map_err(StorageError::io("rename", &staging))?;
+        disk::rename(&staging, dir)?;
         disk::sync_dir(root).map_err(StorageError::io("sync", root))?;
         Self::open(dir, config)
     }
@@ -153,6 +153,11 @@ impl DurableCollection {
             cut: recovered.cut,
             _lock: lock,
         })
+    }
+
+    /// Its properties.
+    pub fn spec(&self) -> &CollectionSpec {
+        &self.spec
     }
 
     /// Whether a failure left the memory behind the disk. Every call fails until it is opened anew.
@@ -228,6 +233,7 @@ impl DurableCollection {
         if refined.is_empty() {
             return Ok(0);
         }
+        self.contents()?.check_refinements(&refined)?;
         let write = Write::new(Op::Refine(refined))?;
         let mut writer = self.writer()?;
         self.commit(&mut writer, write)
@@ -276,6 +282,11 @@ impl DurableCollection {
     /// Finds the points nearest to a query.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchResult, IndexError> {
         self.contents()?.search(request, &self.config)
+    }
+
+    /// Everything as it is now; later writes do not touch it.
+    pub fn view(&self) -> Result<Rows, IndexError> {
+        Ok(self.contents()?.view())
     }
 
     /// Reads one point.
