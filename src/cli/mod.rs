@@ -4,6 +4,7 @@ mod chunk;
 mod client;
 mod collection;
 mod demo;
+mod descriptors;
 mod error;
 mod eval;
 mod ingest;

@@ -195,10 +195,14 @@ impl Process {
 
     /// The same with more arguments.
     pub(crate) fn start_with(data: &Path, arguments: &[&OsStr]) -> Self {
-        let mut child = command()
-            .args(["serve", "--port", "0", "--data"])
-            .arg(data)
-            .args(arguments)
+        let mut server = command();
+        server.args(["serve", "--port", "0", "--data"]).arg(data);
+        Self::of(server.args(arguments))
+    }
+
+    /// Starts a server by a command of the test's own.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -15,6 +15,7 @@ mod durability;
 mod embeddings;
 mod harness;
 mod kills;
+mod many_collections;
 #[cfg(feature = "minilm")]
 mod models;
 mod operations;
