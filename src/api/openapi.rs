@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::routes::{
     chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
-    responses, supervision, validation,
+    responses, supervision, transfer, validation,
 };
 
 #[derive(OpenApi)]
@@ -31,6 +31,8 @@ use super::routes::{
         collections::create,
         collections::remove,
         collections::search,
+        transfer::export,
+        transfer::import,
         points::upsert,
         points::read,
         points::delete,

@@ -29,7 +29,7 @@ pub(super) struct IngestArgs {
 }
 
 /// Checks a name before it becomes part of a path; the server's rule.
-fn collection_name(name: &str) -> Result<String, String> {
+pub(super) fn collection_name(name: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         Ok(name.to_owned())

@@ -14,6 +14,7 @@ mod output;
 mod serve;
 mod settings;
 mod sources;
+mod transfer;
 mod tree;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   boathouse ingest docs --collection docs
   boathouse tree                         watch the supervision tree
   boathouse collection check             read all collections on disk, say what is damaged
+  boathouse collection export docs --to docs.parquet
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
@@ -93,7 +95,7 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
-    /// Check or repair collections on disk
+    /// Export and import collections; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
     /// Measure quality on an evaluation set

@@ -22,5 +22,6 @@ mod operations;
 mod remote_embedders;
 mod supervision;
 mod surfaces;
+mod transfer;
 mod upstream;
 mod validation;
