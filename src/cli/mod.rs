@@ -1,19 +1,18 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
-mod chunk;
 mod client;
 mod collection;
 mod demo;
 mod descriptors;
 mod error;
 mod eval;
+mod extract;
 mod ingest;
 mod logging;
 mod models;
 mod output;
 mod serve;
 mod settings;
-mod sources;
 mod transfer;
 mod tree;
 
@@ -104,6 +103,9 @@ enum Command {
     /// Fetch, list and check the models that are not in the binary
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Read HTML and PDF files named on stdin; for `ingest`
+    #[command(name = extract::COMMAND, hide = true)]
+    ReadDocuments,
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -132,6 +134,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
+        Command::ReadDocuments => extract::run(),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {

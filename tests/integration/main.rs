@@ -14,6 +14,7 @@ mod datasets;
 mod durability;
 mod embeddings;
 mod harness;
+mod ingest;
 mod kills;
 mod many_collections;
 #[cfg(feature = "minilm")]
