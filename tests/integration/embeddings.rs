@@ -1,5 +1,5 @@
 use base64::Engine as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Api, serve, serve_with, settings};
 
