@@ -32,13 +32,17 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 13] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hnsw_rs", &["engines/index/"]),
     ("quick_cache", &["engines/embedding/cache.rs"]),
     ("candle_core", &["engines/embedding/embedders/minilm/"]),
     ("zip", &["cli/models/"]),
+    ("parquet", &["cli/transfer/"]),
+    ("htmd", &["cli/extract/"]),
+    ("pdf_extract", &["cli/extract/"]),
+    ("rustix", &["cli/"]),
     ("prometheus", &["api/metrics.rs"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
     (

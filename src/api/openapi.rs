@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::routes::{
     chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
-    responses, supervision, validation,
+    responses, supervision, transfer, validation,
 };
 
 #[derive(OpenApi)]
@@ -35,6 +35,8 @@ use super::routes::{
         collections::recommend,
         collections::index_field,
         collections::drop_index,
+        transfer::export,
+        transfer::import,
         points::upsert,
         points::read,
         points::delete,

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::error::CliError;
-use crate::transport::Transport;
+use crate::transport::{HttpStream, Transport, TransportError};
 use crate::types::http::{HttpCall, Method, Timeouts};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Longest time that a streamed answer may take.
+const STREAM: Duration = Duration::from_secs(24 * 3_600);
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(600);
 const TIMEOUT_MS: u64 = 600_000;
@@ -78,23 +80,36 @@ impl Client {
             .transport
             .call(call, Instant::now() + CALL)
             .await
-            .map_err(|error| {
-                CliError::failed(format!(
-                    "{url}: {error}; is the server running? start it with `boathouse`"
-                ))
-            })?;
-        let body = serde_json::from_slice(&reply.body).unwrap_or_else(|_| {
-            Value::String(
-                String::from_utf8_lossy(&reply.body)
-                    .chars()
-                    .take(500)
-                    .collect(),
-            )
-        });
+            .map_err(|error| unreachable(&url, error))?;
         Ok(Answer {
             status: reply.head.status,
-            body,
+            body: json_of(&reply.body),
         })
+    }
+
+    /// Asks for an answer that is read as it comes, however long it is. Fails unless it is a success.
+    pub(super) async fn stream(&self, path: &str) -> Result<HttpStream, CliError> {
+        let url = format!("{}{path}", self.base);
+        let call = HttpCall {
+            method: Method::Get,
+            url: url.clone(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeouts: Timeouts {
+                first_byte_ms: TIMEOUT_MS,
+                idle_ms: TIMEOUT_MS,
+                total_ms: u64::MAX,
+            },
+        };
+        let stream = self.transport.stream(call, Instant::now() + STREAM).await;
+        let stream = stream.map_err(|error| unreachable(&url, error))?;
+        let status = stream.head().status;
+        if (200..300).contains(&status) {
+            return Ok(stream.allow(usize::MAX));
+        }
+        let reply = stream.into_reply().await;
+        let body = json_of(&reply.map_err(|error| unreachable(&url, error))?.body);
+        Err(refused(path, &Answer { status, body }))
     }
 
     /// Asks, waits and tries again while the server sheds load, and returns what comes then.
@@ -130,6 +145,20 @@ impl Client {
             Err(refused(path, &answer))
         }
     }
+}
+
+fn unreachable(url: &str, error: TransportError) -> CliError {
+    CliError::failed(format!(
+        "{url}: {error}; is the server running? start it with `boathouse`"
+    ))
+}
+
+/// What is no JSON is shown as it is.
+fn json_of(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| {
+        let shown = String::from_utf8_lossy(body);
+        Value::String(shown.chars().take(500).collect())
+    })
 }
 
 /// Says what the server said, and to what.

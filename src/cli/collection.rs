@@ -1,10 +1,11 @@
-//! `boathouse collection`: collections on disk, while no server has them open.
+//! `boathouse collection`: whole collections, out of and into a running server, and on disk while none has them open.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
+use super::transfer::{self, ExportArgs, ImportArgs};
 use super::{output, serve};
 use crate::config::Overrides;
 use crate::services::repair::{Checked, Damage, Offline};
@@ -14,8 +15,10 @@ const EXAMPLES: &str = "Examples:
   boathouse collection check docs --data /srv/house
   boathouse collection repair docs           say what would be lost, ask, then repair
   boathouse collection repair docs --yes     without asking
+  boathouse collection export docs --to docs.jsonl       or .parquet
+  boathouse collection import copy --from docs.parquet
 
-The server must be stopped meanwhile. Exit status: 0 all sound or repaired, 1 something is damaged.";
+export and import talk to a running server; for check and repair it must be stopped. Exit status: 0 all sound or repaired, 1 something is damaged.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -27,6 +30,10 @@ pub(super) enum CollectionCommand {
     },
     /// Make a damaged collection whole again from what can be read; its damaged files are kept
     Repair(RepairArgs),
+    /// Write a whole collection of a running server to a file, exactly as it is at this moment
+    Export(ExportArgs),
+    /// Read a file into a collection of a running server; the file is checked whole before anything is written
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -40,11 +47,15 @@ pub(super) struct RepairArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &CollectionCommand) -> Result<(), CliError> {
-    let settings = serve::settings(overrides)?;
-    let offline = Offline::open(&settings.storage.data_dir).map_err(failed)?;
+    let offline = || {
+        let settings = serve::settings(overrides)?;
+        Offline::open(&settings.storage.data_dir).map_err(failed)
+    };
     match command {
-        CollectionCommand::Check { names } => check(&offline, names),
-        CollectionCommand::Repair(args) => repair(&offline, args),
+        CollectionCommand::Check { names } => check(&offline()?, names),
+        CollectionCommand::Repair(args) => repair(&offline()?, args),
+        CollectionCommand::Export(args) => transfer::export(overrides, args),
+        CollectionCommand::Import(args) => transfer::import(overrides, args),
     }
 }
 

@@ -1,18 +1,19 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
-mod chunk;
 mod client;
 mod collection;
 mod demo;
+mod descriptors;
 mod error;
 mod eval;
+mod extract;
 mod ingest;
 mod logging;
 mod models;
 mod output;
 mod serve;
 mod settings;
-mod sources;
+mod transfer;
 mod tree;
 
 use std::ffi::OsString;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   boathouse ingest docs --collection docs
   boathouse tree                         watch the supervision tree
   boathouse collection check             read all collections on disk, say what is damaged
+  boathouse collection export docs --to docs.parquet
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
@@ -92,7 +94,7 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
-    /// Check or repair collections on disk
+    /// Export and import collections; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
     /// Measure quality on an evaluation set
@@ -101,6 +103,9 @@ enum Command {
     /// Fetch, list and check the models that are not in the binary
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Read HTML and PDF files named on stdin; for `ingest`
+    #[command(name = extract::COMMAND, hide = true)]
+    ReadDocuments,
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -129,6 +134,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
+        Command::ReadDocuments => extract::run(),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {

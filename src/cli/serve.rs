@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::error::CliError;
-use super::{logging, output};
+use super::{descriptors, logging, output};
 use crate::app::{App, Ending, SettingsSource};
 use crate::config::{Overrides, Settings, load};
 
@@ -32,6 +32,7 @@ pub(super) fn base_url(overrides: &Overrides, url: Option<&str>) -> Result<Strin
 pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     let settings = settings(overrides)?;
     logging::start(&settings.log);
+    descriptors::allow_all();
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;
         let base = format!("http://{}", app.address());

@@ -16,6 +16,7 @@ pub mod repair;
 pub mod search;
 pub mod supervision;
 pub mod surfaces;
+pub mod transfer;
 pub mod validate;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::os;
 use crate::types::error_kind::ErrorKind;
 
 /// What can go wrong with files.
@@ -103,7 +104,20 @@ pub(crate) fn short(path: &Path) -> String {
 
 /// Makes the entries of a folder durable: files that were created, renamed or removed in it.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    os::sync_dir(path)
+}
+
+/// Makes a folder; its parents, where they are missing, too.
+pub fn create_dir(path: &Path) -> Result<(), StorageError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)
+        .and_then(|()| os::create_dir(path))
+        .map_err(StorageError::io("create", path))
+}
+
+/// Renames a file or a folder within its folder. Durable once that is [synced](sync_dir).
+pub fn rename(from: &Path, to: &Path) -> Result<(), StorageError> {
+    os::rename(from, to).map_err(StorageError::io("rename", from))
 }
 
 /// Replaces `path` with `bytes`: after a crash it holds either the old content or the new.
@@ -116,20 +130,20 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
 /// The same for content that is too large to hold twice.
 pub(super) fn write_atomic_with(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<os::File>) -> io::Result<()>,
 ) -> Result<(), StorageError> {
     let tmp = tmp_of(path);
-    let written = File::create(&tmp).and_then(|file| {
+    let written = os::File::create(&tmp).and_then(|file| {
         let mut file = BufWriter::new(file);
         write(&mut file)?;
         file.into_inner()?.sync_all()
     });
     if let Err(error) = written {
         // The first error is the one to tell; what is left of the file is swept at the next open.
-        drop(fs::remove_file(&tmp));
+        drop(os::remove_file(&tmp));
         return Err(StorageError::io("write", &tmp)(error));
     }
-    fs::rename(&tmp, path).map_err(StorageError::io("rename", &tmp))?;
+    os::rename(&tmp, path).map_err(StorageError::io("rename", &tmp))?;
     sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(StorageError::io("sync", path))
 }
 
@@ -160,7 +174,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StorageError> {
 
 /// Removes a file; one that is gone already is fine.
 pub fn remove_if_there(path: &Path) -> Result<(), StorageError> {
-    match fs::remove_file(path) {
+    match os::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StorageError::io("remove", path)(error))
         }

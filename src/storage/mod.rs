@@ -9,7 +9,11 @@ pub mod evidence_log;
 mod frame;
 pub mod model_folder;
 pub mod model_store;
+pub(crate) mod os;
 pub mod salvage;
 pub mod snapshot;
 pub mod vector_cache;
 pub mod wal;
+
+#[cfg(any(test, fuzzing))]
+pub use frame::reseal;

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::MAX_BODY_BYTES;
 use super::disk::{self, StorageError};
-use super::frame::{self, FileKind, HEADER_LEN, Header, RECORD_LEN};
+use super::frame::{self, FileKind, HEADER_LEN, Header, MAX_LSN, RECORD_LEN};
+use super::os;
 use super::wal::{self, Record, header_of};
 use crate::types::collection::CollectionSpec;
 
@@ -48,7 +49,12 @@ impl Manifest {
         let damaged = |reason: String| StorageError::damaged(&path, HEADER_LEN, reason);
         let found = frame::decode(header.seed, &bytes[HEADER_LEN..])
             .map_err(|reason| damaged(reason.to_owned()))?;
-        serde_json::from_slice(found.body).map_err(|error| damaged(error.to_string()))
+        let manifest: Self =
+            serde_json::from_slice(found.body).map_err(|error| damaged(error.to_string()))?;
+        match manifest.generation.max(manifest.lsn) > MAX_LSN {
+            true => Err(damaged("a number in it is made up".to_owned())),
+            false => Ok(manifest),
+        }
     }
 
     /// Replaces the folder's manifest: the moment from which its generation counts.
@@ -72,10 +78,21 @@ impl Manifest {
 #[derive(Debug)]
 pub struct SnapshotWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<os::File>,
     seed: u64,
     records: u64,
     scratch: Vec<u8>,
+    finished: bool,
+}
+
+/// Half a file helps nobody, and on a full disk it takes the room that the next try needs.
+impl Drop for SnapshotWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Left where it is, it is swept at the next snapshot or start.
+            drop(os::remove_file(&self.path));
+        }
+    }
 }
 
 impl SnapshotWriter {
@@ -97,18 +114,22 @@ impl SnapshotWriter {
 
     fn start(path: PathBuf, header: Header) -> Result<Self, StorageError> {
         let (seed, header) = (header.seed, header.encode());
-        let mut file = File::create(&path)
+        let file = os::File::create(&path)
             .map(BufWriter::new)
             .map_err(StorageError::io("create", &path))?;
-        file.write_all(&header)
-            .map_err(StorageError::io("write", &path))?;
-        Ok(Self {
+        let mut started = Self {
             path,
             file,
             seed,
             records: 0,
             scratch: Vec::new(),
-        })
+            finished: false,
+        };
+        started
+            .file
+            .write_all(&header)
+            .map_err(StorageError::io("write", &started.path))?;
+        Ok(started)
     }
 
     /// Adds a record. `kind` must not be 255.
@@ -137,7 +158,9 @@ impl SnapshotWriter {
             .and_then(|()| self.file.get_ref().sync_all());
         synced.map_err(StorageError::io("sync", &self.path))?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        disk::sync_dir(dir).map_err(StorageError::io("sync", &self.path))
+        disk::sync_dir(dir).map_err(StorageError::io("sync", &self.path))?;
+        self.finished = true;
+        Ok(())
     }
 }
 

@@ -14,19 +14,19 @@
 //! `lsn`, `type` and `body`. A crash can leave half a record at the end of the last file: it was
 //! never acknowledged, so it is cut off. Anything else that does not add up refuses to open.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::codec::MAX_BODY_BYTES;
 use super::disk::{self, StorageError};
 use super::frame::{self, FORMAT, FileKind, HEADER_LEN, Header, HeaderFault};
+use super::os;
 
 /// The log's last file, open for writing.
 #[derive(Debug)]
 pub struct Wal {
     path: PathBuf,
-    file: File,
+    file: os::File,
     number: u64,
     seed: u64,
     next_lsn: u64,
@@ -97,14 +97,7 @@ impl Wal {
         next_lsn: u64,
         bytes: u64,
     ) -> Result<Self, StorageError> {
-        let opened = OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .and_then(|mut file| {
-                file.seek(SeekFrom::Start(bytes))?;
-                Ok(file)
-            });
-        let file = opened.map_err(StorageError::io("open", &path))?;
+        let file = os::File::open_at(&path, bytes).map_err(StorageError::io("open", &path))?;
         Ok(Self {
             path,
             file,
@@ -155,8 +148,7 @@ impl Wal {
     }
 
     fn take_back(&mut self) -> std::io::Result<()> {
-        self.file.set_len(self.bytes)?;
-        self.file.seek(SeekFrom::Start(self.bytes)).map(drop)
+        self.file.cut(self.bytes)
     }
 
     /// Goes on in a new file. On an error the log stays in the old one, or has failed.
@@ -250,12 +242,9 @@ pub fn recover<E: From<StorageError>>(
             }
         }
         if number == last {
-            let wal = Wal::open(path, number, header.seed, next_lsn, at as u64)?;
+            let mut wal = Wal::open(path, number, header.seed, next_lsn, at as u64)?;
             // Records that a crash left in the operating system's memory are about to be served.
-            let synced = wal
-                .file
-                .set_len(at as u64)
-                .and_then(|()| wal.file.sync_all());
+            let synced = wal.file.cut(at as u64).and_then(|()| wal.file.sync_all());
             synced.map_err(StorageError::io("sync", &wal.path))?;
             return Ok(Recovered {
                 wal,

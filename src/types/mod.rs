@@ -4,6 +4,7 @@ pub mod chat;
 pub mod collection;
 pub mod error_kind;
 pub mod evidence;
+pub mod export;
 pub mod http;
 pub mod point;
 pub mod validation;

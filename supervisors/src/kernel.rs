@@ -182,10 +182,20 @@ impl Kernel {
 
     /// Shows a child.
     pub fn view(&self, id: &str) -> Option<ChildView> {
-        let child = self.children.iter().find(|child| &*child.spec.id == id)?;
-        Some(ChildView {
-            phase: child.phase,
-            restarts: child.restarts,
+        let mut views = self.views();
+        views
+            .find(|(known, _)| &***known == id)
+            .map(|found| found.1)
+    }
+
+    /// Shows all children.
+    pub fn views(&self) -> impl Iterator<Item = (&ChildId, ChildView)> {
+        self.children.iter().map(|child| {
+            let view = ChildView {
+                phase: child.phase,
+                restarts: child.restarts,
+            };
+            (&child.spec.id, view)
         })
     }
 

@@ -1,5 +1,5 @@
 use base64::Engine as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Api, serve, serve_with, settings};
 
@@ -157,9 +157,7 @@ fn clients_of_ollama_are_served_in_its_shapes() {
         let answer = api.ok("/api/embed", body).await;
         assert_eq!(answer["model"], "static-minilm:latest");
         // The same numbers, whatever their digits.
-        let numbers = |list: &serde_json::Value| -> Vec<f32> {
-            serde_json::from_value(list.clone()).unwrap()
-        };
+        let numbers = |list: &Value| -> Vec<f32> { serde_json::from_value(list.clone()).unwrap() };
         for at in 0..2 {
             let embedding = numbers(&own["data"][at]["embedding"]);
             assert_eq!(numbers(&answer["embeddings"][at]), embedding);

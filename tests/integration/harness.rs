@@ -1,5 +1,6 @@
 //! A server of its own for each test, and a client.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use boathouse::app::{App, SettingsSource};
 use boathouse::config::Settings;
-use boathouse::transport::Transport;
+use boathouse::transport::{Transport, TransportError};
 use boathouse::types::http::{HttpCall, Method, Timeouts};
 use serde_json::{Value, json};
 
@@ -68,11 +69,32 @@ impl Api {
     ) -> Answer {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(request_id.map(|id| ("x-request-id".to_owned(), id.to_owned())));
+        self.call(headers, method, path, body.into()).await.unwrap()
+    }
+
+    /// The same to a server that may go away meanwhile.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Answer, TransportError> {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        self.call(headers, method, path, body.into()).await
+    }
+
+    async fn call(
+        &self,
+        headers: Vec<(String, String)>,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer, TransportError> {
         let call = HttpCall {
             method,
             url: format!("http://{}{path}", self.address),
             headers,
-            body: body.into(),
+            body,
             timeouts: Timeouts {
                 first_byte_ms: 60_000,
                 idle_ms: 60_000,
@@ -82,13 +104,12 @@ impl Api {
         let reply = self
             .transport
             .call(call, Instant::now() + Duration::from_secs(60))
-            .await
-            .unwrap();
-        Answer {
+            .await?;
+        Ok(Answer {
             status: reply.head.status,
             headers: reply.head.headers,
             bytes: reply.body,
-        }
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -169,9 +190,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `boathouse serve` on `data` and waits until it says where it listens.
     pub(crate) fn start(data: &Path) -> Self {
-        let mut child = command()
-            .args(["serve", "--port", "0", "--data"])
-            .arg(data)
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(data: &Path, arguments: &[&OsStr]) -> Self {
+        let mut server = command();
+        server.args(["serve", "--port", "0", "--data"]).arg(data);
+        Self::of(server.args(arguments))
+    }
+
+    /// Starts a server by a command of the test's own.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

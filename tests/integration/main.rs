@@ -14,6 +14,9 @@ mod datasets;
 mod durability;
 mod embeddings;
 mod harness;
+mod ingest;
+mod kills;
+mod many_collections;
 #[cfg(feature = "minilm")]
 mod models;
 mod operations;
@@ -21,5 +24,6 @@ mod remote_embedders;
 mod searching;
 mod supervision;
 mod surfaces;
+mod transfer;
 mod upstream;
 mod validation;

@@ -10,10 +10,10 @@ use supervisors::{
 
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
-    Filter, IndexConfig, IndexError, Refinement, Scope, SearchRequest, SearchResult,
+    Filter, IndexConfig, IndexError, Refinement, Rows, Scope, SearchRequest, SearchResult,
 };
 use crate::storage::disk;
-use crate::types::collection::FieldKind;
+use crate::types::collection::{CollectionSpec, FieldKind};
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -41,6 +41,8 @@ pub enum IndexRequest {
         /// Only points of this role, or of none.
         role: Option<String>,
     },
+    /// Everything as it is now. Replies `View`.
+    View,
     /// How many points match. Replies `Count`.
     Count {
         /// Only what matches.
@@ -77,6 +79,8 @@ pub enum IndexReply {
     Point(Option<Box<Point>>),
     /// A page, and the id to go on after.
     Page(Vec<Point>, Option<String>),
+    /// A view that later writes do not touch, and whose it is.
+    View(Box<(Arc<CollectionSpec>, Rows)>),
     /// How many.
     Count(usize),
     /// Sizes and state.
@@ -181,6 +185,7 @@ impl Worker for IndexWorker {
                     collection.scroll(after.as_deref(), limit, filter.as_ref(), scope)?;
                 IndexReply::Page(points, next)
             }
+            IndexRequest::View => IndexReply::View(Box::new(collection.view()?)),
             IndexRequest::Count { filter, role } => {
                 let scope = Scope {
                     role: role.as_deref(),
@@ -345,6 +350,14 @@ impl IndexCell {
             .await?
         {
             IndexReply::Page(points, next) => Ok((points, next)),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Takes a view of everything.
+    pub async fn view(&self, deadline: Deadline) -> Answer<(Arc<CollectionSpec>, Rows)> {
+        match self.ask(IndexRequest::View, deadline).await? {
+            IndexReply::View(view) => Ok(*view),
             _ => Err(mismatch()),
         }
     }

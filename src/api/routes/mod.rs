@@ -11,6 +11,7 @@ pub(super) mod operations;
 pub(super) mod points;
 pub(super) mod responses;
 pub(super) mod supervision;
+pub(super) mod transfer;
 pub(super) mod validation;
 
 use actix_web::web::{self, ServiceConfig, delete, get, post, put};
@@ -83,6 +84,14 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         (
             "/v1/collections/{name}/index/{field:.+}",
             vec![delete().to(collections::drop_index)],
+        ),
+        (
+            "/v1/collections/{name}/export",
+            vec![get().to(transfer::export)],
+        ),
+        (
+            "/v1/collections/{name}/import",
+            vec![post().to(transfer::import)],
         ),
         (
             "/v1/collections/{name}/points",

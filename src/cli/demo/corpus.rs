@@ -1,6 +1,6 @@
 //! The bundled sample: this project's own documentation, and TrecQA's answer sentences.
 
-use crate::cli::sources::{self, Item};
+use crate::cli::ingest::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
 const DOCUMENTS: [(&str, &str); 13] = [

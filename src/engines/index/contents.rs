@@ -97,19 +97,33 @@ impl Contents {
             }
             Steps::Delete(ids) => Ok(ids.iter().filter(|id| self.delete(id)).count()),
             Steps::Refine(refined) => {
-                let dim = self.rows.refined().dim();
-                if let Some(bad) = refined.iter().find(|one| one.code.codes.len() != dim) {
-                    let place = format!("second vector of {}", bad.id);
-                    let got = bad.code.codes.len();
-                    return Err(IndexError::WrongDimension {
-                        place,
-                        expected: dim,
-                        got,
-                    });
-                }
+                self.check_refinements(&refined)?;
                 Ok(refined.iter().filter(|one| self.refine(one)).count())
             }
         }
+    }
+
+    /// Checks second vectors before they are logged, and again when they come out of a log.
+    pub fn check_refinements(&self, refined: &[Refinement]) -> Result<(), IndexError> {
+        let expected = self.rows.refined().dim();
+        for one in refined {
+            let place = || format!("second vector of {}", one.id);
+            let Code { scale, codes } = &one.code;
+            if codes.len() != expected {
+                return Err(IndexError::WrongDimension {
+                    place: place(),
+                    expected,
+                    got: codes.len(),
+                });
+            }
+            if !(scale.is_finite() && *scale >= 0.0) {
+                return Err(IndexError::BadPoint {
+                    place: place(),
+                    reason: format!("its scale is {scale}, it must be finite and not negative"),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn put(&mut self, vector: &[f32], doc: Arc<Doc>, words: Words) {

@@ -1,6 +1,9 @@
 //! A change, and its bytes in the log.
 
-use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::Refinement;
@@ -83,8 +86,36 @@ enum StoredValue {
     Unsigned(u64),
     Float(f64),
     Text(String),
-    List(Vec<StoredValue>),
-    Object(Vec<(String, StoredValue)>),
+    List(Vec<Nested>),
+    Object(Vec<(String, Nested)>),
+}
+
+/// A value inside another, read only so deep: a record made up to nest without end must not end the stack.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Nested(StoredValue);
+
+/// More than is ever [admitted](super::admit).
+const MAX_DEPTH: usize = 128;
+
+thread_local! {
+    /// How deep in a value this thread reads.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let depth = DEPTH.get();
+        if depth >= MAX_DEPTH {
+            return Err(D::Error::custom(format!(
+                "a payload is nested deeper than {MAX_DEPTH} levels"
+            )));
+        }
+        DEPTH.set(depth + 1);
+        let value = StoredValue::deserialize(deserializer);
+        DEPTH.set(depth);
+        value.map(Self)
+    }
 }
 
 impl From<&Point> for StoredPoint {
@@ -116,7 +147,9 @@ fn object(map: &Map<String, Value>) -> Vec<(String, StoredValue)> {
         .collect()
 }
 
-fn read_object(pairs: Vec<(String, StoredValue)>) -> Result<Map<String, Value>, StorageError> {
+fn read_object(
+    pairs: impl IntoIterator<Item = (String, StoredValue)>,
+) -> Result<Map<String, Value>, StorageError> {
     pairs
         .into_iter()
         .map(|(key, value)| Ok((key, value.into_json()?)))
@@ -138,8 +171,14 @@ impl From<&Value> for StoredValue {
                 }
             }
             Value::String(text) => Self::Text(text.clone()),
-            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
-            Value::Object(map) => Self::Object(object(map)),
+            Value::Array(items) => {
+                Self::List(items.iter().map(|item| Nested(item.into())).collect())
+            }
+            Value::Object(map) => Self::Object(
+                map.iter()
+                    .map(|(key, value)| (key.clone(), Nested(value.into())))
+                    .collect(),
+            ),
         }
     }
 }
@@ -163,10 +202,13 @@ impl StoredValue {
             Self::List(items) => Value::Array(
                 items
                     .into_iter()
-                    .map(Self::into_json)
+                    .map(|Nested(item)| item.into_json())
                     .collect::<Result<_, _>>()?,
             ),
-            Self::Object(pairs) => Value::Object(read_object(pairs)?),
+            Self::Object(pairs) => {
+                let pairs = pairs.into_iter().map(|(key, Nested(value))| (key, value));
+                Value::Object(read_object(pairs)?)
+            }
         })
     }
 }
@@ -212,6 +254,26 @@ mod tests {
                 format!("{op:?}"),
                 "order and sign of zero too"
             );
+        }
+    }
+
+    #[test]
+    fn a_value_that_nests_without_end_is_an_error() {
+        // One point with one payload field, a list of one list of one list…
+        let mut body = [1_u64, 0, 0].map(u64::to_le_bytes).concat();
+        body.push(0);
+        body.extend([1_u64, 1].map(u64::to_le_bytes).concat());
+        body.push(b'k');
+        let level = [&6_u32.to_le_bytes()[..], &1_u64.to_le_bytes()].concat();
+        for (depth, good) in [(100, true), (1_000_000, false)] {
+            let mut body = body.clone();
+            body.extend(level.repeat(depth));
+            body.extend(0_u32.to_le_bytes());
+            let read = Op::decode(UPSERT, &body);
+            assert_eq!(read.is_ok(), good, "{depth}");
+            if let Err(error) = read {
+                assert!(error.to_string().contains("deeper than 128"), "{error}");
+            }
         }
     }
 

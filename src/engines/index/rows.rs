@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Bits;
 use super::lexical::Words;
 use super::refined::{Code, Codes, Refinement, text_hash};
+use super::{Bits, size_of};
 use crate::types::point::Point;
 
 /// What a row holds beside its vector.
@@ -208,6 +208,25 @@ impl Rows {
             text: doc.text.clone(),
             payload: doc.payload.clone(),
         }
+    }
+
+    /// Copies out rows that are not deleted, from the row `from` on, each with its second vector, until there are
+    /// about `bytes` of them; at least one. Also returns the row to go on from.
+    pub fn run(&self, from: u32, bytes: usize) -> (Vec<(Point, Option<Code>)>, Option<u32>) {
+        let (mut run, mut size) = (Vec::new(), 0);
+        for row in self.alive.iter_from(from) {
+            if size >= bytes {
+                return (run, Some(row));
+            }
+            let point = self.point(row);
+            let code = self.refined.get(row).map(|(scale, codes)| Code {
+                scale,
+                codes: codes.to_vec(),
+            });
+            size += size_of(&point) + self.refined.dim();
+            run.push((point, code));
+        }
+        (run, None)
     }
 
     /// Copies out all rows that are not deleted, in the order they came.

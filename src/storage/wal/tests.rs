@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::storage::os::faults;
 
 type Bodies = Vec<Vec<u8>>;
 
@@ -148,10 +149,11 @@ fn a_record_over_the_limit_is_refused_and_the_log_stays_usable() {
 fn a_failed_write_is_never_tried_again_on_the_same_log() {
     let dir = tempfile::tempdir().unwrap();
     let mut wal = Wal::create(dir.path(), 1, 42, 1).unwrap();
-    // A handle that cannot write: neither the record nor its removal works.
-    wal.file = File::open(path_of(dir.path(), 1)).unwrap();
+    // Neither the record nor its removal works.
+    faults::fail(faults::Fault::Dead(0));
     assert!(wal.append(1, b"x").is_err());
     assert!(wal.has_failed());
+    assert!(faults::heal());
     let error = wal.append(1, b"y").unwrap_err();
     assert!(
         error.to_string().ends_with("an earlier write failed"),

@@ -19,8 +19,8 @@ use info::{Building, Gauges};
 pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
 
 use crate::engines::index::{
-    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Scope, SearchRequest,
-    SearchResult,
+    self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Rows, Scope,
+    SearchRequest, SearchResult,
 };
 use crate::storage::disk::{self, StorageError};
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
@@ -81,7 +81,7 @@ impl DurableCollection {
         if staging.exists() {
             fs::remove_dir_all(&staging).map_err(StorageError::io("remove", &staging))?;
         }
-        fs::create_dir_all(&staging).map_err(StorageError::io("create", &staging))?;
+        disk::create_dir(&staging)?;
         SnapshotWriter::create(&staging, 1, seed(), 0)?.finish()?;
         Wal::create(&staging, 1, seed(), 1)?;
         Manifest {
@@ -90,7 +90,7 @@ impl DurableCollection {
             lsn: 0,
         }
         .store(&staging)?;
-        fs::rename(&staging, dir).map_err(StorageError::io("rename", &staging))?;
+        disk::rename(&staging, dir)?;
         disk::sync_dir(root).map_err(StorageError::io("sync", root))?;
         Self::open(dir, config)
     }
@@ -246,6 +246,7 @@ impl DurableCollection {
         if refined.is_empty() {
             return Ok(0);
         }
+        self.contents()?.check_refinements(&refined)?;
         let write = Write::new(Op::Refine(refined))?;
         let mut writer = self.writer()?;
         self.commit(&mut writer, write)
@@ -305,6 +306,12 @@ impl DurableCollection {
         let contents = self.contents()?;
         let search = |request| contents.search(request, &self.config, now_ms);
         Ok(requests.iter().map(search).collect())
+    }
+
+    /// The properties and everything as they are now; later writes do not touch them.
+    pub fn view(&self) -> Result<(Arc<CollectionSpec>, Rows), IndexError> {
+        let contents = self.contents()?;
+        Ok((Arc::clone(contents.spec()), contents.view()))
     }
 
     /// Reads one point, if `scope` may see it.

@@ -1,5 +1,8 @@
 //! What was acknowledged is there after anything: that is the whole point.
 
+mod faulty_disk;
+mod hostile_bytes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
