@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::anthropic_stream::AnthropicStream;
+use super::anthropic_stream::AnthropicReader;
 use super::parts::{
     arguments_object, call_id, chosen, file_data, inline, no_parameters, schema_of,
 };
+use super::sse_stream::SseStream;
 use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
@@ -215,7 +216,7 @@ impl Provider for Anthropic {
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
-        Box::new(AnthropicStream::new(self.upstream.clone()))
+        Box::new(SseStream::<AnthropicReader>::new(self.upstream.clone()))
     }
 }
 

@@ -5,22 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::anthropic::{Usage, finish_reason, status_of, text, tool_id};
+use super::sse_stream::Reader;
 use crate::engines::chat::ChatError;
-use crate::engines::chat::StreamDecoder;
-use crate::engines::chat::lines::Halt;
-use crate::engines::chat::sse::SseParser;
 use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatDelta, ChatEvent, ToolCallDelta};
 
-/// One streamed answer.
-pub(super) struct AnthropicStream {
-    upstream: Upstream,
-    parser: SseParser,
-    state: State,
-}
-
+/// What one streamed answer has said so far.
 #[derive(Default)]
-struct State {
+pub(super) struct AnthropicReader {
     message_id: String,
     /// Blocks that have begun and not ended, by the upstream's index.
     open: BTreeMap<u64, Block>,
@@ -46,51 +38,7 @@ enum Block {
     Other,
 }
 
-impl AnthropicStream {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self {
-            upstream,
-            parser: SseParser::default(),
-            state: State::default(),
-        }
-    }
-}
-
-impl StreamDecoder for AnthropicStream {
-    fn feed(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        let Self {
-            upstream,
-            parser,
-            state,
-        } = self;
-        parser
-            .feed(bytes, |event| {
-                state
-                    .event(upstream, &event.data, events)
-                    .map_err(Halt::Error)
-            })
-            .map_err(|halt| halt.error(&upstream.name))
-    }
-
-    fn is_done(&self) -> bool {
-        self.state.done
-    }
-
-    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        if let Some(event) = self.parser.rest() {
-            self.state.event(&self.upstream, &event.data, events)?;
-        }
-        if self.state.finished {
-            Ok(())
-        } else if self.state.done && !self.state.started {
-            Err(self.upstream.malformed("the stream has no message"))
-        } else {
-            Err(self.upstream.cut())
-        }
-    }
-}
-
-impl State {
+impl Reader for AnthropicReader {
     fn event(
         &mut self,
         upstream: &Upstream,
@@ -115,7 +63,7 @@ impl State {
             }
             "content_block_start" => self.begin(index, &event["content_block"]),
             "content_block_delta" => self.more(index, &event["delta"]),
-            "content_block_stop" => self.end(index),
+            "content_block_stop" => self.close(index),
             "message_delta" => {
                 self.usage.read(&event["usage"]);
                 events.extend(self.usage.tokens().map(ChatEvent::Usage));
@@ -139,6 +87,22 @@ impl State {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn end(&mut self, upstream: &Upstream, _: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
+        if self.finished {
+            Ok(())
+        } else if self.done && !self.started {
+            Err(upstream.malformed("the stream has no message"))
+        } else {
+            Err(upstream.cut())
+        }
+    }
+}
+
+impl AnthropicReader {
     /// Begins a block; some servers put all of its text there.
     fn begin(&mut self, index: u64, block: &Value) -> ChatDelta {
         let mut delta = ChatDelta::default();
@@ -198,7 +162,7 @@ impl State {
     }
 
     /// Ends a block: a call without pieces has the arguments that it began with, or none.
-    fn end(&mut self, index: u64) -> ChatDelta {
+    fn close(&mut self, index: u64) -> ChatDelta {
         let mut delta = ChatDelta::default();
         match self.open.remove(&index) {
             Some(Block::Thinking(block)) => delta.thinking_blocks.push(block),

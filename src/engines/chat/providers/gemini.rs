@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::gemini_stream::GeminiStream;
+use super::gemini_stream::GeminiReader;
 use super::parts::{arguments_object, call_id, chosen, file_data, inline, schema_of};
+use super::sse_stream::SseStream;
 use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
@@ -204,7 +205,7 @@ impl Provider for Gemini {
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
-        Box::new(GeminiStream::new(self.upstream.clone()))
+        Box::new(SseStream::<GeminiReader>::new(self.upstream.clone()))
     }
 }
 

@@ -6,73 +6,19 @@ use serde_json::Value;
 use super::gemini::{
     Read, blocked, candidate, failure, finish_of, finish_reason, parts_of, read, tool_call, usage,
 };
+use super::sse_stream::Reader;
 use crate::engines::chat::ChatError;
-use crate::engines::chat::StreamDecoder;
-use crate::engines::chat::lines::Halt;
-use crate::engines::chat::sse::SseParser;
 use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatDelta, ChatEvent, FinishReason, ToolCallDelta};
 
-/// One streamed answer.
-pub(super) struct GeminiStream {
-    upstream: Upstream,
-    parser: SseParser,
-    state: State,
-}
-
+/// What one streamed answer has said so far.
 #[derive(Default)]
-struct State {
+pub(super) struct GeminiReader {
     calls: usize,
     finish: Option<FinishReason>,
 }
 
-impl GeminiStream {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self {
-            upstream,
-            parser: SseParser::default(),
-            state: State::default(),
-        }
-    }
-}
-
-impl StreamDecoder for GeminiStream {
-    fn feed(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        let Self {
-            upstream,
-            parser,
-            state,
-        } = self;
-        parser
-            .feed(bytes, |event| {
-                state
-                    .event(upstream, &event.data, events)
-                    .map_err(Halt::Error)
-            })
-            .map_err(|halt| halt.error(&upstream.name))
-    }
-
-    /// Counts may follow the finish reason, so only the end of the body ends it.
-    fn is_done(&self) -> bool {
-        false
-    }
-
-    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        if let Some(event) = self.parser.rest() {
-            self.state.event(&self.upstream, &event.data, events)?;
-        }
-        let Some(finish) = self.state.finish else {
-            return Err(self.upstream.cut());
-        };
-        events.push(ChatEvent::Finish(match finish {
-            FinishReason::Stop if self.state.calls > 0 => FinishReason::ToolCalls,
-            finish => finish,
-        }));
-        Ok(())
-    }
-}
-
-impl State {
+impl Reader for GeminiReader {
     fn event(
         &mut self,
         upstream: &Upstream,
@@ -109,6 +55,24 @@ impl State {
         Ok(())
     }
 
+    /// Counts may follow the finish reason, so only the end of the body ends it.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn end(&mut self, upstream: &Upstream, events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
+        let Some(finish) = self.finish else {
+            return Err(upstream.cut());
+        };
+        events.push(ChatEvent::Finish(match finish {
+            FinishReason::Stop if self.calls > 0 => FinishReason::ToolCalls,
+            finish => finish,
+        }));
+        Ok(())
+    }
+}
+
+impl GeminiReader {
     fn parts(&mut self, chunk: &Value, candidate: &Value, delta: &mut ChatDelta) {
         for part in parts_of(candidate) {
             match read(part) {

@@ -12,6 +12,7 @@ mod openai;
 mod openai_stream;
 mod parts;
 mod presets;
+mod sse_stream;
 
 #[cfg(test)]
 mod conformance;

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::openai_stream::OpenAiStream;
+use super::openai_stream::OpenAiReader;
 use super::parts::{arguments_of, call_id, text_of};
+use super::sse_stream::SseStream;
 use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
@@ -130,7 +131,7 @@ impl Provider for OpenAi {
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
-        Box::new(OpenAiStream::new(self.upstream.clone()))
+        Box::new(SseStream::<OpenAiReader>::new(self.upstream.clone()))
     }
 }
 

@@ -4,22 +4,14 @@ use serde_json::Value;
 
 use super::openai::{extra_of, finish_reason, reasoning, refusal, usage};
 use super::parts::{arguments_of, call_id, text_of};
+use super::sse_stream::Reader;
 use crate::engines::chat::ChatError;
-use crate::engines::chat::StreamDecoder;
-use crate::engines::chat::lines::Halt;
-use crate::engines::chat::sse::SseParser;
 use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatDelta, ChatEvent, FinishReason, ToolCallDelta};
 
-/// One streamed answer.
-pub(super) struct OpenAiStream {
-    upstream: Upstream,
-    parser: SseParser,
-    state: State,
-}
-
+/// What one streamed answer has said so far.
 #[derive(Default)]
-struct State {
+pub(super) struct OpenAiReader {
     /// The calls so far: the upstream's index and id of each. Their place here is our index.
     calls: Vec<(Option<u64>, String)>,
     saw_choice: bool,
@@ -27,60 +19,7 @@ struct State {
     done: bool,
 }
 
-impl OpenAiStream {
-    pub(super) fn new(upstream: Upstream) -> Self {
-        Self {
-            upstream,
-            parser: SseParser::default(),
-            state: State::default(),
-        }
-    }
-}
-
-impl StreamDecoder for OpenAiStream {
-    fn feed(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        let Self {
-            upstream,
-            parser,
-            state,
-        } = self;
-        parser
-            .feed(bytes, |event| {
-                state
-                    .event(upstream, &event.data, events)
-                    .map_err(Halt::Error)
-            })
-            .map_err(|halt| halt.error(&upstream.name))
-    }
-
-    fn is_done(&self) -> bool {
-        self.state.done
-    }
-
-    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
-        if let Some(event) = self.parser.rest() {
-            self.state.event(&self.upstream, &event.data, events)?;
-        }
-        if !self.state.done && self.state.finish.is_none() {
-            return Err(self.upstream.cut());
-        }
-        if !self.state.saw_choice {
-            return Err(self.upstream.malformed("the stream has no choices"));
-        }
-        if self.state.finish.is_none() {
-            let calls = !self.state.calls.is_empty();
-            let reason = if calls {
-                FinishReason::ToolCalls
-            } else {
-                FinishReason::Stop
-            };
-            events.push(ChatEvent::Finish(reason));
-        }
-        Ok(())
-    }
-}
-
-impl State {
+impl Reader for OpenAiReader {
     fn event(
         &mut self,
         upstream: &Upstream,
@@ -110,6 +49,31 @@ impl State {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn end(&mut self, upstream: &Upstream, events: &mut Vec<ChatEvent>) -> Result<(), ChatError> {
+        if !self.done && self.finish.is_none() {
+            return Err(upstream.cut());
+        }
+        if !self.saw_choice {
+            return Err(upstream.malformed("the stream has no choices"));
+        }
+        if self.finish.is_none() {
+            let calls = !self.calls.is_empty();
+            let reason = if calls {
+                FinishReason::ToolCalls
+            } else {
+                FinishReason::Stop
+            };
+            events.push(ChatEvent::Finish(reason));
+        }
+        Ok(())
+    }
+}
+
+impl OpenAiReader {
     fn choice(
         &mut self,
         upstream: &Upstream,
