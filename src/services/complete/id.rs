@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Mints an id: unguessable prefix for each process, then a counter.
 ///
-/// `prefix` is what the client's API begins ids with. Never made of the request's id: clients choose that, and may send the same one again.
+/// `prefix` is what the client's API begins ids with. Never made of the request's id: clients choose that, and may
+/// send the same one again.
 pub(super) fn completion_id(prefix: Option<&str>) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static PREFIX: LazyLock<String> = LazyLock::new(|| {

@@ -295,9 +295,11 @@ impl Reader {
 
     /// Adds text to the model's turn.
     fn reply(&mut self, text: &str) {
-        let turn = self.turn();
-        let known = turn.content.as_ref().map(Content::text).unwrap_or_default();
-        turn.content = Some(Content::Text(format!("{known}{text}")));
+        match &mut self.turn().content {
+            Some(Content::Text(known)) => known.push_str(text),
+            // A turn of the model holds nothing else.
+            content => *content = Some(Content::Text(text.to_owned())),
+        }
     }
 
     /// The turn of the model that the next item belongs to.
