@@ -107,19 +107,8 @@ impl<'a> Search<'a> {
             let compared =
                 backends::scan(&contents.rows, contents.spec.metric, query, rows, &mut top);
             let candidates = compared + wasted;
-            let path = SearchPath::ExactScan;
-            (
-                self.scored(top),
-                Plan {
-                    path,
-                    candidates,
-                    ef: None,
-                    matches: None,
-                    filter: None,
-                    refined: None,
-                    reason,
-                },
-            )
+            let plan = Plan::new(SearchPath::ExactScan, candidates, reason);
+            (self.scored(top), plan)
         })
     }
 
@@ -192,15 +181,9 @@ impl<'a> Search<'a> {
             0 => "the collection is large".to_owned(),
             _ => format!("the collection is large; {scanned} newer points were scanned"),
         };
-        let path = SearchPath::Hnsw;
         let plan = Plan {
-            path,
-            candidates: compared,
             ef: Some(ef),
-            matches: None,
-            filter: None,
-            refined: None,
-            reason,
+            ..Plan::new(SearchPath::Hnsw, compared, reason)
         };
         Ok((self.scored(top), plan))
     }

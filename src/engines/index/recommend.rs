@@ -103,15 +103,8 @@ impl<'a> Search<'a> {
             top.offer(score, row, || &rows.doc(row).id);
             compared += like.len() + unlike.len();
         }
-        let plan = Plan {
-            path: SearchPath::ExactScan,
-            candidates: compared,
-            ef: None,
-            matches: None,
-            filter: None,
-            refined: None,
-            reason: "every point was compared with every example".to_owned(),
-        };
+        let reason = "every point was compared with every example";
+        let plan = Plan::new(SearchPath::ExactScan, compared, reason);
         (top.into_sorted(), plan)
     }
 }

@@ -239,6 +239,21 @@ pub struct Plan {
     pub reason: String,
 }
 
+impl Plan {
+    /// A way that compared so many points.
+    pub(super) fn new(path: SearchPath, candidates: usize, reason: impl Into<String>) -> Self {
+        Self {
+            path,
+            candidates,
+            ef: None,
+            matches: None,
+            filter: None,
+            refined: None,
+            reason: reason.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -221,19 +221,10 @@ impl<'a> Ranking<'a, '_> {
             Asked::Lexical(text) => {
                 let (found, candidates) = self.search.lexical(text, depth);
                 let reason = match candidates {
-                    0 => "no word of the query is in any text".to_owned(),
-                    _ => "texts that share a word with the query".to_owned(),
+                    0 => "no word of the query is in any text",
+                    _ => "texts that share a word with the query",
                 };
-                let plan = Plan {
-                    path: SearchPath::Lexical,
-                    candidates,
-                    ef: None,
-                    matches: None,
-                    filter: None,
-                    refined: None,
-                    reason,
-                };
-                (found, plan)
+                (found, Plan::new(SearchPath::Lexical, candidates, reason))
             }
             Asked::Hybrid(query, text) => {
                 let depth = MIN_FUSION_DEPTH.max(4 * self.request.k).max(depth);
