@@ -148,7 +148,7 @@ def measure(bench, work, count, folders, rounds, only):
                 walk, scan = ran["seconds"], ran["exact"]
                 print(
                     f"{side.name:14} {field:6} {share:<6} matches {ran['matches']:7} walked {ran['walked']:3}"
-                    f"  recall {ran['recall']:.3f}  {1e6 * walk:7.0f} us, scan {1e6 * scan:7.0f} us, x {scan / walk:.2f},"
+                    f"  recall {ran['recall']:.3f}  {1e6 * walk:7.0f} us, scan {1e6 * scan:7.0f} us, x {scan / max(walk, 1e-9):.2f},"
                     f" both with the filter's {1e6 * ran['filtering']:.0f} us;"
                     f" without an index it would be {1e6 * ran['reading']:.0f} us"
                 )

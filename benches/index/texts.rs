@@ -9,6 +9,8 @@ use serde_json::Value;
 const HELD_OUT: u64 = 40;
 const QUERIES: usize = 1_000;
 const WORDS: (u64, u64) = (8, 20);
+/// What looks like a word may be a page of data; no text has more tokens than bytes.
+const LONGEST: usize = 500;
 
 /// A number that looks random (splitmix64).
 pub(super) fn mixed(at: u64) -> u64 {
@@ -60,8 +62,9 @@ fn windows<'a>(documents: impl Iterator<Item = &'a String>, step: usize) -> BTre
             let long = WORDS.0 + mixed(drawn) % (WORDS.1 - WORDS.0 + 1);
             let end = words.len().min(start + long as usize);
             // What is left of a document at its end is a text too, unless nearly nothing is left.
-            if start == 0 || end - start >= 4 {
-                texts.insert(words[start..end].join(" "));
+            let text = words[start..end].join(" ");
+            if (start == 0 || end - start >= 4) && text.len() <= LONGEST {
+                texts.insert(text);
             }
         }
     }

@@ -336,7 +336,7 @@ fn a_silent_candidate_is_raced_by_the_next_and_cancelled() {
     let idle = Server::start(Vec::new());
     let settings = format!(
         "[providers.slow]\nkind = \"openai\"\nbase_url = \"{}\"\n[routes.raced]\n\
-         candidates = [\"slow/m\", \"extractive\"]\nhedge_after_ms = 10\n",
+         candidates = [\"slow/m\", \"extractive\"]\nhedge_after_ms = 150\n",
         server.url()
     );
     with_chat(&idle, &settings, async |chat, _tree| {

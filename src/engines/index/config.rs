@@ -28,7 +28,8 @@ pub struct IndexConfig {
     /// What builds graphs: `own`, or `hnsw_rs`, the crate. Default `own`.
     pub builder: Builder,
     /// Builds and walks the graph by vectors of one byte a number, and ranks what it finds by the
-    /// vectors themselves. Default true. Costs a quarter of the vectors' memory more.
+    /// vectors themselves. Default true. Costs a quarter of the vectors' memory more, and some
+    /// `8 * m` bytes a point.
     pub quantise: bool,
     /// Candidates weighed in a search. 16 to 10,000, default 100. More: better recall, a search
     /// that takes longer in proportion.

@@ -20,6 +20,7 @@ mod instant;
 mod lexical;
 mod mmr;
 mod op;
+mod pages;
 mod planner;
 mod recommend;
 mod refined;

@@ -27,7 +27,8 @@ pub(in crate::engines::index) fn build(
     let lifts = lifts(rows, metric);
     let codes = config
         .quantise
-        .then(|| Quantised::of(rows, metric, rows.len(), &lifts))
+        .then(|| Quantised::of(rows, metric, rows.len(), &lifts, None))
+        .flatten()
         .filter(|codes| codes.steer(rows, metric));
     let work = Build {
         rows,
@@ -40,7 +41,9 @@ pub(in crate::engines::index) fn build(
     let built = catch_unwind(AssertUnwindSafe(|| simd::run(work)))
         .map_err(|panic| IndexError::Graph(format!("the builder panicked: {}", text_of(&*panic))))?
         .ok_or_else(|| IndexError::Graph("there are no points".to_owned()))?;
-    Ok(built.with_codes(codes))
+    // Made anew with the neighbours, and without what only builds need.
+    drop(codes);
+    Ok(built.coded(rows, metric, config.quantise))
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {

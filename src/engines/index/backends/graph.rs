@@ -84,7 +84,7 @@ impl Lists {
     }
 
     #[inline(always)]
-    fn of(&self, at: usize) -> &[u32] {
+    pub(super) fn of(&self, at: usize) -> &[u32] {
         match self.offsets.get(at..at + 2) {
             Some(&[from, to]) => &self.links[from as usize..to as usize],
             _ => &[],
@@ -93,6 +93,14 @@ impl Lists {
 }
 
 impl Lists {
+    /// How long the longest one is.
+    pub(super) fn longest(&self) -> usize {
+        let ends = self.offsets.windows(2);
+        ends.map(|ends| (ends[1] - ends[0]) as usize)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Checks lists that were read: `count` of them, all links pass.
     fn restored(
         offsets: Vec<u32>,
@@ -164,8 +172,12 @@ impl Graph {
         }
     }
 
-    /// Gives it what to compare instead of vectors.
-    pub(super) fn with_codes(self, codes: Option<Quantised>) -> Self {
+    /// Gives it what to compare instead of vectors, if that is wanted and leads where they would.
+    pub(super) fn coded(self, rows: &Rows, metric: Metric, quantise: bool) -> Self {
+        let codes = quantise
+            .then(|| Quantised::of(rows, metric, self.rows, &[], Some(&self.base)))
+            .flatten()
+            .filter(|codes| codes.steer(rows, metric));
         Self { codes, ..self }
     }
 
@@ -190,6 +202,7 @@ impl Graph {
     }
 
     /// A row's neighbours in the lowest layer.
+    #[inline(always)]
     pub(super) fn links_of(&self, row: u32) -> &[u32] {
         self.base.of(row as usize)
     }
@@ -307,11 +320,9 @@ impl Graph {
             let lists = Lists::restored(offsets, links, nodes.len(), known)?;
             upper.push(Layer { nodes, lists });
         }
-        let codes = quantise
-            .then(|| Quantised::of(rows, metric, covered, &[]))
-            .filter(|codes| codes.steer(rows, metric));
         let points = points as usize;
-        Some(Self::new(covered, points, entry, base, upper).with_codes(codes))
+        let graph = Self::new(covered, points, entry, base, upper);
+        Some(graph.coded(rows, metric, quantise))
     }
 }
 
@@ -348,14 +359,16 @@ impl<A: Fn(u32) -> bool> Work for Search<'_, A> {
             Some(codes) => {
                 codes.aim(self.query, aim, moved);
                 let space = Coded { kernel, codes };
-                graph.walk(space, aim, scratch, ef, budget, self.accept)
+                let links = |row| codes.links(row).unwrap_or_else(|| graph.links_of(row));
+                graph.walk(space, aim, scratch, links, ef, budget, self.accept)
             }
             None => {
                 let aim = ExactAim {
                     vector: self.query,
                     lift: 0.0,
                 };
-                graph.walk(exact, &aim, scratch, ef, budget, self.accept)
+                let links = |row| graph.links_of(row);
+                graph.walk(exact, &aim, scratch, links, ef, budget, self.accept)
             }
         };
         // They are ranked by their vectors next, and named. Each of these lies behind the one before, so all of one kind
@@ -377,11 +390,13 @@ impl<A: Fn(u32) -> bool> Work for Search<'_, A> {
 
 impl Graph {
     #[inline(always)]
-    fn walk<S: Space>(
+    #[expect(clippy::too_many_arguments, reason = "one loop, compiled for each use")]
+    fn walk<'g, S: Space>(
         &self,
         space: S,
         aim: &S::Aim,
         scratch: &mut Scratch,
+        links: impl Fn(u32) -> &'g [u32],
         ef: usize,
         budget: usize,
         accept: impl Fn(u32) -> bool,
@@ -392,7 +407,6 @@ impl Graph {
         for layer in self.upper.iter().rev() {
             best = scratch.descend(space, aim, best, |node| layer.of(node));
         }
-        let links = |row: u32| self.base.of(row as usize);
         scratch.walk(
             space,
             aim,

@@ -95,13 +95,12 @@ impl<K: Kernel> Space for Coded<'_, K> {
 
     #[inline(always)]
     fn likeness(self, aim: &quantised::Aim, row: u32) -> f32 {
-        let product = self.kernel.dot_codes(aim.whole(), self.codes.codes(row));
-        self.codes.likeness(aim, row, product)
+        self.codes.likeness(self.kernel, aim, row)
     }
 
     #[inline(always)]
     fn prefetch(self, row: u32) {
-        self.kernel.prefetch(self.codes.codes(row));
+        self.kernel.prefetch(self.codes.compared(row));
     }
 
     #[inline(always)]

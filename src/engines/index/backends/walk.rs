@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 
 use super::space::Space;
 
-/// Vectors that are fetched before they are compared: more than a few only wait for each other.
-const AHEAD: usize = 4;
+/// Vectors that are fetched before they are compared: about as many as the processor waits for at a time.
+const AHEAD: usize = 16;
 
 /// A likeness and a row in one number; the greater the more alike, and the lower row on a tie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
