@@ -41,6 +41,10 @@ const DOCUMENTS: [(&str, &str); 13] = [
         "docs/adr/0006-own-graph-builder.md",
         include_str!("../../../docs/adr/0006-own-graph-builder.md"),
     ),
+    (
+        "docs/adr/0007-collections-are-read-not-mapped.md",
+        include_str!("../../../docs/adr/0007-collections-are-read-not-mapped.md"),
+    ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
 
