@@ -33,17 +33,22 @@ def load():
         data = np.frombuffer(raw[8 + head + begin : 8 + head + end], dtype)
         return data.reshape(tensors[name]["shape"])
 
-    scales = tensor("scales", np.float16).astype(np.float32)
-    table = tensor("embeddings", np.int8).astype(np.float32) * scales[:, None]
+    def rows(name, scales):
+        return tensor(name, np.int8).astype(np.float32) * tensor(scales, np.float16).astype(np.float32)[:, None]
+
+    table = np.concatenate([rows("embeddings", "scales"), rows("word_embeddings", "word_scales")])
+    tokens = tensors["embeddings"]["shape"][0]
+    words = {tuple(id for id in word if id): tokens + at for at, word in enumerate(tensor("words", np.uint16).tolist())}
     lines = (MODEL / "vocab.txt").read_text().splitlines()
     vocabulary = {piece: at for at, piece in enumerate(lines)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    return tokenizer, table
+    goes_on = [piece.startswith("##") for piece in lines]
+    return tokenizer, table, words, goes_on
 
 
-tokenizer, table = load()
+tokenizer, table, words, goes_on = load()
 app = FastAPI()
 
 
@@ -56,7 +61,14 @@ class Request(BaseModel):
 @functools.lru_cache(10_000)
 def embed(text):
     ids = [at for at in tokenizer.encode(text).ids if at not in (0, 100, 101, 102, 103)][:512]
-    vector = table[ids].sum(0)
+    read, word = [], []
+    for id in ids + [None]:
+        if word and (id is None or not goes_on[id]):
+            row = words.get(tuple(word)) if len(word) > 1 else None
+            read += word if row is None else [row]
+            word = []
+        word.append(id)
+    vector = table[read].sum(0)
     return vector / np.linalg.norm(vector), len(ids)
 
 

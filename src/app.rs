@@ -19,7 +19,8 @@ use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
 use crate::services::{
-    Limits, Services, collections, embed, evidence as evidence_service, refine, supervision,
+    Limits, ServiceError, Services, collections, embed, evidence as evidence_service, reembed,
+    refine, supervision,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 
@@ -148,6 +149,7 @@ impl App {
                 Arc::clone(&services),
                 Duration::from_millis(settings.storage.maintenance_ms),
             )),
+            actix_web::rt::spawn(reembed_all(Arc::clone(&services))),
         ];
         if settings.embedding.cache_save_ms > 0 {
             background.push(actix_web::rt::spawn(save_cache(
@@ -305,7 +307,16 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let (refine_child, refine) = step::child_spec(
         "refine",
         policies.child("refine"),
-        refine_step(Arc::clone(&known)),
+        step_of(Arc::clone(&known), async |services| {
+            refine::step(&services).await
+        }),
+    );
+    let (reembed_child, reembed) = step::child_spec(
+        "reembed",
+        policies.child("reembed"),
+        step_of(Arc::clone(&known), async |services| {
+            reembed::step(&services).await
+        }),
     );
 
     let group = |name: &str, children: Vec<ChildSpec>| {
@@ -318,7 +329,10 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         .child(group("engines", engine_children))
         .child(group("collections", collection_children))
         .child(group("chat", provider_children))
-        .child(group("datasets", vec![dataset_child, refine_child]));
+        .child(group(
+            "datasets",
+            vec![dataset_child, refine_child, reembed_child],
+        ));
     let options = TreeOptions {
         seed: jitter_seed(),
         black_box: black_box(settings),
@@ -344,6 +358,8 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         dataset,
         collections,
         refine,
+        reembed,
+        reembedding: tokio::sync::Notify::new(),
         chat: dispatcher,
         policies: Box::new(move |tree| {
             let settings = source().map_err(|error| error.to_string())?;
@@ -361,16 +377,18 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     Ok(services)
 }
 
-/// A step of the refinement, for a cell that is started before the services stand.
-fn refine_step(known: Arc<OnceLock<Weak<Services>>>) -> step::Step {
+/// A step of a job, for a cell that is started before the services stand.
+fn step_of(
+    known: Arc<OnceLock<Weak<Services>>>,
+    step: impl AsyncFn(Arc<Services>) -> Result<usize, ServiceError> + Copy + Send + Sync + 'static,
+) -> step::Step {
     Arc::new(move || {
         let services = known.get().and_then(Weak::upgrade);
         Box::pin(async move {
             let Some(services) = services else {
                 return Ok(0);
             };
-            let step = refine::step(&services).await;
-            step.map_err(|error| error.to_string())
+            step(services).await.map_err(|error| error.to_string())
         })
     })
 }
@@ -458,6 +476,14 @@ async fn refine_all(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         refine::run(&services).await;
+    }
+}
+
+async fn reembed_all(services: Arc<Services>) {
+    collections::tell_outdated(&services).await;
+    loop {
+        services.reembedding.notified().await;
+        reembed::run(&services).await;
     }
 }
 

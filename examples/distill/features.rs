@@ -17,27 +17,39 @@ const SIF: f32 = 1e-3;
 const RIDGE: f64 = 1e-3;
 
 /// Three vectors for each token, behind one another: the mean over `[CLS] token [SEP]`, the token's own, and its input
-/// embedding; each number centred and scaled over the vocabulary, then weighted by how rare the token is.
-pub(crate) fn of_tokens(teacher: &Minilm, bags: &Bags) -> Result<Matrix> {
+/// embedding; each number centred and scaled over the vocabulary, then weighted by how rare the token is. Whole words
+/// follow; of their pieces, which the teacher reads together, it is the mean.
+pub(crate) fn of_rows(teacher: &Minilm, bags: &Bags<'_>) -> Result<Matrix> {
     let dim = teacher.info().dim;
-    let ids: Vec<u32> = (0..bags.vocabulary() as u32).collect();
-    let mut features = Matrix::zeros(ids.len(), 3 * dim);
-    for batch in ids.chunks(BATCH) {
-        let texts: Vec<[u32; 3]> = batch.iter().map(|id| [CLS, *id, SEP]).collect();
-        let texts: Vec<&[u32]> = texts.iter().map(<[u32; 3]>::as_slice).collect();
+    let tokens = (0..bags.vocabulary() as u32).map(|id| vec![id]);
+    let all: Vec<Vec<u32>> = tokens.chain(bags.words().iter().cloned()).collect();
+    let mut features = Matrix::zeros(all.len(), 3 * dim);
+    for (at, batch) in all.chunks(BATCH).enumerate() {
+        let texts: Vec<Vec<u32>> = batch
+            .iter()
+            .map(|pieces| [&[CLS], pieces.as_slice(), &[SEP]].concat())
+            .collect();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let states = teacher.hidden_states(&texts)?;
-        let words = teacher.word_embeddings(batch)?;
-        for (at, id) in batch.iter().enumerate() {
-            let states = &states[3 * dim * at..3 * dim * (at + 1)];
-            let row = features.row_mut(*id as usize);
-            for state in states.chunks(dim) {
-                add(&mut row[..dim], state, 1.0 / 3.0);
+        let words = teacher.word_embeddings(&batch.concat())?;
+        let (mut states, mut words) = (states.chunks(dim), words.chunks(dim));
+        for (row, pieces) in (at * BATCH..).zip(batch) {
+            let row = features.row_mut(row);
+            let share = 1.0 / pieces.len() as f32;
+            for (place, state) in states.by_ref().take(pieces.len() + 2).enumerate() {
+                add(&mut row[..dim], state, 1.0 / (pieces.len() + 2) as f32);
+                if (1..=pieces.len()).contains(&place) {
+                    add(&mut row[dim..2 * dim], state, share);
+                }
             }
-            row[dim..2 * dim].copy_from_slice(&states[dim..2 * dim]);
-            row[2 * dim..].copy_from_slice(&words[dim * at..dim * (at + 1)]);
+            for word in words.by_ref().take(pieces.len()) {
+                add(&mut row[2 * dim..], word, share);
+            }
         }
     }
-    let known: Vec<usize> = (0..ids.len()).filter(|id| !bags.is_special(*id)).collect();
+    let known: Vec<usize> = (0..bags.vocabulary())
+        .filter(|id| !bags.is_special(*id))
+        .collect();
     let count = known.len() as f32;
     for column in 0..features.width {
         let mean = known
@@ -49,12 +61,12 @@ pub(crate) fn of_tokens(teacher: &Minilm, bags: &Bags) -> Result<Matrix> {
         let deviation = (known.iter().map(square).sum::<f32>() / count)
             .sqrt()
             .max(1e-6);
-        for id in &ids {
-            let x = &mut features.row_mut(*id as usize)[column];
+        for row in 0..all.len() {
+            let x = &mut features.row_mut(row)[column];
             *x = (*x - mean) / deviation;
         }
     }
-    for id in 0..ids.len() {
+    for id in 0..all.len() {
         let weight = match bags.is_special(id) {
             true => 0.0,
             false => SIF / (SIF + bags.frequency(id)),
@@ -65,7 +77,7 @@ pub(crate) fn of_tokens(teacher: &Minilm, bags: &Bags) -> Result<Matrix> {
 }
 
 /// Regresses the teacher's vectors on the unit sums of the features, and gives each token what that makes of its own.
-pub(crate) fn fit(features: &Matrix, bags: &Bags, targets: &Matrix) -> Result<Matrix> {
+pub(crate) fn fit(features: &Matrix, bags: &Bags<'_>, targets: &Matrix) -> Result<Matrix> {
     const CHUNK: usize = 4_096;
     let (width, dim) = (features.width, targets.width);
     let mut squares = DMatrix::<f64>::zeros(width, width);

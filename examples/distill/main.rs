@@ -12,19 +12,21 @@ mod bags;
 mod features;
 mod matrix;
 mod table;
+mod taught;
 mod train;
+mod words;
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use boathouse::engines::embedding::Minilm;
 use boathouse::engines::embedding::evaluation::{Way, evaluate};
-use boathouse::engines::embedding::{Embedder, Minilm};
 use boathouse::storage::eval_set::EvalFolder;
 use clap::Parser;
 use indicatif::ProgressBar;
 
-use bags::Bags;
+use bags::{Bags, Reader};
 use matrix::Matrix;
 use table::Table;
 
@@ -39,12 +41,24 @@ struct Args {
     /// Training texts, one a line
     #[arg(long)]
     texts: PathBuf,
-    /// Where the table goes; the teacher's vectors are kept beside it for the next run
+    /// Where the table goes
     #[arg(long)]
     out: PathBuf,
+    /// Where the teacher's vectors are kept for the next run [default: beside the table]
+    #[arg(long)]
+    kept: Option<PathBuf>,
     /// Most texts; the first ones of the file
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     most: usize,
+    /// Most words that get a row of their own though the tokenizer splits them
+    #[arg(long, default_value_t = 28_000)]
+    most_words: usize,
+    /// Texts that have such a word
+    #[arg(long, default_value_t = 10)]
+    word_texts: usize,
+    /// More such words, one a line, the most important first
+    #[arg(long)]
+    words: Option<PathBuf>,
     /// Dimensions of the table
     #[arg(long, default_value_t = 256)]
     dim: usize,
@@ -66,17 +80,27 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let teacher = Minilm::open("teacher", &args.teacher)?;
     let all = fs::read_to_string(&args.texts)?;
-    let texts: Vec<&str> = all
+    let mut texts: Vec<&str> = all
         .lines()
         .filter(|line| !line.trim().is_empty())
         .take(args.most)
         .collect();
     println!("{} texts", texts.len());
-    let bags = Bags::read(&args.teacher.join("tokenizer.json"), &texts)?;
-    let targets = taught(&teacher, &texts, &args.out.with_extension("teacher"))?;
+    let reader = Reader::open(&args.teacher.join("tokenizer.json"))?;
+    let read = texts.iter().map(|text| reader.ids(text));
+    let read = read.collect::<Result<Vec<_>>>()?;
+    let listed = args.words.as_ref().map(fs::read_to_string).transpose()?;
+    let listed = listed.unwrap_or_default();
+    let words = words::chosen(&reader, &read, &listed, args.word_texts, args.most_words)?;
+    println!("{} whole words", words.len());
+    let bags = Bags::new(&reader, words, read)?;
+    let spelt: Vec<String> = bags.words().iter().map(|word| reader.spelt(word)).collect();
+    texts.extend(spelt.iter().map(String::as_str));
+    let kept = args.kept.unwrap_or(args.out.with_extension("teacher"));
+    let targets = taught::vectors(&teacher, &texts, &kept)?;
 
     println!("features of {} tokens", bags.vocabulary());
-    let features = features::of_tokens(&teacher, &bags)?;
+    let features = features::of_rows(&teacher, &bags)?;
     let fitted = features::fit(&features, &bags, &targets)?;
     report("fitted by ridge", &bags, &fitted, &args.eval)?;
 
@@ -106,46 +130,13 @@ fn main() -> Result<()> {
         &table.numbers(),
         &args.eval,
     )?;
-    table.save(&args.out)?;
+    table.save(&args.out, bags.words())?;
     println!("{}", args.out.display());
     Ok(())
 }
 
-/// The teacher's vectors of all texts; read from `kept` where they are of these texts.
-fn taught(teacher: &Minilm, texts: &[&str], kept: &Path) -> Result<Matrix> {
-    const BATCH: usize = 256;
-    let dim = teacher.info().dim;
-    let name =
-        blake3::hash(format!("{}\n{}", teacher.info().fingerprint, texts.join("\n")).as_bytes());
-    if let Ok(bytes) = fs::read(kept)
-        && let Some(rest) = bytes.strip_prefix(name.as_bytes().as_slice())
-    {
-        return Ok(Matrix::of_bytes(rest, dim));
-    }
-    let bar = ProgressBar::new(texts.len() as u64);
-    let mut numbers = Vec::with_capacity(texts.len() * dim);
-    for batch in texts.chunks(BATCH) {
-        numbers.extend(teacher.embed(batch)?.vectors.into_iter().flatten());
-        bar.inc(batch.len() as u64);
-        if bar.is_hidden() && (numbers.len() / dim).is_multiple_of(BATCH * 40) {
-            eprintln!(
-                "  {} of {} embedded by the teacher",
-                numbers.len() / dim,
-                texts.len()
-            );
-        }
-    }
-    bar.finish_and_clear();
-    let matrix = Matrix::new(numbers, dim);
-    fs::write(
-        kept,
-        [name.as_bytes().as_slice(), &matrix.to_bytes()].concat(),
-    )?;
-    Ok(matrix)
-}
-
 /// Measures a table of token vectors on evaluation sets.
-fn report(what: &str, bags: &Bags, table: &Matrix, folders: &[PathBuf]) -> Result<()> {
+fn report(what: &str, bags: &Bags<'_>, table: &Matrix, folders: &[PathBuf]) -> Result<()> {
     println!("{what}");
     let embedder = bags.embedder(table);
     for folder in folders {

@@ -40,10 +40,6 @@ impl Matrix {
         )
     }
 
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
-    }
-
     pub(crate) fn tensor(&self) -> Result<Tensor> {
         let shape = (self.rows(), self.width);
         Ok(Tensor::from_slice(&self.numbers, shape, &Device::Cpu)?)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use boathouse::engines::embedding::MAX_PIECES;
 use nalgebra::{DMatrix, SymmetricEigen};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
@@ -11,7 +12,7 @@ use crate::bags::{Bags, sum};
 use crate::matrix::Matrix;
 
 /// Turns the table to the principal axes of its texts, not centred, and keeps the first `dim`.
-pub(crate) fn rotated(table: &Matrix, bags: &Bags, dim: usize) -> Result<Matrix> {
+pub(crate) fn rotated(table: &Matrix, bags: &Bags<'_>, dim: usize) -> Result<Matrix> {
     let width = table.width;
     let mut squares = DMatrix::<f64>::zeros(width, width);
     for chunk in bags.all().chunks(4_096) {
@@ -78,25 +79,42 @@ impl Table {
         Matrix::new(numbers.collect(), self.dim)
     }
 
-    /// Writes `embeddings` I8 [tokens, dim] and `scales` F16 [tokens].
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+    /// Writes `embeddings` I8 [tokens, dim] and `scales` F16 [tokens]; for whole words `word_embeddings` and
+    /// `word_scales` likewise, and `words` U16 [words, MAX_PIECES]: the ids of their pieces, filled up with 0.
+    pub(crate) fn save(&self, path: &Path, words: &[Vec<u32>]) -> Result<()> {
         let codes: Vec<u8> = self.codes.iter().map(|code| code.cast_unsigned()).collect();
         let scales: Vec<u8> = self
             .scales
             .iter()
             .flat_map(|scale| scale.to_le_bytes())
             .collect();
-        let tokens = self.scales.len();
-        let tensors = [
-            (
-                "embeddings",
-                TensorView::new(Dtype::I8, vec![tokens, self.dim], &codes)?,
-            ),
-            (
-                "scales",
-                TensorView::new(Dtype::F16, vec![tokens], &scales)?,
-            ),
+        let tokens = self.scales.len() - words.len();
+        let (codes, word_codes) = codes.split_at(tokens * self.dim);
+        let (scales, word_scales) = scales.split_at(tokens * 2);
+        let view = |of, shape: &[usize], bytes| TensorView::new(of, shape.to_vec(), bytes);
+        let mut tensors = vec![
+            ("embeddings", view(Dtype::I8, &[tokens, self.dim], codes)?),
+            ("scales", view(Dtype::F16, &[tokens], scales)?),
         ];
+        let mut ids = Vec::new();
+        for word in words {
+            let mut word = word.clone();
+            word.resize(MAX_PIECES, 0);
+            for id in word {
+                ids.extend(u16::try_from(id)?.to_le_bytes());
+            }
+        }
+        if !words.is_empty() {
+            let rows = words.len();
+            tensors.extend([
+                ("words", view(Dtype::U16, &[rows, MAX_PIECES], &ids)?),
+                (
+                    "word_embeddings",
+                    view(Dtype::I8, &[rows, self.dim], word_codes)?,
+                ),
+                ("word_scales", view(Dtype::F16, &[rows], word_scales)?),
+            ]);
+        }
         fs::write(path, serialize(tensors, None)?)?;
         Ok(())
     }

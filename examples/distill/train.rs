@@ -45,7 +45,7 @@ impl Adam {
 /// Trains `table`; `each` hears the mean loss of every pass.
 pub(crate) fn run(
     mut table: Matrix,
-    bags: &Bags,
+    bags: &Bags<'_>,
     targets: &Matrix,
     plan: &Plan,
     mut each: impl FnMut(f32),
@@ -78,7 +78,7 @@ pub(crate) fn run(
 fn step(
     table: &mut Matrix,
     adam: &mut Adam,
-    bags: &Bags,
+    bags: &Bags<'_>,
     targets: &Matrix,
     batch: &[usize],
     rate: f32,

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
+use super::reembed::{self, ReembedArgs};
 use super::transfer::{self, ExportArgs, ImportArgs};
 use super::{output, serve};
 use crate::config::Overrides;
@@ -17,8 +18,10 @@ const EXAMPLES: &str = "Examples:
   boathouse collection repair docs --yes     without asking
   boathouse collection export docs --to docs.jsonl       or .parquet
   boathouse collection import copy --from docs.parquet
+  boathouse collection reembed docs                      after its model has changed
+  boathouse collection reembed docs --embedder minilm    to give it another model
 
-export and import talk to a running server; for check and repair it must be stopped. Exit status: 0 all sound or repaired, 1 something is damaged.";
+export, import and reembed talk to a running server; for check and repair it must be stopped. Exit status: 0 all sound or repaired, 1 something is damaged.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -34,6 +37,8 @@ pub(super) enum CollectionCommand {
     Export(ExportArgs),
     /// Read a file into a collection of a running server; the file is checked whole before anything is written
     Import(ImportArgs),
+    /// Embed all points of a collection of a running server anew, with its model as it is now or with another
+    Reembed(ReembedArgs),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +61,7 @@ pub(super) fn run(overrides: &Overrides, command: &CollectionCommand) -> Result<
         CollectionCommand::Repair(args) => repair(&offline()?, args),
         CollectionCommand::Export(args) => transfer::export(overrides, args),
         CollectionCommand::Import(args) => transfer::import(overrides, args),
+        CollectionCommand::Reembed(args) => reembed::run(overrides, args),
     }
 }
 

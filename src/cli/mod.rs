@@ -11,6 +11,7 @@ mod ingest;
 mod logging;
 mod models;
 mod output;
+mod reembed;
 mod serve;
 mod settings;
 mod transfer;
@@ -94,7 +95,7 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
-    /// Export and import collections; check or repair them on disk
+    /// Export, import and embed collections anew; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
     /// Measure quality on an evaluation set

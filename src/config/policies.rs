@@ -15,7 +15,7 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 7] = [
+const CHILDREN: [&str; 8] = [
     "evidence",
     "embedding",
     "validation",
@@ -23,6 +23,7 @@ const CHILDREN: [&str; 7] = [
     "provider",
     "dataset",
     "refine",
+    "reembed",
 ];
 
 /// `[supervisors]`.
@@ -104,7 +105,8 @@ impl Default for SupervisorsConfig {
                 ("collection".to_owned(), collection),
                 ("provider".to_owned(), provider),
                 ("dataset".to_owned(), dataset),
-                ("refine".to_owned(), refine),
+                ("refine".to_owned(), refine.clone()),
+                ("reembed".to_owned(), refine),
             ]
             .into(),
         }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::html::Escaped;
 use crate::services::ServiceError;
-use crate::services::collections::CollectionInfo;
+use crate::services::collections::CollectionState;
 use crate::services::search::SearchOutput;
 
-type Listed = (String, Result<CollectionInfo, ServiceError>);
+type Listed = (String, Result<CollectionState, ServiceError>);
 
 /// Renders the whole page.
 pub(super) fn page(
@@ -21,18 +21,22 @@ pub(super) fn page(
 ) -> String {
     let mut options = String::new();
     let mut rows = String::new();
-    for (name, info) in collections {
+    for (name, state) in collections {
         let selected = if name == chosen { " selected" } else { "" };
         let name = Escaped(name);
         // Writing to a String cannot fail, here and below.
         let _ = write!(options, "<option{selected}>{name}</option>");
-        let _ = match info {
-            Ok(info) => write!(
+        let _ = match state {
+            Ok(CollectionState { info, outdated }) => write!(
                 rows,
-                "<tr><td>{name}</td><td class=n>{}</td><td class=n>{}</td><td>{}</td></tr>",
+                "<tr><td>{name}</td><td class=n>{}</td><td class=n>{}</td><td>{}{}</td></tr>",
                 info.points,
                 info.spec.dim,
-                Escaped(info.spec.embedder.as_deref().unwrap_or("given vectors"))
+                Escaped(info.spec.embedder.as_deref().unwrap_or("given vectors")),
+                outdated.as_ref().map_or_else(String::new, |why| format!(
+                    " <span class=bad title=\"{}\">outdated</span>",
+                    Escaped(why)
+                ))
             ),
             Err(error) => write!(
                 rows,

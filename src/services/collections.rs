@@ -13,6 +13,7 @@ use crate::actors::index::{CollectionsError, IndexCell};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
 use crate::types::collection::{CollectionSpec, FieldKind, Refiner, Schema};
+use crate::types::error_kind::ErrorKind;
 use crate::types::point::{Metric, Point};
 
 /// A request to `PUT /v1/collections/{name}`. An empty object takes the defaults.
@@ -167,12 +168,23 @@ pub struct CountInput {
     pub role: Option<String>,
 }
 
+/// A collection as it is, and whether its model still is the one that it was made with.
+#[derive(Debug, Serialize)]
+pub struct CollectionState {
+    /// Properties, sizes and state.
+    #[serde(flatten)]
+    pub info: CollectionInfo,
+    /// Why its texts and queries cannot be embedded, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outdated: Option<String>,
+}
+
 /// Creates `name`. Returns its state, and whether it is new: asking again with the same properties changes nothing.
 pub async fn create(
     services: &Services,
     name: &str,
     input: CollectionInput,
-) -> Result<(CollectionInfo, bool), ServiceError> {
+) -> Result<(CollectionState, bool), ServiceError> {
     let model = match (&input.embedder, input.dim) {
         (Some(None), _) => None,
         (Some(Some(model)), _) => Some(
@@ -224,26 +236,37 @@ pub async fn create(
     };
     if services.collections.find(name).is_err() {
         match services.collections.create(spec.clone()).await {
-            Ok(cell) => return Ok((info_of(services, name, &cell).await?, true)),
+            Ok(cell) => return Ok((state_of(services, name, &cell).await?, true)),
             // Somebody was faster; whether that is a conflict depends on what they made.
             Err(CollectionsError::Exists(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let info = get(services, name).await?;
+    let state = get(services, name).await?;
+    let has = &state.info.spec;
     // Fields come and go: those that are asked for must be there, and others may be.
-    let (has, asked) = (&info.spec.schema.fields, &spec.schema.fields);
-    let indexed = asked.iter().all(|(path, kind)| has.get(path) == Some(kind));
+    let (fields, asked) = (&has.schema.fields, &spec.schema.fields);
+    let indexed = asked
+        .iter()
+        .all(|(path, kind)| fields.get(path) == Some(kind));
+    // The model may have come to other weights: the same collection, outdated.
+    let same_model = spec.embedder.is_some() && spec.embedder == has.embedder;
+    let (dim, fingerprint) = match same_model && input.dim.is_none_or(|dim| dim == has.dim) {
+        true => (spec.dim, spec.fingerprint.clone()),
+        false => (has.dim, has.fingerprint.clone()),
+    };
     let same = CollectionSpec {
         created_ms: spec.created_ms,
         schema: Schema {
             fields: spec.schema.fields.clone(),
-            ..info.spec.schema.clone()
+            ..has.schema.clone()
         },
-        ..info.spec.clone()
+        dim,
+        fingerprint,
+        ..has.clone()
     } == spec;
     if same && indexed {
-        Ok((info, false))
+        Ok((state, false))
     } else {
         Err(CollectionsError::Exists(name.to_owned()).into())
     }
@@ -279,12 +302,12 @@ pub async fn index_field(
     services: &Services,
     name: &str,
     input: FieldInput,
-) -> Result<CollectionInfo, ServiceError> {
+) -> Result<CollectionState, ServiceError> {
     let cell = services.collections.find(name)?;
     cell.index_field(input.field_name, input.field_schema, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))?;
-    info_of(services, name, &cell).await
+    state_of(services, name, &cell).await
 }
 
 /// Indexes a field no more.
@@ -292,7 +315,7 @@ pub async fn drop_index(
     services: &Services,
     name: &str,
     path: &str,
-) -> Result<CollectionInfo, ServiceError> {
+) -> Result<CollectionState, ServiceError> {
     let cell = services.collections.find(name)?;
     let dropped = cell
         .drop_index(path.to_owned(), services.deadline())
@@ -303,17 +326,17 @@ pub async fn drop_index(
         let message = format!("field {path} of collection {name} is not indexed");
         return Err(ServiceError::not_found(message));
     }
-    info_of(services, name, &cell).await
+    state_of(services, name, &cell).await
 }
 
 /// Describes one collection.
-pub async fn get(services: &Services, name: &str) -> Result<CollectionInfo, ServiceError> {
+pub async fn get(services: &Services, name: &str) -> Result<CollectionState, ServiceError> {
     let cell = services.collections.find(name)?;
-    info_of(services, name, &cell).await
+    state_of(services, name, &cell).await
 }
 
 /// Describes all collections. One that does not answer is listed with its error.
-pub async fn list(services: &Services) -> Vec<(String, Result<CollectionInfo, ServiceError>)> {
+pub async fn list(services: &Services) -> Vec<(String, Result<CollectionState, ServiceError>)> {
     let mut all = Vec::new();
     for name in services.collections.names() {
         let info = get(services, &name).await;
@@ -332,6 +355,16 @@ pub async fn upsert(
     services: &Services,
     name: &str,
     input: UpsertInput,
+) -> Result<usize, ServiceError> {
+    write(services, name, input, None).await
+}
+
+/// The same, of vectors that the model of a fingerprint made, where it is given.
+pub(super) async fn write(
+    services: &Services,
+    name: &str,
+    input: UpsertInput,
+    mut made_by: Option<String>,
 ) -> Result<usize, ServiceError> {
     let cell = services.collections.find(name)?;
     if input.points.is_empty() {
@@ -369,13 +402,14 @@ pub async fn upsert(
             ))
             .param(format!("points[{}].vector", places[0])));
         };
-        let embedder = pinned(services, model, spec.fingerprint.as_deref()).await?;
+        let embedder = pinned(services, name, model, spec.fingerprint.as_deref()).await?;
         let vectors = embed::vectors(services, &embedder, &texts, input.truncate).await?;
+        made_by = spec.fingerprint;
         for (place, vector) in places.into_iter().zip(vectors) {
             points[place].vector = vector.vector.to_vec();
         }
     }
-    cell.upsert(points, services.deadline())
+    cell.upsert(points, made_by, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))
 }
@@ -461,21 +495,65 @@ pub(super) fn parse_filter(filter: &Value) -> Result<Filter, ServiceError> {
 /// The embedder that a collection was made with; another version's vectors must not be mixed in.
 pub(super) async fn pinned(
     services: &Services,
+    name: &str,
     model: &str,
     fingerprint: Option<&str>,
 ) -> Result<Model, ServiceError> {
     let embedder = services.embedders.resolve(model)?;
-    if let Some(pinned) = fingerprint
-        && pinned != embed::info(services, &embedder).await?.fingerprint
-    {
-        return Err(ServiceError::new(
-            crate::types::error_kind::ErrorKind::Conflict,
-            format!(
-                "model {model} has changed since this collection was made; make a new collection and ingest again"
-            ),
-        ));
+    let served = &embed::info(services, &embedder).await?.fingerprint;
+    match fingerprint {
+        Some(pinned) if pinned != served => {
+            let message = other_weights(name, model, pinned, served);
+            Err(ServiceError::new(ErrorKind::Conflict, message).code("model_changed"))
+        }
+        _ => Ok(embedder),
     }
-    Ok(embedder)
+}
+
+fn other_weights(name: &str, model: &str, pinned: &str, served: &str) -> String {
+    format!(
+        "collection {name} was made by another version of {model} (fingerprint {pinned}, it is {served} now): embed it anew by `boathouse collection reembed {name}` or POST /v1/collections/{name}/reembed; until then it serves what needs no embedding"
+    )
+}
+
+/// Tells why a collection's texts cannot be embedded as they were. Asks no upstream: what is not known yet is no reason.
+fn outdated(services: &Services, spec: &CollectionSpec) -> Option<String> {
+    let (model, pinned) = (spec.embedder.as_ref()?, spec.fingerprint.as_ref()?);
+    let name = &spec.name;
+    match services.embedders.resolve(model) {
+        Ok(served) => {
+            let served = &served.info()?.fingerprint;
+            (served != pinned).then(|| other_weights(name, model, pinned, served))
+        }
+        Err(error) => Some(format!(
+            "{error}; to give the collection another model: `boathouse collection reembed {name} --embedder MODEL`"
+        )),
+    }
+}
+
+/// Says in the log which collections are outdated.
+pub async fn tell_outdated(services: &Services) {
+    for name in services.collections.names() {
+        if let Ok(CollectionState {
+            outdated: Some(why),
+            ..
+        }) = get(services, &name).await
+        {
+            tracing::warn!(collection = name, "{why}");
+        }
+    }
+}
+
+async fn state_of(
+    services: &Services,
+    name: &str,
+    cell: &IndexCell,
+) -> Result<CollectionState, ServiceError> {
+    let info = info_of(services, name, cell).await?;
+    Ok(CollectionState {
+        outdated: outdated(services, &info.spec),
+        info,
+    })
 }
 
 pub(super) async fn info_of(

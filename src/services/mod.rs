@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod health;
 pub mod models;
 pub mod ollama;
+pub mod reembed;
 pub mod refine;
 pub mod repair;
 pub mod search;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use supervisors::{CellRef, Deadline, Tree};
+use tokio::sync::Notify;
 
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
@@ -56,6 +58,10 @@ pub struct Services {
     pub collections: Collections,
     /// Brings points their second vectors, a few with each call.
     pub refine: CellRef<StepWorker>,
+    /// Embeds collections anew, a few points with each call.
+    pub reembed: CellRef<StepWorker>,
+    /// Wakes whoever calls it.
+    pub reembedding: Notify,
     /// Providers and routes.
     pub chat: Chat,
     /// Where policies come from when they are read again.

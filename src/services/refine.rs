@@ -6,6 +6,7 @@ use crate::actors::index::IndexCell;
 use crate::engines::embedding::Model;
 use crate::engines::index::{Code, Refinement, text_hash};
 use crate::types::collection::Refiner;
+use crate::types::error_kind::ErrorKind;
 
 /// Texts in one step: a fraction of a second of a transformer's time.
 const STEP_TEXTS: usize = 32;
@@ -51,7 +52,7 @@ async fn collection(
     let Some(refiner) = spec.refiner else {
         return Ok(0);
     };
-    let model = model_of(services, &refiner).await?;
+    let model = model_of(services, name, &refiner).await?;
     let texts: Vec<String> = waiting.iter().map(|(_, text)| beginning(text)).collect();
     let codes = codes(services, &model, &texts, refiner.dim).await?;
     let refinements: Vec<Refinement> = waiting
@@ -87,9 +88,23 @@ pub async fn run(services: &Services) {
 /// The model that a collection was made with.
 pub(super) async fn model_of(
     services: &Services,
+    name: &str,
     refiner: &Refiner,
 ) -> Result<Model, ServiceError> {
-    collections::pinned(services, &refiner.model, Some(&refiner.fingerprint)).await
+    let Refiner {
+        model, fingerprint, ..
+    } = refiner;
+    let found = services.embedders.resolve(model)?;
+    if embed::info(services, &found).await?.fingerprint != *fingerprint {
+        return Err(ServiceError::new(
+            ErrorKind::Conflict,
+            format!(
+                "the refiner {model} of collection {name} has changed since the collection was made; make a new collection to have second vectors by it"
+            ),
+        )
+        .code("model_changed"));
+    }
+    Ok(found)
 }
 
 /// Embeds all at once; where the model refuses one of the texts, each alone, and that one is alike to nothing.

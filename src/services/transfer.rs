@@ -180,7 +180,7 @@ pub async fn import(
         points,
         truncate: true,
     };
-    let count = collections::upsert(services, name, upsert).await?;
+    let count = collections::write(services, name, upsert, input.fingerprint).await?;
     if !refinements.is_empty() {
         cell.refine(refinements, services.deadline())
             .await

@@ -20,6 +20,7 @@ mod many_collections;
 #[cfg(feature = "minilm")]
 mod models;
 mod operations;
+mod reembedding;
 mod remote_embedders;
 mod searching;
 mod supervision;

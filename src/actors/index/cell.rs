@@ -8,6 +8,7 @@ use supervisors::{
     CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
 };
 
+use super::reembed::{self, ReembedReply, ReembedRequest};
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
     Filter, IndexConfig, IndexError, Refinement, Rows, Scope, SearchRequest, SearchResult,
@@ -19,7 +20,12 @@ use crate::types::point::Point;
 /// What a collection is asked.
 pub enum IndexRequest {
     /// Insert or replace points, all or none. Replies `Written`.
-    Upsert(Vec<Point>),
+    Upsert {
+        /// With their vectors.
+        points: Vec<Point>,
+        /// Fingerprint of the model that made the vectors, where one did.
+        made_by: Option<String>,
+    },
     /// Delete by id. Replies `Written` with how many existed.
     DeleteIds(Vec<String>),
     /// Delete what matches. Replies `Written`.
@@ -60,6 +66,8 @@ pub enum IndexRequest {
     Unrefined(usize),
     /// Second vectors of points. Replies `Written` with how many still had the text.
     Refine(Vec<Refinement>),
+    /// Embed the collection anew, or go on with that. Replies `Reembed`.
+    Reembed(ReembedRequest),
     /// Remove what has expired; snapshot, compact or build the graph, when due. Replies `Done`.
     Maintain,
 }
@@ -87,6 +95,8 @@ pub enum IndexReply {
     Info(Box<CollectionInfo>),
     /// Ids and texts.
     Waiting(Vec<(String, String)>),
+    /// How far an embedding anew is.
+    Reembed(ReembedReply),
     /// Nothing to tell.
     Done,
 }
@@ -156,7 +166,9 @@ impl Worker for IndexWorker {
         // The moment of the answer, not of the asking: what expires while it waits is gone.
         let now_ms = now_ms();
         Ok(match request {
-            IndexRequest::Upsert(points) => IndexReply::Written(collection.upsert(points)?),
+            IndexRequest::Upsert { points, made_by } => {
+                IndexReply::Written(collection.upsert_by(points, made_by.as_deref())?)
+            }
             IndexRequest::DeleteIds(ids) => IndexReply::Written(collection.delete_ids(&ids)?),
             IndexRequest::DeleteWhere(filter) => {
                 IndexReply::Written(collection.delete_where(&filter, Scope::at(now_ms))?)
@@ -200,6 +212,9 @@ impl Worker for IndexWorker {
             IndexRequest::Info => IndexReply::Info(Box::new(collection.info(now_ms)?)),
             IndexRequest::Unrefined(limit) => IndexReply::Waiting(collection.unrefined(limit)?),
             IndexRequest::Refine(refined) => IndexReply::Written(collection.refine(refined)?),
+            IndexRequest::Reembed(request) => {
+                IndexReply::Reembed(reembed::handle(&collection, request)?)
+            }
             IndexRequest::Maintain => {
                 collection.maintain(now_ms)?;
                 IndexReply::Done
@@ -255,9 +270,16 @@ impl IndexCell {
         self.cell.ask(request, deadline).await
     }
 
-    /// Inserts or replaces points; durable when it returns.
-    pub async fn upsert(&self, points: Vec<Point>, deadline: Deadline) -> Answer<usize> {
-        self.written(IndexRequest::Upsert(points), deadline).await
+    /// Inserts or replaces points, whose vectors were made by the model of a fingerprint, or given; durable when it
+    /// returns.
+    pub async fn upsert(
+        &self,
+        points: Vec<Point>,
+        made_by: Option<String>,
+        deadline: Deadline,
+    ) -> Answer<usize> {
+        self.written(IndexRequest::Upsert { points, made_by }, deadline)
+            .await
     }
 
     /// Deletes by id; durable when it returns. The result counts those that existed.
@@ -393,6 +415,18 @@ impl IndexCell {
     /// Gives points their second vectors; durable when it returns.
     pub async fn refine(&self, refined: Vec<Refinement>, deadline: Deadline) -> Answer<usize> {
         self.written(IndexRequest::Refine(refined), deadline).await
+    }
+
+    /// Embeds the collection anew, or goes on with that.
+    pub async fn reembed(
+        &self,
+        request: ReembedRequest,
+        deadline: Deadline,
+    ) -> Answer<ReembedReply> {
+        match self.ask(IndexRequest::Reembed(request), deadline).await? {
+            IndexReply::Reembed(reply) => Ok(reply),
+            _ => Err(mismatch()),
+        }
     }
 
     /// Reads sizes and state.

@@ -9,6 +9,7 @@ use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
 use crate::services::collections::{self, CollectionInput, FieldInput};
+use crate::services::reembed::{self, ReembedInput};
 use crate::services::search::{self, BatchInput, RecommendInput, SearchInput, SearchOutput};
 
 /// Lists the collections.
@@ -71,6 +72,49 @@ pub(crate) async fn remove(
 ) -> Result<HttpResponse> {
     let removed = collections::remove(&services, &name).await;
     Ok(context.json(removed.map(|()| json!({"deleted": name.as_str()})))?)
+}
+
+/// Begins to embed a collection anew, in the background.
+#[utoipa::path(
+    post, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
+    request_body = ReembedInput,
+    responses((status = 202, body = Object), (status = 409, description = "Points without a text, or under way already"),
+              (status = "4XX", description = "Problem"))
+)]
+pub(crate) async fn reembed(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<ReembedInput>,
+) -> Result<HttpResponse> {
+    let begun = reembed::begin(&services, &name, body.0).await;
+    Ok(context.json_with(StatusCode::ACCEPTED, begun)?)
+}
+
+/// Tells how far a collection's last embedding anew is, or how it ended.
+#[utoipa::path(
+    get, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn reembedding(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    Ok(context.json(reembed::get(&services, &name).await)?)
+}
+
+/// Cancels a collection's embedding anew; the collection stays as it was.
+#[utoipa::path(
+    delete, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn cancel_reembed(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    Ok(context.json(reembed::cancel(&services, &name).await)?)
 }
 
 /// Searches a collection.

@@ -86,6 +86,14 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![delete().to(collections::drop_index)],
         ),
         (
+            "/v1/collections/{name}/reembed",
+            vec![
+                get().to(collections::reembedding),
+                post().to(collections::reembed),
+                delete().to(collections::cancel_reembed),
+            ],
+        ),
+        (
             "/v1/collections/{name}/export",
             vec![get().to(transfer::export)],
         ),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::corpus;
 use crate::cli::client::{Answer, Client, refused};
 use crate::cli::error::CliError;
-use crate::cli::ingest;
+use crate::cli::{ingest, reembed};
 use crate::types::http::Method;
 
 const COLLECTION: &str = "demo";
@@ -87,11 +87,19 @@ impl Demo {
             .client
             .must(Method::Put, &path, Some(&json!({})))
             .await?;
-        Ok(vec![format!(
+        let mut lines = vec![format!(
             "{COLLECTION}: {} dimensions by {}",
             info["dim"],
             short(&info["embedder"], 40)
-        )])
+        )];
+        if !info["outdated"].is_null() {
+            let run = reembed::reembed(&self.client, COLLECTION, None, |_| {}).await?;
+            lines.push(format!(
+                "it was made by an older version of the model: {} points embedded anew",
+                run["done"]
+            ));
+        }
+        Ok(lines)
     }
 
     async fn ingest(&self) -> Said {

@@ -37,7 +37,7 @@ pub use encoding::{Form, Written, json_capacity, truncate_dims, write_json};
 pub use error::EmbedError;
 pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;
-pub use wordpiece::WordPieceTokenizer;
+pub use wordpiece::{MAX_PIECES, WholeWords, WordPieceTokenizer};
 
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {

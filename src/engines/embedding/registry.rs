@@ -197,6 +197,11 @@ impl Embedders {
         self.names.iter().filter_map(named).collect()
     }
 
+    /// Bytes of the longest text that a model is asked for.
+    pub fn longest_text(&self) -> usize {
+        self.max_text_bytes
+    }
+
     /// Refuses what no model should be asked for, before anything is computed.
     ///
     /// Errors: [`EmbedError::TooManyTexts`], [`EmbedError::TextTooLong`],

@@ -1,10 +1,14 @@
 //! All that one collection holds in memory.
 
+mod reembedding;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+
+pub use reembedding::Reembedding;
 
 use super::backends::{self, Graph, Sections};
 use super::fields::Fields;
@@ -48,6 +52,16 @@ impl Contents {
     /// The collection's properties.
     pub fn spec(&self) -> &Arc<CollectionSpec> {
         &self.spec
+    }
+
+    /// Refuses vectors that were made by another model than the collection has by now.
+    pub fn check_model(&self, made_by: Option<&str>) -> Result<(), IndexError> {
+        match (made_by, &self.spec.fingerprint) {
+            (Some(made_by), Some(own)) if made_by != own => {
+                Err(IndexError::OtherModel(self.spec.name.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What must be done before `schema` can be [declared](Self::declare).

@@ -39,6 +39,33 @@ pub enum IndexError {
     /// Properties that no collection can have. Change them.
     #[error("{0}")]
     BadSpec(String),
+    /// Points that no model can embed. Give them a text or delete them; nothing was changed.
+    #[error(
+        "{count} points have no text and cannot be embedded anew: {}{}; give them a text, or delete them",
+        ids.join(", "),
+        if *count > ids.len() { ", …" } else { "" }
+    )]
+    NoText {
+        /// How many there are.
+        count: usize,
+        /// The first of them, in order.
+        ids: Vec<String>,
+    },
+    /// The collection is being embedded anew. Retry when that is done, or cancel it.
+    #[error(
+        "collection {name} is being embedded anew, {done} of {of} points done: retry then, or cancel it by DELETE /v1/collections/{name}/reembed"
+    )]
+    Reembedding {
+        /// The collection.
+        name: String,
+        /// Points that have their new vector.
+        done: usize,
+        /// All points.
+        of: usize,
+    },
+    /// The collection has another model than the one that made the vectors. Retry: it embeds with the new one.
+    #[error("collection {0} has another model since this moment; retry")]
+    OtherModel(String),
     /// Settings that make no sense. Change the configuration.
     #[error("index settings: {0}")]
     BadConfig(String),
@@ -79,8 +106,8 @@ impl IndexError {
             | Self::BadFilter { .. }
             | Self::BadSpec(_) => ErrorKind::BadRequest,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Exists(_) => ErrorKind::Conflict,
-            Self::Locked(_) | Self::Poisoned(_) => ErrorKind::Unavailable,
+            Self::Exists(_) | Self::NoText { .. } | Self::Reembedding { .. } => ErrorKind::Conflict,
+            Self::Locked(_) | Self::Poisoned(_) | Self::OtherModel(_) => ErrorKind::Unavailable,
             Self::BadConfig(_) | Self::Graph(_) => ErrorKind::Internal,
             Self::Storage(error) => error.kind(),
         }

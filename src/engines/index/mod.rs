@@ -35,7 +35,7 @@ pub use admission::{admit, check_schema, check_spec, is_collection_name, size_of
 pub use backends::{Graph, Sections};
 pub use bits::Bits;
 pub use config::{Builder, IndexConfig};
-pub use contents::{Change, Contents, Declared, Undeclared};
+pub use contents::{Change, Contents, Declared, Reembedding, Undeclared};
 pub use error::IndexError;
 pub use filter::{Filter, FilterUse};
 pub use op::Op;

@@ -45,6 +45,8 @@ pub struct With {
 pub struct SearchRequest {
     /// `[dim]`, finite; needed by dense and hybrid.
     pub query_vector: Option<Vec<f32>>,
+    /// Fingerprint of the model that made it; where it is given, a collection of another one refuses it.
+    pub made_by: Option<String>,
     /// Needed by lexical and hybrid.
     pub query_text: Option<String>,
     /// Points to be like, in place of a query; dense only.
@@ -77,6 +79,7 @@ impl Default for SearchRequest {
     fn default() -> Self {
         Self {
             query_vector: None,
+            made_by: None,
             query_text: None,
             like: None,
             k: 10,

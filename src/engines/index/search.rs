@@ -38,6 +38,7 @@ impl Contents {
         now_ms: u64,
     ) -> Result<SearchResult, IndexError> {
         check(request)?;
+        self.check_model(request.made_by.as_deref())?;
         self.check_role(request.role.as_deref())?;
         let role = request.role.as_deref();
         let mut allowed = self.visible(Scope { role, now_ms })?;

@@ -58,8 +58,8 @@ pub(super) async fn retrieve(
 
 async fn has_roles(services: &Services, collection: &str) -> Result<bool, ServiceError> {
     let found = collections::get(services, collection).await;
-    let info = found.map_err(|error| error.param("retrieval"))?;
-    Ok(info.spec.schema.role_field.is_some())
+    let state = found.map_err(|error| error.param("retrieval"))?;
+    Ok(state.info.spec.schema.role_field.is_some())
 }
 
 /// The role gate where the collection declares no field: passages of another role are never seen.

@@ -163,6 +163,7 @@ async fn prepare(
         }
         _ => None,
     };
+    let mut made_by = None;
     let query_vector = match (input.vector, &input.query, &spec) {
         (Some(vector), _, _) => Some(vector),
         (None, Some(query), Some(spec)) if mode != Mode::Lexical => {
@@ -173,7 +174,8 @@ async fn prepare(
                 .param("vector"));
             };
             let embedder =
-                collections::pinned(services, model, spec.fingerprint.as_deref()).await?;
+                collections::pinned(services, name, model, spec.fingerprint.as_deref()).await?;
+            made_by.clone_from(&spec.fingerprint);
             Some(query_vector(services, &embedder, query).await?)
         }
         _ => None,
@@ -189,12 +191,13 @@ async fn prepare(
             ))
             .param("refine"));
         }
-        (Some(true), Some(query), Some(refiner)) => {
-            (Some(refining_vector(services, refiner, query).await?), None)
-        }
+        (Some(true), Some(query), Some(refiner)) => (
+            Some(refining_vector(services, name, refiner, query).await?),
+            None,
+        ),
         // Not asked for: a refiner that is out of order must not cost the search.
         (None, Some(query), Some(refiner)) if mode == Mode::Hybrid => {
-            match refining_vector(services, refiner, query).await {
+            match refining_vector(services, name, refiner, query).await {
                 Ok(vector) => (Some(vector), None),
                 Err(error) => (None, Some(error)),
             }
@@ -203,6 +206,7 @@ async fn prepare(
     };
     let request = SearchRequest {
         query_vector,
+        made_by,
         query_text: input.query.filter(|_| mode != Mode::Dense),
         mode,
         exact: input.exact,
@@ -235,10 +239,11 @@ async fn query_vector(
 
 async fn refining_vector(
     services: &Services,
+    name: &str,
     refiner: &Refiner,
     query: &String,
 ) -> Result<Vec<f32>, ServiceError> {
-    let model = refine::model_of(services, refiner).await?;
+    let model = refine::model_of(services, name, refiner).await?;
     query_vector(services, &model, query).await
 }
 

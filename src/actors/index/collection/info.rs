@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 
-use super::{DurableCollection, Writer};
+use super::{DurableCollection, ReembedInfo, Writer};
 use crate::engines::index::{IndexError, Progress, Scope};
 use crate::types::collection::CollectionSpec;
 
@@ -33,6 +33,9 @@ pub struct CollectionInfo {
     /// The second vectors; `None` without a refiner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refinement: Option<RefinementInfo>,
+    /// How the last run that embedded it anew is, since it was opened; `None`: there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reembedding: Option<ReembedInfo>,
     /// The snapshot that counts; each is one or more above the one before.
     pub generation: u64,
     /// The last change that is in the log.
@@ -188,6 +191,7 @@ impl DurableCollection {
                 let Progress { done, pending } = contents.refinable();
                 RefinementInfo { done, pending }
             }),
+            reembedding: self.reembedding.info(),
             generation: self.gauges.generation.load(Ordering::Relaxed),
             lsn: self.gauges.lsn.load(Ordering::Relaxed),
             wal_bytes: self.gauges.wal_bytes(),

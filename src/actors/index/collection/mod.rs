@@ -4,6 +4,7 @@ mod declare;
 mod graph_file;
 mod info;
 mod maintenance;
+mod reembed;
 pub mod repair;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use info::{Building, Gauges};
 pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
+pub use reembed::{ReembedBatch, ReembedInfo, ReembedState, ReembedTarget};
 
 use crate::engines::index::{
     self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Rows, Scope,
@@ -48,6 +50,7 @@ pub struct DurableCollection {
     poisoned: AtomicBool,
     gauges: Gauges,
     building: Building,
+    reembedding: reembed::Runs,
     cut: Option<Cut>,
     /// Keeps other processes, and a second opening in this one, out of the folder.
     _lock: File,
@@ -151,6 +154,7 @@ impl DurableCollection {
             poisoned: AtomicBool::new(false),
             gauges,
             building: Building::default(),
+            reembedding: reembed::Runs::default(),
             cut: recovered.cut,
             _lock: lock,
         })
@@ -173,7 +177,18 @@ impl DurableCollection {
     ///
     /// Of points with the same id the last one counts. Returns how many different ones there were.
     pub fn upsert(&self, points: Vec<Point>) -> Result<usize, IndexError> {
-        let points = index::admit(points, &*self.spec()?, &self.config)?;
+        self.upsert_by(points, None)
+    }
+
+    /// The same for points whose vectors were made by the model of a fingerprint: refused where the collection has
+    /// another by now.
+    pub fn upsert_by(
+        &self,
+        points: Vec<Point>,
+        made_by: Option<&str>,
+    ) -> Result<usize, IndexError> {
+        let spec = self.spec()?;
+        let points = index::admit(points, &spec, &self.config)?;
         if points.is_empty() {
             return Ok(0);
         }
@@ -182,7 +197,12 @@ impl DurableCollection {
         // The slow parts come first, while nobody waits for them.
         let write = Write::new(op)?;
         let mut writer = self.writer()?;
+        self.reembedding.refuse_points(&self.name)?;
         let contents = self.contents()?;
+        contents.check_model(made_by)?;
+        if contents.spec().dim != spec.dim {
+            return Err(IndexError::OtherModel(self.name.clone()));
+        }
         let new = ids.iter().filter(|id| !contents.contains(id)).count();
         let (got, limit) = (contents.live() + new, self.config.max_points);
         drop(contents);

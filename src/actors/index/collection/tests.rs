@@ -2,6 +2,7 @@
 
 mod faulty_disk;
 mod hostile_bytes;
+mod reembedding;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,9 @@
 //! A table of token vectors distilled from all-MiniLM-L6-v2 and compiled in: a text's vector is the
 //! sum of its tokens'.
 //!
+//! A table may also have rows for whole words that the tokenizer splits: such a word's row counts in place of its
+//! pieces'. The tokens stay what they are.
+//!
 //! Not a transformer: the order of words does not count, and neither does their context. See
 //! `config/models/static-minilm/README.md` for how it was made and what it is worth.
 
@@ -10,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::engines::embedding::error::EmbedError;
 use crate::engines::embedding::vector::normalize;
-use crate::engines::embedding::wordpiece::{self, WordPieceTokenizer};
+use crate::engines::embedding::wordpiece::{self, MAX_PIECES, WholeWords, WordPieceTokenizer};
 use crate::engines::embedding::{Embedded, Embedder, ModelInfo};
 
 /// The name that requests ask for.
@@ -18,6 +21,9 @@ pub(super) const NAME: &str = "static-minilm";
 
 /// How tokens become a vector; part of the fingerprint, so a change of the code below changes it.
 const FORMAT: &str = "static-wordpiece-int8-v1";
+
+/// The same for a table with rows for whole words.
+const FORMAT_WORDS: &str = "static-wordpiece-int8-v2";
 
 /// Length of the vectors.
 const DIM: usize = 256;
@@ -49,8 +55,11 @@ pub(super) fn load() -> Result<Arc<dyn Embedder>, EmbedError> {
 struct StaticMinilm {
     info: ModelInfo,
     tokenizer: WordPieceTokenizer,
-    // Invariant: one row, one scale and one piece for each token id.
-    rows: &'static [[u8; DIM]],
+    words: WholeWords,
+    // Invariant: one scale for each row; one piece for each token id, and as many rows of tokens.
+    token_rows: &'static [[u8; DIM]],
+    /// Numbered on from the tokens, as `words` does.
+    word_rows: &'static [[u8; DIM]],
     scales: Vec<f32>,
     pieces: Vec<&'static str>,
 }
@@ -60,21 +69,18 @@ impl StaticMinilm {
         let tensors = SafeTensors::deserialize(table).map_err(|error| broken(error.to_string()))?;
         let pieces: Vec<&str> = vocabulary.lines().map(str::trim_end).collect();
         let tokens = pieces.len();
-        let (rows, rest) =
-            tensor(&tensors, "embeddings", Dtype::I8, &[tokens, DIM])?.as_chunks::<DIM>();
-        let (scales, odd) = tensor(&tensors, "scales", Dtype::F16, &[tokens])?.as_chunks::<2>();
-        if rows.len() != tokens || scales.len() != tokens || !rest.is_empty() || !odd.is_empty() {
-            return Err(broken(format!("{} rows for {tokens} tokens", rows.len())));
+        let (token_rows, mut scales) = rows(&tensors, ["embeddings", "scales"], tokens)?;
+        let (words, (word_rows, word_scales)) = whole_words(&tensors, &pieces)?;
+        scales.extend(word_scales);
+        if let Some(row) = scales.iter().position(|scale| !scale.is_finite()) {
+            return Err(broken(format!("the scale of row {row} is not finite")));
         }
-        let scales: Vec<f32> = scales
-            .iter()
-            .map(|raw| f16(u16::from_le_bytes(*raw)))
-            .collect();
-        if let Some(id) = scales.iter().position(|scale| !scale.is_finite()) {
-            return Err(broken(format!("the scale of token {id} is not finite")));
-        }
+        let format = match word_rows {
+            [] => FORMAT,
+            _ => FORMAT_WORDS,
+        };
         let mut hasher = blake3::Hasher::new();
-        for part in [FORMAT.as_bytes(), table, vocabulary.as_bytes()] {
+        for part in [format.as_bytes(), table, vocabulary.as_bytes()] {
             hasher
                 .update(&(part.len() as u64).to_le_bytes())
                 .update(part);
@@ -92,7 +98,9 @@ impl StaticMinilm {
         Ok(Self {
             info,
             tokenizer: WordPieceTokenizer::new(vocabulary)?,
-            rows,
+            words,
+            token_rows,
+            word_rows,
             scales,
             pieces,
         })
@@ -107,11 +115,17 @@ impl StaticMinilm {
         Ok(cut)
     }
 
-    /// Sums the rows of `ids`. None when they point nowhere.
-    fn vector(&self, ids: &[u32]) -> Option<Vec<f32>> {
+    /// Sums the rows of `ids`, which become the rows' numbers. None when they point nowhere.
+    fn vector(&self, ids: &mut Vec<u32>) -> Option<Vec<f32>> {
+        self.words.merge(ids);
         let mut sum = [0.0_f32; DIM];
-        for &id in ids {
-            let (row, scale) = (self.rows.get(id as usize)?, *self.scales.get(id as usize)?);
+        for &id in &*ids {
+            let at = id as usize;
+            let row = match at.checked_sub(self.token_rows.len()) {
+                None => self.token_rows.get(at)?,
+                Some(word) => self.word_rows.get(word)?,
+            };
+            let scale = *self.scales.get(at)?;
             for (total, &byte) in sum.iter_mut().zip(row) {
                 *total += scale * f32::from(byte.cast_signed());
             }
@@ -136,11 +150,12 @@ impl Embedder for StaticMinilm {
             if self.read(text, &mut ids)? {
                 embedded.cut = embedded.cut.or(Some(index));
             }
-            let vector = self.vector(&ids).ok_or(EmbedError::EmptyText { index })?;
-            embedded.vectors.push(vector);
+            let tokens = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            let vector = self.vector(&mut ids);
             embedded
-                .tokens
-                .push(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+                .vectors
+                .push(vector.ok_or(EmbedError::EmptyText { index })?);
+            embedded.tokens.push(tokens);
         }
         Ok(embedded)
     }
@@ -177,6 +192,47 @@ fn broken(reason: String) -> EmbedError {
     }
 }
 
+/// Rows with their scales, under these two names.
+type Rows = (&'static [[u8; DIM]], Vec<f32>);
+
+fn rows(
+    tensors: &SafeTensors<'static>,
+    [rows, scales]: [&str; 2],
+    count: usize,
+) -> Result<Rows, EmbedError> {
+    let (rows, rest) = tensor(tensors, rows, Dtype::I8, &[count, DIM])?.as_chunks::<DIM>();
+    let (scales, odd) = tensor(tensors, scales, Dtype::F16, &[count])?.as_chunks::<2>();
+    if rows.len() != count || scales.len() != count || !rest.is_empty() || !odd.is_empty() {
+        return Err(broken(format!("{} rows, expected {count}", rows.len())));
+    }
+    let scales = scales.iter().map(|raw| f16(u16::from_le_bytes(*raw)));
+    Ok((rows, scales.collect()))
+}
+
+/// The rows of whole words, where a table has them: `words` U16 [words, MAX_PIECES] holds the ids of each word's pieces,
+/// filled up with 0.
+fn whole_words(
+    tensors: &SafeTensors<'static>,
+    pieces: &[&str],
+) -> Result<(WholeWords, Rows), EmbedError> {
+    let Ok(found) = tensors.tensor("words") else {
+        return Ok((WholeWords::default(), (&[], Vec::new())));
+    };
+    let count = found.shape().first().copied().unwrap_or_default();
+    let ids = tensor(tensors, "words", Dtype::U16, &[count, MAX_PIECES])?;
+    let (ids, _) = ids.as_chunks::<2>();
+    let words: Vec<Vec<u32>> = ids
+        .chunks(MAX_PIECES)
+        .map(|word| {
+            let ids = word.iter().map(|id| u32::from(u16::from_le_bytes(*id)));
+            ids.take_while(|id| *id != 0).collect()
+        })
+        .collect();
+    let known = WholeWords::new(pieces.iter().copied(), &words).map_err(broken)?;
+    let rows = rows(tensors, ["word_embeddings", "word_scales"], count)?;
+    Ok((known, rows))
+}
+
 fn tensor(
     tensors: &SafeTensors<'static>,
     name: &str,
@@ -211,3 +267,5 @@ fn f16(bits: u16) -> f32 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words_tests;

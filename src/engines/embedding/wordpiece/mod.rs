@@ -6,6 +6,9 @@
 
 mod pieces;
 mod reference;
+mod whole_words;
+
+pub use whole_words::{MAX_PIECES, WholeWords};
 
 use super::error::EmbedError;
 use pieces::Pieces;

@@ -60,7 +60,7 @@ impl Pieces {
 /// Folds a key by one wide multiplication. The keys are the vocabulary's own, so nobody can choose
 /// them to collide.
 #[derive(Default)]
-struct FoldHasher(u64);
+pub(super) struct FoldHasher(u64);
 
 #[expect(
     clippy::cast_possible_truncation,

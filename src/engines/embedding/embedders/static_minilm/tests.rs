@@ -16,7 +16,7 @@ fn model() -> Arc<StaticMinilm> {
 #[test]
 fn golden_vectors_are_reproduced() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
-    assert_eq!(golden["format"], FORMAT);
+    assert_eq!(golden["format"], FORMAT_WORDS);
     let cases = golden["golden"].as_array().unwrap();
     assert!(cases.len() >= 6);
     for case in cases {
