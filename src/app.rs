@@ -17,6 +17,7 @@ use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::usage::Budgets;
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
 use crate::services::{
     Limits, Services, collections, embed, evidence as evidence_service, refine, supervision,
@@ -267,10 +268,12 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         recipe,
     });
 
+    let usage = evidence::Usage::default();
     let (evidence_child, evidence) = evidence::child_spec(
         policies.child("evidence"),
         paths.evidence.clone(),
         settings.evidence.clone(),
+        usage.clone(),
     );
     let cache = saved_cache(settings, &embedders);
     let (mut engine_children, embedding) = embedding::child_specs(
@@ -341,6 +344,8 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         embedding,
         validation,
         evidence,
+        usage,
+        budgets: Budgets::new(settings.chat.budgets.clone()),
         dataset,
         collections,
         refine,

@@ -4,6 +4,7 @@
 //! dropped, the upstream's call is cancelled, and the evidence of what had been answered is still
 //! written.
 
+mod caller;
 mod failure;
 mod fit;
 mod id;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+pub use caller::Caller;
 pub use input::{ChatInput, RetrievalInput, Stop, StreamOptions};
 pub use stream::{CompletionStream, Piece, stream};
 
@@ -63,13 +65,13 @@ pub fn check_name(services: &Services, model: &str) -> Result<(), ServiceError> 
 /// Cancel safety: dropping the future cancels the upstream's call and leaves the evidence.
 pub async fn complete(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
 ) -> Result<Completion, ServiceError> {
-    let request_id = request_id.to_owned();
+    let request_id = caller.request_id.clone();
     let (mut sender, receiver) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let answered = answer(services, &request_id, input, &mut sender).await;
+        let answered = answer(services, caller, input, &mut sender).await;
         if let Some(answered) = answered
             && sender.send(answered).is_err()
         {
@@ -82,7 +84,7 @@ pub async fn complete(
 /// Answers and leaves the evidence; `None` when the client went away meanwhile.
 async fn answer(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
     client: &mut oneshot::Sender<Result<Completion, ServiceError>>,
 ) -> Option<Result<Completion, ServiceError>> {
@@ -90,7 +92,7 @@ async fn answer(
         stream: None,
         ..input
     };
-    let mut task = match Task::prepare(services, request_id, input).await {
+    let mut task = match Task::prepare(services, caller, input).await {
         Ok(task) => task,
         Err(error) => return Some(Err(error)),
     };
@@ -122,25 +124,23 @@ async fn answer(
         }
     };
     let tried = attempts.len();
-    let answered_by = candidate.as_ref().map(ToString::to_string);
     let ending = Ending {
         finish: Some(reply.finish),
         reply,
-        answered_by,
+        answered_by: candidate,
         attempts,
         error: None,
     };
-    Some(task.record(&ending).await.map(|citations| {
-        Completion {
-            id: task.id.clone(),
-            created: task.created,
-            model: ending
-                .answered_by
-                .unwrap_or_else(|| task.request.model.clone()),
-            reply: ending.reply,
-            citations,
-            attempts: tried,
-        }
+    Some(task.record(&ending).await.map(|citations| Completion {
+        id: task.id.clone(),
+        created: task.created,
+        model: match &ending.answered_by {
+            Some(candidate) => candidate.to_string(),
+            None => task.request.model.clone(),
+        },
+        reply: ending.reply,
+        citations,
+        attempts: tried,
     }))
 }
 

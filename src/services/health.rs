@@ -5,6 +5,7 @@ use supervisors::Health;
 
 use super::Services;
 use crate::engines::embedding::CacheStats;
+use crate::types::usage::UsageSums;
 
 /// Reads liveness and readiness from the tree.
 pub fn health(services: &Services) -> Health {
@@ -16,6 +17,8 @@ pub fn health(services: &Services) -> Health {
 pub struct Figures {
     /// The embedding cache.
     pub cache: CacheStats,
+    /// Chat calls since the start: key, model, sums.
+    pub chat: Vec<(String, String, UsageSums)>,
     /// How many collections there are.
     pub collections: usize,
 }
@@ -24,6 +27,7 @@ pub struct Figures {
 pub fn figures(services: &Services) -> Figures {
     Figures {
         cache: services.embedding.cache().stats(),
+        chat: services.usage.counters(),
         collections: services.collections.names().len(),
     }
 }

@@ -17,6 +17,7 @@ pub mod search;
 pub mod supervision;
 pub mod surfaces;
 pub mod transfer;
+pub mod usage;
 pub mod validate;
 
 use std::sync::Arc;
@@ -27,11 +28,12 @@ use supervisors::{CellRef, Deadline, Tree};
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
 use crate::actors::embedding::Embedding;
-use crate::actors::evidence::EvidenceWorker;
+use crate::actors::evidence::{EvidenceWorker, Usage};
 use crate::actors::index::Collections;
 use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
 use crate::engines::embedding::Embedders;
+use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
 
 pub use error::ServiceError;
@@ -50,6 +52,10 @@ pub struct Services {
     pub validation: CellRef<ValidationWorker>,
     /// Writes the journal.
     pub evidence: CellRef<EvidenceWorker>,
+    /// Sums of the journal's chat calls.
+    pub usage: Usage,
+    /// What keys may spend.
+    pub budgets: Budgets,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
     /// The collections and their cells.

@@ -26,4 +26,5 @@ mod supervision;
 mod surfaces;
 mod transfer;
 mod upstream;
+mod usage;
 mod validation;

@@ -1,9 +1,14 @@
-//! The evidence cell: the one writer of the journal.
+//! The evidence cell: the one writer of the journal, which also keeps the sums of its chat calls.
+
+mod usage;
 
 use std::path::PathBuf;
 
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
 
+pub use usage::Usage;
+
+use crate::engines::usage::Call;
 use crate::storage::evidence_log::{
     Appended, EvidenceConfig, EvidenceLog, EvidenceLogError, Head, NewRecord,
 };
@@ -32,6 +37,7 @@ pub struct EvidenceWorker {
     dir: PathBuf,
     config: EvidenceConfig,
     log: Option<EvidenceLog>,
+    usage: Usage,
 }
 
 impl EvidenceWorker {
@@ -43,10 +49,30 @@ impl EvidenceWorker {
                 if let Some(cut) = report.torn_tail {
                     tracing::warn!(bytes = cut, "cut a torn last line off the evidence journal");
                 }
+                // Anew with every journal that is opened: what failed on its way may have been written.
+                self.usage.recover(&self.dir, &log.head())?;
+                self.usage.keep(&self.dir, &log.head());
                 log
             }
         };
         Ok(self.log.insert(log))
+    }
+}
+
+impl EvidenceWorker {
+    /// Appends, then counts: in the journal's order, so that the sums are those of its records.
+    fn append(&mut self, batch: Vec<NewRecord>) -> Result<EvidenceReply, EvidenceLogError> {
+        let calls: Vec<Call> = batch.iter().filter_map(usage::call_of).collect();
+        let log = self.open()?;
+        let before = log.segment();
+        let appended = log.append(batch)?;
+        let head = (log.segment() != before).then(|| log.head());
+        self.usage.count(&calls);
+        if let Some(head) = head {
+            // A start reads a segment at most.
+            self.usage.keep(&self.dir, &head);
+        }
+        Ok(EvidenceReply::Appended(appended))
     }
 }
 
@@ -64,7 +90,7 @@ impl Worker for EvidenceWorker {
     ) -> Result<EvidenceReply, EvidenceLogError> {
         let log = self.open()?;
         let outcome = match request {
-            EvidenceRequest::Append(batch) => log.append(batch).map(EvidenceReply::Appended),
+            EvidenceRequest::Append(batch) => self.append(batch),
             EvidenceRequest::Sync => log.sync().map(|()| EvidenceReply::Head(log.head())),
             EvidenceRequest::Head => Ok(EvidenceReply::Head(log.head())),
         };
@@ -83,6 +109,7 @@ pub fn child_spec(
     policy: ChildPolicy,
     dir: PathBuf,
     config: EvidenceConfig,
+    usage: Usage,
 ) -> (ChildSpec, CellRef<EvidenceWorker>) {
     // Invariant: one writer; a second thread would fork the hash chain.
     let policy = ChildPolicy {
@@ -94,6 +121,7 @@ pub fn child_spec(
             dir: dir.clone(),
             config: config.clone(),
             log: None,
+            usage: usage.clone(),
         };
         worker
             .open()

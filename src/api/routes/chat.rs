@@ -31,13 +31,13 @@ pub(crate) async fn complete(
 ) -> Result<HttpResponse> {
     let (services, input) = (services.into_inner(), body.0);
     if input.wants_stream() {
-        let stream = complete::stream(services, &context.request_id(), input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let chunks = Chunks::of(&stream, context.request_id());
         return Ok(streams::response(stream, chunks));
     }
-    let answer = complete::complete(services, &context.request_id(), input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
     Ok(HttpResponse::Ok()
@@ -156,6 +156,7 @@ mod tests {
         let usage = Some(TokenUsage {
             prompt_tokens: 1,
             completion_tokens: 2,
+            ..TokenUsage::default()
         });
         let written = answer(ChatReply {
             text: "Hi [1]".into(),

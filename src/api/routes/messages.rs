@@ -33,13 +33,13 @@ pub(crate) async fn create(
     let streams = body.0.wants_stream();
     let input = body.0.into_chat().map_err(|error| context.fail(error))?;
     let mut response = if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let events = MessageEvents::of(&stream, request_id.clone());
         streams::response(stream, events)
     } else {
-        let answer = complete::complete(services, &request_id, input)
+        let answer = complete::complete(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let written = message_json(&answer).map_err(|error| context.fail(error))?;

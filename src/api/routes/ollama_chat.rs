@@ -220,17 +220,17 @@ async fn answer(
 ) -> Result<HttpResponse> {
     let (started, created_at) = (Instant::now(), now());
     let mut input = input.map_err(|error| context.fail(error))?;
-    let (services, request_id) = (services.into_inner(), context.request_id());
+    let services = services.into_inner();
     let name = input.model.as_deref().unwrap_or_default();
     input.model = Some(bare(&services, name).to_owned());
     if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let lines = OllamaLines::of(form, &stream, created_at, started);
         return Ok(streams::response(stream, lines));
     }
-    let answer = complete::complete(services, &request_id, input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
     let mut line = whole(form, &answer, &created_at).map_err(|error| context.fail(error))?;

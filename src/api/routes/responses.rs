@@ -33,13 +33,13 @@ pub(crate) async fn create(
     let (streams, echo) = (body.0.wants_stream(), body.0.echo());
     let input = body.0.into_chat().map_err(|error| context.fail(error))?;
     if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let events = ResponseEvents::of(&stream, echo, request_id);
         return Ok(streams::response(stream, events));
     }
-    let answer = complete::complete(services, &request_id, input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
     Ok(HttpResponse::Ok()

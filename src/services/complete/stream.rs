@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::caller::Caller;
 use super::failure;
 use super::input::ChatInput;
 use super::task::{Ending, Task};
 use super::{CLIENT_GONE, lost};
 use crate::actors::chat::{ChatFailure, ChatStream};
-use crate::engines::chat::{Collector, events_of};
+use crate::engines::chat::{Candidate, Collector, events_of};
 use crate::services::{ServiceError, Services};
 use crate::types::chat::{ChatDelta, ChatEvent, Citation, FinishReason};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
@@ -67,10 +68,10 @@ impl CompletionStream {
 /// evidence.
 pub async fn stream(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
 ) -> Result<CompletionStream, ServiceError> {
-    let request_id = request_id.to_owned();
+    let request_id = caller.request_id.clone();
     let (opened, opening) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let include_usage = input.wants_usage();
@@ -78,7 +79,7 @@ pub async fn stream(
             stream: Some(true),
             ..input
         };
-        match Task::prepare(services, &request_id, input).await {
+        match Task::prepare(services, caller, input).await {
             Ok(task) => run(task, include_usage, opened).await,
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
@@ -110,10 +111,10 @@ impl Source {
         }
     }
 
-    fn answered_by(&self) -> Option<String> {
+    fn answered_by(&self) -> Option<&Candidate> {
         match self {
             Self::Ready(_) => None,
-            Self::Provider(stream) => Some(stream.candidate().to_string()),
+            Self::Provider(stream) => Some(stream.candidate()),
         }
     }
 
@@ -164,9 +165,10 @@ async fn run(
     let stream = CompletionStream {
         id: task.id.clone(),
         created: task.created,
-        model: source
-            .answered_by()
-            .unwrap_or_else(|| task.request.model.clone()),
+        model: match source.answered_by() {
+            Some(candidate) => candidate.to_string(),
+            None => task.request.model.clone(),
+        },
         include_usage,
         attempts: source.attempts().len(),
         pieces,
@@ -198,7 +200,7 @@ async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mps
             }
         }
     };
-    let (answered_by, attempts) = (source.answered_by(), source.attempts().to_vec());
+    let (answered_by, attempts) = (source.answered_by().cloned(), source.attempts().to_vec());
     // The upstream is let go before the journal is waited for.
     drop(source);
     let finish = collector.finish().filter(|_| failed.is_none());

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::caller::Caller;
 use super::id::completion_id;
 use super::input::ChatInput;
 use super::retrieval::retrieve;
 use super::{failure, fit};
-use crate::engines::chat::{NOTHING_FOUND, citations, ground};
+use crate::engines::chat::{Candidate, NOTHING_FOUND, citations, ground};
 use crate::services::search::millis_since;
-use crate::services::{ServiceError, Services, evidence, now_ms};
+use crate::services::{ServiceError, Services, evidence, now_ms, usage};
 use crate::types::chat::{ChatReply, ChatRequest, Citation, FinishReason, Passage};
 use crate::types::evidence::{AttemptEvidence, ChatEvidence, Kind, PassageEvidence};
 
@@ -33,8 +34,8 @@ pub(super) struct Ending {
     pub(super) reply: ChatReply,
     /// Why it ended; `None` when it failed or was cut.
     pub(super) finish: Option<FinishReason>,
-    /// `provider/model` that answered.
-    pub(super) answered_by: Option<String>,
+    /// Who answered.
+    pub(super) answered_by: Option<Candidate>,
     /// What was tried.
     pub(super) attempts: Vec<AttemptEvidence>,
     /// What went wrong.
@@ -57,11 +58,11 @@ impl Ending {
 impl Task {
     /// Reads the request and finds its passages.
     ///
-    /// Errors: a request that nobody could answer, which leaves no evidence; a failed retrieval,
-    /// which does.
+    /// Errors: a request that nobody could answer, or that its budget does not allow, which leave no
+    /// evidence; a failed retrieval, which does.
     pub(super) async fn prepare(
         services: Arc<Services>,
-        request_id: &str,
+        caller: Caller,
         input: ChatInput,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
@@ -71,12 +72,13 @@ impl Task {
             .chat
             .candidates(&request.model)
             .map_err(failure::of_error)?;
+        usage::check_budget(&services, &caller.key)?;
         if let Some(first) = candidates.first().filter(|_| request.model.is_empty()) {
             request.model = first.to_string();
         }
         let as_json = |error: serde_json::Error| ServiceError::bad_request(error.to_string());
         let evidence = ChatEvidence {
-            request_id: request_id.to_owned(),
+            request_id: caller.request_id,
             model: request.model.clone(),
             answered_by: None,
             messages: request
@@ -96,10 +98,12 @@ impl Task {
             finish_reason: None,
             passages: Vec::new(),
             usage: None,
+            cost_usd: None,
             attempts: Vec::new(),
             stream: request.stream,
             error: None,
             user: request.user.clone(),
+            key: Some(caller.key),
             latency_ms: 0,
         };
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
@@ -158,7 +162,7 @@ impl Task {
             });
         let calls = ending.reply.tool_calls.iter();
         let mut record = ChatEvidence {
-            answered_by: ending.answered_by.clone(),
+            answered_by: ending.answered_by.as_ref().map(ToString::to_string),
             answer: ending.reply.text.clone(),
             tool_calls: calls
                 .filter_map(|call| serde_json::to_value(call).ok())
@@ -166,6 +170,7 @@ impl Task {
             finish_reason: ending.finish.map(|reason| reason.as_str().to_owned()),
             passages: passages.collect(),
             usage: ending.reply.usage,
+            cost_usd: self.cost(ending),
             attempts: ending.attempts.clone(),
             error: ending.error.clone(),
             latency_ms: millis_since(self.started),
@@ -174,6 +179,19 @@ impl Task {
         fit::shorten(&mut record, &self.id, self.services.limits.max_record_bytes);
         evidence::record(&self.services, Kind::Chat, &self.id, &record).await?;
         Ok(cites)
+    }
+
+    /// What the answer cost, US dollars; `None` when that is not known, or there was none.
+    fn cost(&self, ending: &Ending) -> Option<f64> {
+        match &ending.answered_by {
+            Some(candidate) => self
+                .services
+                .chat
+                .prices()
+                .cost(candidate, ending.reply.usage),
+            // Nobody had to be asked.
+            None => ending.finish.map(|_| 0.0),
+        }
     }
 
     /// Writes the evidence of a failure; when that fails too, the first failure is the one to tell.

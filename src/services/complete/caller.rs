@@ -1,0 +1,56 @@
+//! What the edge knows of a chat request besides its body.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engines::usage::ANONYMOUS;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The request.
+    pub request_id: String,
+    /// Whose use it counts as.
+    pub key: String,
+}
+
+impl Caller {
+    /// A caller with the token that it sent, if any.
+    pub fn new(request_id: String, token: Option<&str>) -> Self {
+        Self {
+            request_id,
+            key: key_of(token),
+        }
+    }
+}
+
+/// The label of a token: the same for the same token, and no way back to it.
+fn key_of(token: Option<&str>) -> String {
+    match token.map(str::trim) {
+        None | Some("") => ANONYMOUS.to_owned(),
+        Some(token) => {
+            let digest = Sha256::digest(token);
+            let start: String = digest
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("key-{start}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_what_sha256sum_begins_with() {
+        // printf %s sk-test | sha256sum
+        assert_eq!(key_of(Some("sk-test")), "key-f3abf2a6cc4f0098");
+        assert_eq!(key_of(Some(" sk-test ")), key_of(Some("sk-test")));
+        assert_ne!(key_of(Some("sk-tesT")), key_of(Some("sk-test")));
+        for none in [None, Some(""), Some(" ")] {
+            assert_eq!(key_of(none), "anonymous");
+        }
+    }
+}
