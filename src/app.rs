@@ -15,6 +15,7 @@ use crate::actors::index::{Collections, found_on_disk};
 use crate::actors::{chat, dataset, embedding, evidence, step, validation};
 use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
+use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::usage::Budgets;
@@ -345,6 +346,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         validation,
         evidence,
         usage,
+        kept: ResponseCache::new(&settings.chat.cache),
         budgets: Budgets::new(settings.chat.budgets.clone()),
         dataset,
         collections,
@@ -357,6 +359,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,
+            cache_threshold: settings.chat.cache.threshold,
             max_record_bytes: settings.evidence.max_record_bytes,
             allow_crash: policies.allow_crash,
         },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 
@@ -51,7 +51,8 @@ impl Context {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token)
         });
-        Caller::new(self.request_id(), bearer.or_else(|| header("x-api-key")))
+        let token = bearer.or_else(|| header("x-api-key"));
+        Caller::new(self.request_id(), token, header(CACHE_CONTROL.as_str()))
     }
 
     /// Gives a service's error its form.

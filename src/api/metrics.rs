@@ -74,7 +74,7 @@ impl Metrics {
         // Encoding into memory fails only on a malformed name, which `new` has checked.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut page);
         let mut page = String::from_utf8(page).unwrap_or_default();
-        let cache = &figures.cache;
+        let (cache, kept) = (&figures.cache, &figures.kept);
         for (name, kind, help, value) in [
             (
                 "embedding_cache_hits_total",
@@ -105,6 +105,36 @@ impl Metrics {
                 "gauge",
                 "Size of the cache.",
                 cache.bytes,
+            ),
+            (
+                "response_cache_hits_total",
+                "counter",
+                "Chat requests answered as an equal one before.",
+                kept.hits,
+            ),
+            (
+                "response_cache_semantic_hits_total",
+                "counter",
+                "Chat requests answered as a similar one before.",
+                kept.semantic_hits,
+            ),
+            (
+                "response_cache_misses_total",
+                "counter",
+                "Chat requests whose answer was not kept.",
+                kept.misses,
+            ),
+            (
+                "response_cache_evictions_total",
+                "counter",
+                "Answers dropped for want of room.",
+                kept.evictions,
+            ),
+            (
+                "response_cache_bytes",
+                "gauge",
+                "Size of the cache of answers.",
+                kept.bytes,
             ),
             (
                 "collections",

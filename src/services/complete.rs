@@ -9,6 +9,7 @@ mod failure;
 mod fit;
 mod id;
 mod input;
+mod kept;
 mod retrieval;
 mod stream;
 mod task;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 pub use caller::Caller;
-pub use input::{ChatInput, RetrievalInput, Stop, StreamOptions};
+pub use input::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
+pub use kept::CacheStatus;
 pub use stream::{CompletionStream, Piece, stream};
 
 use super::Services;
@@ -45,6 +47,8 @@ pub struct Completion {
     pub citations: Vec<Citation>,
     /// How many candidates were tried.
     pub attempts: usize,
+    /// What the cache of answers did, when it was wanted.
+    pub cache: Option<CacheStatus>,
 }
 
 /// Lists the names that a chat request can ask for, each with who stands behind it.
@@ -98,7 +102,7 @@ async fn answer(
     };
     let asked = async {
         match task.ready.take() {
-            Some(reply) => Ok((reply, None, Vec::new())),
+            Some(ready) => Ok((ready.reply, ready.candidate, Vec::new())),
             None => {
                 let deadline = task.services.chat.deadline();
                 let answered = task.services.chat.complete(&task.request, deadline).await;
@@ -131,16 +135,20 @@ async fn answer(
         attempts,
         error: None,
     };
-    Some(task.record(&ending).await.map(|citations| Completion {
-        id: task.id.clone(),
-        created: task.created,
-        model: match &ending.answered_by {
-            Some(candidate) => candidate.to_string(),
-            None => task.request.model.clone(),
-        },
-        reply: ending.reply,
-        citations,
-        attempts: tried,
+    Some(task.record(&ending).await.map(|citations| {
+        task.keep(&ending);
+        Completion {
+            id: task.id.clone(),
+            created: task.created,
+            model: match &ending.answered_by {
+                Some(candidate) => candidate.to_string(),
+                None => task.request.model.clone(),
+            },
+            reply: ending.reply,
+            citations,
+            attempts: tried,
+            cache: task.cache,
+        }
     }))
 }
 

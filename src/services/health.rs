@@ -4,6 +4,7 @@ use serde::Serialize;
 use supervisors::Health;
 
 use super::Services;
+use crate::engines::chat::ResponseCacheStats;
 use crate::engines::embedding::CacheStats;
 use crate::types::usage::UsageSums;
 
@@ -17,6 +18,8 @@ pub fn health(services: &Services) -> Health {
 pub struct Figures {
     /// The embedding cache.
     pub cache: CacheStats,
+    /// The cache of answers.
+    pub kept: ResponseCacheStats,
     /// Chat calls since the start: key, model, sums.
     pub chat: Vec<(String, String, UsageSums)>,
     /// How many collections there are.
@@ -27,6 +30,7 @@ pub struct Figures {
 pub fn figures(services: &Services) -> Figures {
     Figures {
         cache: services.embedding.cache().stats(),
+        kept: services.kept.stats(),
         chat: services.usage.counters(),
         collections: services.collections.names().len(),
     }

@@ -32,6 +32,7 @@ use crate::actors::evidence::{EvidenceWorker, Usage};
 use crate::actors::index::Collections;
 use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
+use crate::engines::chat::ResponseCache;
 use crate::engines::embedding::Embedders;
 use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
@@ -54,6 +55,8 @@ pub struct Services {
     pub evidence: CellRef<EvidenceWorker>,
     /// Sums of the journal's chat calls.
     pub usage: Usage,
+    /// Answers kept for requests that ask the same.
+    pub kept: ResponseCache,
     /// What keys may spend.
     pub budgets: Budgets,
     /// Materializes and exports.
@@ -77,6 +80,8 @@ pub struct Limits {
     pub deadline_ms: u64,
     /// Longest a dataset job may take, milliseconds.
     pub job_deadline_ms: u64,
+    /// Least likeness of two questions that have the same answer, when a request does not say.
+    pub cache_threshold: f32,
     /// Largest record of the journal, bytes.
     pub max_record_bytes: usize,
     /// Whether `POST /v1/supervisors/{id}/crash` is served.

@@ -213,6 +213,9 @@ pub struct ChatEvidence {
     /// Whose use it counts as: the label of the client's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// `hit` or `semantic` when it was kept from an earlier request, which `answered_by` answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }

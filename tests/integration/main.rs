@@ -15,6 +15,7 @@ mod durability;
 mod embeddings;
 mod harness;
 mod ingest;
+mod kept_answers;
 mod kills;
 mod many_collections;
 #[cfg(feature = "minilm")]

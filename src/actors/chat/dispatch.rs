@@ -110,6 +110,18 @@ impl Chat {
         self.inner.router.models()
     }
 
+    /// The name that stands for a request that gives none.
+    pub fn default_name(&self) -> &str {
+        self.inner.router.default_name()
+    }
+
+    /// Finds who may answer, and in which way they are asked.
+    ///
+    /// Errors: [`ChatError::UnknownModel`].
+    pub fn route(&self, model: &str) -> Result<Route, ChatError> {
+        self.inner.router.route(model)
+    }
+
     /// Finds who would be asked, in order.
     ///
     /// Errors: [`ChatError::UnknownModel`].

@@ -179,7 +179,7 @@ mod tests {
                 usage.keep(dir, &log.head());
             }
         }
-        assert!(log.head().segment > "evidence-00000003.jsonl".to_owned());
+        assert!(log.segment() > 3);
         assert_eq!(requests(&usage, "a"), 0, "nobody told it");
         assert_eq!(requests(&open(dir).1, "a"), 60);
         assert!((open(dir).1.spent("a", "2026-03-01") - 30.0).abs() < 1e-9);

@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{ATTEMPTS, address};
+use super::chat::{address, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, messages::MessageEvents};
@@ -43,9 +43,7 @@ pub(crate) async fn create(
             .await
             .map_err(|error| context.fail(error))?;
         let written = message_json(&answer).map_err(|error| context.fail(error))?;
-        HttpResponse::Ok()
-            .insert_header((ATTEMPTS, answer.attempts))
-            .json(written)
+        told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(written)
     };
     // Anthropic's clients look for it by this name.
     if let Ok(value) = request_id.parse() {
@@ -172,6 +170,7 @@ mod tests {
             reply,
             citations: Vec::new(),
             attempts: 1,
+            cache: None,
         })
     }
 

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::chat::{ATTEMPTS, annotation};
+use super::chat::{annotation, told};
 use super::messages::calls_with_objects;
 use crate::api::body::Body;
 use crate::api::context::Context;
@@ -241,9 +241,7 @@ async fn answer(
         started.elapsed(),
         &answer.citations,
     );
-    Ok(HttpResponse::Ok()
-        .insert_header((ATTEMPTS, answer.attempts))
-        .json(line))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(line))
 }
 
 /// Ollama's clients put a tag behind a model's name.

@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{ATTEMPTS, address};
+use super::chat::{address, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, responses::ResponseEvents};
@@ -42,9 +42,7 @@ pub(crate) async fn create(
     let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
-    Ok(HttpResponse::Ok()
-        .insert_header((ATTEMPTS, answer.attempts))
-        .json(whole(&answer, &echo)))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(whole(&answer, &echo)))
 }
 
 /// Writes a complete answer.

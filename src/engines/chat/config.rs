@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::preference::Prefer;
 use super::prices::Price;
 use super::providers::{self, EXTRACTIVE, Preset};
+use super::response_cache::{CacheMode, ResponseCacheConfig};
 use super::routing::Router;
 use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
 use crate::engines::usage::BudgetConfig;
@@ -29,6 +30,8 @@ pub struct ChatConfig {
     pub prices: BTreeMap<String, Price>,
     /// What a key may spend; `*` is each key without an entry of its own.
     pub budgets: BTreeMap<String, BudgetConfig>,
+    /// Answers that are kept for requests that ask the same.
+    pub cache: ResponseCacheConfig,
     /// Asking the same candidate again.
     pub retry: RetryConfig,
     /// Leaving a provider that fails alone for a while.
@@ -48,6 +51,7 @@ impl Default for ChatConfig {
             aliases: BTreeMap::new(),
             prices: BTreeMap::new(),
             budgets: BTreeMap::new(),
+            cache: ResponseCacheConfig::default(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
             deadline_ms: 600_000,
@@ -245,6 +249,9 @@ pub struct RouteConfig {
     /// When the next candidate is asked beside one that has not begun to answer, milliseconds; who
     /// begins first answers, the other is cancelled, and may be paid for. Default 0, never.
     pub hedge_after_ms: u64,
+    /// Whether answers are kept, and how they are found again, when the request does not say: `off`,
+    /// `exact` or `semantic`. Default `off`.
+    pub cache: CacheMode,
 }
 
 impl ChatConfig {
@@ -257,6 +264,7 @@ impl ChatConfig {
         }
         self.retry.validate()?;
         self.breaker.validate()?;
+        self.cache.validate()?;
         if self.deadline_ms == 0 {
             return Err("deadline_ms: must be at least 1".to_owned());
         }
@@ -427,6 +435,8 @@ mod tests {
             ("retry = { max_attempts = 0 }", "retry.max_attempts"),
             ("retry = { base_ms = 10, max_ms = 5 }", "retry.max_ms"),
             ("breaker = { open_ms = 0 }", "breaker.open_ms"),
+            ("cache = { ttl_ms = 0 }", "cache.ttl_ms"),
+            ("cache = { threshold = 0.1 }", "cache.threshold: must be"),
         ] {
             let error = config(text).validate().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -29,6 +29,7 @@ mod preference;
 mod prices;
 mod providers;
 mod request;
+mod response_cache;
 mod routing;
 mod sentences;
 mod sse;
@@ -41,6 +42,10 @@ pub use preference::{Latencies, Prefer, by_rank, by_weight};
 pub use prices::{Price, PriceTable};
 pub use providers::{EXTRACTIVE, Preset, build, kinds, preset, presets};
 pub use request::check;
+pub use response_cache::{
+    Asked, CacheMode, Kept, Near, ResponseCache, ResponseCacheConfig, ResponseCacheStats,
+    ResponseKey, check_threshold,
+};
 pub use routing::{Candidate, Route, Router};
 pub use sentences::sentences;
 

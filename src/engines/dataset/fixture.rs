@@ -27,6 +27,7 @@ pub(super) fn chat(question: &str, answer: &str) -> ChatEvidence {
         error: None,
         user: None,
         key: None,
+        cache: None,
         latency_ms: 7,
     }
 }

@@ -134,6 +134,7 @@ mod tests {
         });
         full.cost_usd = Some(0.5);
         full.key = Some("k".to_owned());
+        full.cache = Some("hit".to_owned());
         full.attempts = vec![AttemptEvidence {
             candidate: "a/b".to_owned(),
             outcome: "ok".to_owned(),

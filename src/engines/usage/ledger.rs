@@ -206,9 +206,10 @@ mod tests {
         let rows = ledger().rows(&UsageFilter::default());
         let costs: Vec<_> = rows
             .iter()
-            .map(|row| (row.sums.cost_usd, row.sums.unpriced));
+            .map(|row| (row.sums.cost_usd, row.sums.unpriced))
+            .collect();
         assert_eq!(
-            costs.collect::<Vec<_>>(),
+            costs,
             [(Some(0.5), 1), (Some(0.25), 0), (Some(1.0), 0), (None, 1)]
         );
         assert!((ledger().spent("a", "2026-03-01") - 1.75).abs() < 1e-9);

@@ -11,14 +11,24 @@ pub struct Caller {
     pub request_id: String,
     /// Whose use it counts as.
     pub key: String,
+    /// An answer that was kept is not wanted; this one may be kept.
+    pub no_cache: bool,
+    /// The same, and this one is not to be kept.
+    pub no_store: bool,
 }
 
 impl Caller {
-    /// A caller with the token that it sent, if any.
-    pub fn new(request_id: String, token: Option<&str>) -> Self {
+    /// A caller with the token and the `cache-control` that it sent, if any.
+    pub fn new(request_id: String, token: Option<&str>, cache_control: Option<&str>) -> Self {
+        let says = |word: &str| {
+            let mut directives = cache_control.unwrap_or_default().split(',');
+            directives.any(|directive| directive.trim().eq_ignore_ascii_case(word))
+        };
         Self {
             request_id,
             key: key_of(token),
+            no_cache: says("no-cache"),
+            no_store: says("no-store"),
         }
     }
 }
@@ -42,6 +52,20 @@ fn key_of(token: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn directives_are_read_one_by_one() {
+        for (sent, expected) in [
+            (None, (false, false)),
+            (Some("no-cache"), (true, false)),
+            (Some("max-age=0, No-Store"), (false, true)),
+            (Some("no-cache,no-store"), (true, true)),
+            (Some("x-no-cache"), (false, false)),
+        ] {
+            let caller = Caller::new(String::new(), None, sent);
+            assert_eq!((caller.no_cache, caller.no_store), expected, "{sent:?}");
+        }
+    }
 
     #[test]
     fn a_label_is_what_sha256sum_begins_with() {

@@ -132,6 +132,7 @@ mod tests {
             error: None,
             user: None,
             key: None,
+            cache: None,
             latency_ms: 1,
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::caller::Caller;
 use super::failure;
 use super::input::ChatInput;
+use super::kept::CacheStatus;
 use super::task::{Ending, Task};
 use super::{CLIENT_GONE, lost};
 use crate::actors::chat::{ChatFailure, ChatStream};
@@ -49,6 +50,8 @@ pub struct CompletionStream {
     pub include_usage: bool,
     /// How many candidates were tried.
     pub attempts: usize,
+    /// What the cache of answers did, when it was wanted.
+    pub cache: Option<CacheStatus>,
     pieces: mpsc::Receiver<Piece>,
 }
 
@@ -93,8 +96,8 @@ pub async fn stream(
 
 /// Where the events come from.
 enum Source {
-    /// No provider was needed.
-    Ready(VecDeque<ChatEvent>),
+    /// No provider was needed, but perhaps one was for an earlier request.
+    Ready(VecDeque<ChatEvent>, Option<Candidate>),
     /// A provider's stream.
     Provider(Box<ChatStream>),
 }
@@ -102,7 +105,7 @@ enum Source {
 impl Source {
     async fn next(&mut self) -> Option<Result<ChatEvent, ServiceError>> {
         match self {
-            Self::Ready(events) => events.pop_front().map(Ok),
+            Self::Ready(events, _) => events.pop_front().map(Ok),
             Self::Provider(stream) => {
                 let next = stream.next().await?;
                 let cell = &stream.candidate().provider;
@@ -113,14 +116,14 @@ impl Source {
 
     fn answered_by(&self) -> Option<&Candidate> {
         match self {
-            Self::Ready(_) => None,
+            Self::Ready(_, candidate) => candidate.as_ref(),
             Self::Provider(stream) => Some(stream.candidate()),
         }
     }
 
     fn attempts(&self) -> &[AttemptEvidence] {
         match self {
-            Self::Ready(_) => &[],
+            Self::Ready(..) => &[],
             Self::Provider(stream) => stream.attempts(),
         }
     }
@@ -134,7 +137,10 @@ async fn run(
 ) {
     let opening = async {
         match task.ready.take() {
-            Some(reply) => Ok::<_, ChatFailure>(Source::Ready(events_of(reply).into())),
+            Some(ready) => {
+                let events = events_of(ready.reply).into();
+                Ok::<_, ChatFailure>(Source::Ready(events, ready.candidate))
+            }
             None => {
                 let deadline = task.services.chat.deadline();
                 let stream = task.services.chat.stream(&task.request, deadline).await?;
@@ -171,6 +177,7 @@ async fn run(
         },
         include_usage,
         attempts: source.attempts().len(),
+        cache: task.cache,
         pieces,
     };
     // A client that is gone has closed the channel too, which the pump sees.
@@ -221,6 +228,7 @@ async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mps
     let last = match failed {
         None => match task.record(&ending).await {
             Ok(citations) => {
+                task.keep(&ending);
                 let finish = Piece::Finish(finish.unwrap_or_default());
                 let citations = (!citations.is_empty()).then_some(Piece::Citations(citations));
                 let usage = usage.map(Piece::Usage);
