@@ -269,7 +269,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         recipe,
     });
 
-    let usage = evidence::Usage::default();
+    let budgets = Budgets::new(settings.chat.budgets.clone());
+    let named = budgets.named().map(str::to_owned).collect();
+    let usage = evidence::Usage::new(Arc::new(named));
     let (evidence_child, evidence) = evidence::child_spec(
         policies.child("evidence"),
         paths.evidence.clone(),
@@ -347,7 +349,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         evidence,
         usage,
         kept: ResponseCache::new(&settings.chat.cache),
-        budgets: Budgets::new(settings.chat.budgets.clone()),
+        budgets,
         dataset,
         collections,
         refine,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engines::usage::{Call, Counters, Ledger, UsageFilter};
+use crate::engines::usage::{Call, Counters, Ledger, Named, UsageFilter};
 use crate::storage::evidence_log::{EvidenceLogError, GENESIS, Head, NewRecord, records_since};
 use crate::storage::usage_file::{self, KeptUsage};
 use crate::types::evidence::Kind;
@@ -12,6 +12,7 @@ use crate::types::usage::{UsageRow, UsageSums};
 /// The sums. Cheap to clone; all clones are the same.
 #[derive(Clone, Default)]
 pub struct Usage {
+    named: Named,
     inner: Arc<Mutex<Sums>>,
 }
 
@@ -23,6 +24,18 @@ struct Sums {
 }
 
 impl Usage {
+    /// Sums of no journal yet, which always tell these keys apart.
+    pub fn new(named: Named) -> Self {
+        let sums = Sums {
+            ledger: Ledger::from_rows(Arc::clone(&named), &[]),
+            since_start: Counters::new(Arc::clone(&named)),
+        };
+        Self {
+            named,
+            inner: Arc::new(Mutex::new(sums)),
+        }
+    }
+
     /// Lists the sums by day, key and model.
     pub fn rows(&self, filter: &UsageFilter) -> Vec<UsageRow> {
         self.sums().ledger.rows(filter)
@@ -57,14 +70,14 @@ impl Usage {
             None
         });
         let known = match kept {
-            Some(kept) => replay(dir, head, &kept)?,
+            Some(kept) => self.replay(dir, head, &kept)?,
             None => None,
         };
         let ledger = match known {
             Some(ledger) => ledger,
             None => {
                 let nothing = KeptUsage::new(0, GENESIS.to_owned(), Vec::new());
-                replay(dir, head, &nothing)?.unwrap_or_default()
+                self.replay(dir, head, &nothing)?.unwrap_or_default()
             }
         };
         self.sums().ledger = ledger;
@@ -80,6 +93,29 @@ impl Usage {
         }
     }
 
+    /// Counts the records after those that `kept` counts; `None` when it is of another journal.
+    fn replay(&self, dir: &Path, head: &Head, kept: &KeptUsage) -> Result<Option<Ledger>, EvidenceLogError> {
+        if kept.seq >= head.seq {
+            let same = kept.seq == head.seq && kept.hash == head.hash;
+            return Ok(same.then(|| Ledger::from_rows(Arc::clone(&self.named), &kept.rows)));
+        }
+        let mut ledger = Ledger::from_rows(Arc::clone(&self.named), &kept.rows);
+        for line in records_since(dir, kept.seq)? {
+            // A line that is no record is the audit's to tell.
+            let Ok(record) = line?.record else { continue };
+            if record.seq == kept.seq + 1 && record.prev != kept.hash {
+                return Ok(None);
+            }
+            if record.seq > kept.seq
+                && record.kind == Kind::Chat
+                && let Some(call) = Call::of(record.ts, &record.body)
+            {
+                ledger.count(&call);
+            }
+        }
+        Ok(Some(ledger))
+    }
+
     // Nothing below the lock panics, so what it holds is whole.
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,29 +128,6 @@ pub(super) fn call_of(record: &NewRecord) -> Option<Call> {
         Kind::Chat => Call::of(record.ts_ms, &record.body),
         _ => None,
     }
-}
-
-/// Counts the records after those that `kept` counts; `None` when it is of another journal.
-fn replay(dir: &Path, head: &Head, kept: &KeptUsage) -> Result<Option<Ledger>, EvidenceLogError> {
-    if kept.seq >= head.seq {
-        let same = kept.seq == head.seq && kept.hash == head.hash;
-        return Ok(same.then(|| Ledger::from_rows(&kept.rows)));
-    }
-    let mut ledger = Ledger::from_rows(&kept.rows);
-    for line in records_since(dir, kept.seq)? {
-        // A line that is no record is the audit's to tell.
-        let Ok(record) = line?.record else { continue };
-        if record.seq == kept.seq + 1 && record.prev != kept.hash {
-            return Ok(None);
-        }
-        if record.seq > kept.seq
-            && record.kind == Kind::Chat
-            && let Some(call) = Call::of(record.ts, &record.body)
-        {
-            ledger.count(&call);
-        }
-    }
-    Ok(Some(ledger))
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ impl Budgets {
         Self(budgets)
     }
 
+    /// Lists the keys that have a budget of their own.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|key| *key != EACH)
+    }
+
     /// Checks that a key may call at `now_ms`. `spent` tells what it has spent since a day.
     ///
     /// Errors: its budget is used up.
@@ -164,6 +169,11 @@ mod tests {
         );
         assert_eq!(refused.retry_after_ms, (18 * 24 + 12) * 3_600_000);
         assert_eq!(check("somebody", LATE, 9.9).1, None);
+    }
+
+    #[test]
+    fn the_budget_of_each_names_nobody() {
+        assert_eq!(budgets().named().collect::<Vec<_>>(), ["own"]);
     }
 
     #[test]
