@@ -50,8 +50,8 @@ impl EvidenceWorker {
                     tracing::warn!(bytes = cut, "cut a torn last line off the evidence journal");
                 }
                 // Anew with every journal that is opened: what failed on its way may have been written.
-                self.usage.recover(&self.dir, &log.head())?;
-                self.usage.keep(&self.dir, &log.head());
+                self.usage.recover(&self.dir, &log.head());
+                self.usage.keep(&self.dir);
                 log
             }
         };
@@ -62,15 +62,15 @@ impl EvidenceWorker {
 impl EvidenceWorker {
     /// Appends, then counts: in the journal's order, so that the sums are those of its records.
     fn append(&mut self, batch: Vec<NewRecord>) -> Result<EvidenceReply, EvidenceLogError> {
-        let calls: Vec<Call> = batch.iter().filter_map(usage::call_of).collect();
+        let calls: Vec<Option<Call>> = batch.iter().map(usage::call_of).collect();
         let log = self.open()?;
         let before = log.segment();
         let appended = log.append(batch)?;
-        let head = (log.segment() != before).then(|| log.head());
-        self.usage.count(&calls);
-        if let Some(head) = head {
+        let turned = log.segment() != before;
+        self.usage.count(&appended, &calls);
+        if turned {
             // A start reads a segment at most.
-            self.usage.keep(&self.dir, &head);
+            self.usage.keep(&self.dir);
         }
         Ok(EvidenceReply::Appended(appended))
     }

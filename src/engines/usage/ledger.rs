@@ -110,10 +110,7 @@ impl Ledger {
         for row in rows {
             let pairs = ledger.days.entry(row.day.clone()).or_default();
             let models = Arc::make_mut(pairs).0.entry(row.key.clone()).or_default();
-            models
-                .entry(row.model.clone())
-                .or_default()
-                .add(&row.sums);
+            models.entry(row.model.clone()).or_default().add(&row.sums);
         }
         ledger
     }
@@ -350,7 +347,10 @@ mod tests {
         for number in 0..MAX_KEYS {
             ledger.count(&call(DAY, &format!("k{number}"), "up/x", Some(1.0)));
         }
-        assert!(ledger.spent("late", DAY).abs() < 1e-9, "nobody is folded yet");
+        assert!(
+            ledger.spent("late", DAY).abs() < 1e-9,
+            "nobody is folded yet"
+        );
         ledger.count(&call(DAY, "late", "up/x", Some(5.0)));
         ledger.count(&call(DAY, "own", "up/x", Some(7.0)));
         assert!((ledger.spent("late", DAY) - 5.0).abs() < 1e-9);

@@ -45,7 +45,7 @@ pub use canonical::canonical;
 pub use config::{Ack, EvidenceConfig};
 pub use error::EvidenceLogError;
 pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport};
-pub use records::{BadLine, JournalLine, Records, records, records_since};
+pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use segments::{Segment, segments};
 pub use verify::{Chain, Problem, ProblemKind, VerifyReport, verify};
 

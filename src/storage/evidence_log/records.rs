@@ -53,22 +53,22 @@ pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
     }
 }
 
-/// Reads the lines of the segments that hold the records after `seq`; the first of them may hold
-/// earlier ones too.
+/// Lists the segments that hold the records after `seq`; the first of them may hold earlier ones too.
 ///
-/// Errors: the folder or a segment cannot be read.
-pub fn records_since(dir: &Path, seq: u64) -> Result<Records, EvidenceLogError> {
+/// Errors: the folder cannot be read.
+pub fn segments_since(dir: &Path, seq: u64) -> Result<Vec<Segment>, EvidenceLogError> {
     let mut all = segments(dir)?;
     let mut first = 0;
     for (index, segment) in all.iter().enumerate().skip(1).rev() {
-        let line = records(dir, vec![segment.clone()]).next().transpose()?;
-        let begins = line.and_then(|line| Some(line.record.ok()?.seq));
+        // One that cannot be read is passed over: an earlier one tells as well, and more is read.
+        let line = records(dir, vec![segment.clone()]).next();
+        let begins = line.and_then(|line| Some(line.ok()?.record.ok()?.seq));
         if begins.is_some_and(|begins| begins <= seq.saturating_add(1)) {
             first = index;
             break;
         }
     }
-    Ok(records(dir, all.split_off(first)))
+    Ok(all.split_off(first))
 }
 
 impl Records {
