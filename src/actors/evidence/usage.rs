@@ -333,4 +333,24 @@ mod tests {
         usage.recover(dir, &log.head());
         assert_eq!(requests(&usage, "a"), 61, "nothing is read again");
     }
+
+    #[test]
+    fn a_writer_that_was_given_up_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let (mut log, usage) = open(dir);
+        log.append(vec![record("a")]).unwrap();
+        let early = log.head();
+        let written = log.append(vec![record("a")]).unwrap();
+        // Its successor reads what is there, and writes more.
+        usage.recover(dir, &log.head());
+        let more = log.append(vec![record("a")]).unwrap();
+        usage.count(&more, &[call_of(&record("a"))]);
+        // Now it comes back.
+        usage.count(&written, &[call_of(&record("a"))]);
+        assert_eq!(requests(&usage, "a"), 3);
+        assert_eq!(usage.counters()[0].2.requests, 1);
+        usage.recover(dir, &early);
+        assert_eq!(requests(&usage, "a"), 3);
+    }
 }
