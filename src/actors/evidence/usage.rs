@@ -353,4 +353,30 @@ mod tests {
         usage.recover(dir, &early);
         assert_eq!(requests(&usage, "a"), 3);
     }
+
+    #[test]
+    fn a_start_counts_only_what_came_after_what_was_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let (mut log, _) = open(dir);
+        let places: Vec<Appended> = (0..40)
+            .flat_map(|_| log.append(vec![record("a")]).unwrap())
+            .collect();
+        let place = &places[30];
+        assert_eq!(place.seq, 31);
+        let mark = UsageRow {
+            day: "2026-03-01".to_owned(),
+            key: "mark".to_owned(),
+            model: "up/m".to_owned(),
+            sums: UsageSums {
+                requests: 1_000,
+                ..UsageSums::default()
+            },
+        };
+        let kept = KeptUsage::new(place.seq, place.hash.clone(), vec![mark]);
+        usage_file::write(dir, &kept).unwrap();
+        let (_, usage) = open(dir);
+        assert_eq!(requests(&usage, "mark"), 1_000, "what was kept is taken");
+        assert_eq!(requests(&usage, "a"), 9);
+    }
 }
