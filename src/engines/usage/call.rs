@@ -9,6 +9,8 @@ use crate::types::usage::UsageSums;
 /// The key of calls that carry no token.
 pub const ANONYMOUS: &str = "anonymous";
 
+/// Who answers out of the passages, without a model.
+const EXTRACTIVE: &str = "extractive";
 /// Longest name of a key or model that is kept, bytes; a longer one is cut.
 const MAX_NAME_BYTES: usize = 200;
 
@@ -33,8 +35,10 @@ impl Call {
             let count = evidence.pointer(&format!("/usage/{name}"));
             count.and_then(Value::as_u64).unwrap_or_default()
         };
-        let cost_usd = evidence.get("cost_usd").and_then(Value::as_f64);
         let answered_by = word("answered_by");
+        let cost_usd = evidence.get("cost_usd").and_then(Value::as_f64);
+        // Records from before costs were told have none, and this one never cost anything.
+        let cost_usd = cost_usd.or_else(|| (answered_by == Some(EXTRACTIVE)).then_some(0.0));
         let mut sums = UsageSums {
             requests: 1,
             failed: u64::from(word("finish_reason").is_none()),
@@ -108,6 +112,9 @@ mod tests {
         let call = Call::of(MARCH, &old).unwrap();
         assert_eq!(call.key, ANONYMOUS);
         assert_eq!((call.sums.unpriced, call.sums.cost_usd), (1, None));
+        let free = json!({"model": "main", "answered_by": "extractive", "finish_reason": "stop"});
+        let call = Call::of(MARCH, &free).unwrap();
+        assert_eq!((call.sums.unpriced, call.sums.cost_usd), (0, Some(0.0)));
         let failed = json!({"model": "main", "answered_by": null, "finish_reason": null});
         let call = Call::of(MARCH, &failed).unwrap();
         assert_eq!(call.model, "main");
