@@ -231,7 +231,7 @@ fn a_write_to_the_collection_makes_a_difference() {
         let delete = json!({"ids": ["far"]});
         api.ok("/v1/collections/docs/points/delete", delete).await;
         expect(1, "miss").await;
-        // Made anew with the same text, it is the same collection to a question.
+        // Made anew with another text, it is another collection to the same question.
         let gone = api.send(Method::Delete, "/v1/collections/docs", "").await;
         assert!(gone.status < 300, "{}", gone.text());
         api.collection("docs", &["The ferry leaves at noon."]).await;

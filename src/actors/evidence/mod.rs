@@ -57,9 +57,7 @@ impl EvidenceWorker {
         };
         Ok(self.log.insert(log))
     }
-}
 
-impl EvidenceWorker {
     /// Appends, then counts: in the journal's order, so that the sums are those of its records.
     fn append(&mut self, batch: Vec<NewRecord>) -> Result<EvidenceReply, EvidenceLogError> {
         let calls: Vec<Option<Call>> = batch.iter().map(usage::call_of).collect();
