@@ -86,13 +86,21 @@ impl Wish {
         }))
     }
 
-    /// Notes the state of the collection before passages are looked for, so that every later write
-    /// makes a difference.
-    pub(super) async fn look_at(&mut self, services: &Services, retrieval: &RetrievalInput) {
+    /// Notes the position of the collection before passages are looked for, so that every later write
+    /// makes a difference. `None`, and no cache, when nobody can tell it.
+    pub(super) async fn look_at(
+        self,
+        services: &Services,
+        retrieval: &RetrievalInput,
+    ) -> Option<Self> {
         // A collection that does not answer is the retrieval's to tell.
         let found = collections::get(services, &retrieval.collection).await;
-        let lsn = found.ok().map(|info| info.lsn);
-        self.snapshot = json!({"asked": retrieval, "lsn": lsn});
+        self.at(retrieval, found.ok().map(|info| info.lsn))
+    }
+
+    fn at(mut self, retrieval: &RetrievalInput, lsn: Option<u64>) -> Option<Self> {
+        self.snapshot = json!({"asked": retrieval, "lsn": lsn?});
+        Some(self)
     }
 
     /// Looks for an answer. What comes with it keeps the answer that will be given, if there is none.
@@ -176,5 +184,32 @@ impl Keeping {
             })
         });
         services.kept.keep(key, kept, near);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_position_there_is_no_cache() {
+        let retrieval: RetrievalInput =
+            serde_json::from_value(json!({"collection": "docs"})).unwrap();
+        let at = |lsn| {
+            let wish = Wish {
+                mode: CacheMode::Exact,
+                threshold: 0.9,
+                tool_calls: false,
+                reads: true,
+                writes: true,
+                candidates: Vec::new(),
+                asker: "k".to_owned(),
+                snapshot: Value::Null,
+            };
+            wish.at(&retrieval, lsn).map(|wish| wish.snapshot)
+        };
+        assert_eq!(at(None), None);
+        assert_eq!(at(Some(7)).unwrap()["lsn"], 7);
+        assert_ne!(at(Some(7)), at(Some(8)));
     }
 }

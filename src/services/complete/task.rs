@@ -146,8 +146,8 @@ impl Task {
     ) -> Result<(), ServiceError> {
         let mut found = None;
         if let Some(retrieval) = retrieval {
-            if let Some(wish) = &mut wish {
-                wish.look_at(&self.services, &retrieval).await;
+            if let Some(wanted) = wish {
+                wish = wanted.look_at(&self.services, &retrieval).await;
             }
             match retrieve(&self.services, &self.request, retrieval).await {
                 Ok(passages) if passages.is_empty() => {
