@@ -15,8 +15,10 @@ use crate::actors::index::{Collections, found_on_disk};
 use crate::actors::{chat, dataset, embedding, evidence, step, validation};
 use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
+use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::usage::Budgets;
 use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
 use crate::services::{
     Limits, ServiceError, Services, collections, embed, evidence as evidence_service, reembed,
@@ -269,10 +271,14 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         recipe,
     });
 
+    let budgets = Budgets::new(settings.chat.budgets.clone());
+    let named = budgets.named().map(str::to_owned).collect();
+    let usage = evidence::Usage::new(Arc::new(named));
     let (evidence_child, evidence) = evidence::child_spec(
         policies.child("evidence"),
         paths.evidence.clone(),
         settings.evidence.clone(),
+        usage.clone(),
     );
     let cache = saved_cache(settings, &embedders);
     let (mut engine_children, embedding) = embedding::child_specs(
@@ -355,6 +361,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         embedding,
         validation,
         evidence,
+        usage,
+        kept: ResponseCache::new(&settings.chat.cache),
+        budgets,
         dataset,
         collections,
         refine,
@@ -368,6 +377,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,
+            cache_threshold: settings.chat.cache.threshold,
             max_record_bytes: settings.evidence.max_record_bytes,
             allow_crash: policies.allow_crash,
         },

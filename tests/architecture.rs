@@ -36,7 +36,10 @@ const ONLY_IN: [(&str, &[&str]); 13] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hnsw_rs", &["engines/index/"]),
-    ("quick_cache", &["engines/embedding/cache.rs"]),
+    (
+        "quick_cache",
+        &["engines/embedding/cache.rs", "engines/chat/response_cache/"],
+    ),
     ("candle_core", &["engines/embedding/embedders/minilm/"]),
     ("zip", &["cli/models/"]),
     ("parquet", &["cli/transfer/"]),

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::error::{ApiError, Flavor, problem_body};
 use super::request_id::RequestId;
 use crate::services::ServiceError;
+use crate::services::complete::Caller;
 
 /// Bounds of the HTTP edge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +42,17 @@ impl Context {
             .unwrap_or_else(RequestId::mint)
             .as_str()
             .to_owned()
+    }
+
+    /// Who asks for a chat: the bearer of a token, as OpenAI's clients send it, or Anthropic's.
+    pub(super) fn caller(&self) -> Caller {
+        let header = |name: &str| self.0.headers().get(name)?.to_str().ok();
+        let bearer = header(AUTHORIZATION.as_str()).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token)
+        });
+        let token = bearer.or_else(|| header("x-api-key"));
+        Caller::new(self.request_id(), token, header(CACHE_CONTROL.as_str()))
     }
 
     /// Gives a service's error its form.

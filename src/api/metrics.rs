@@ -13,6 +13,7 @@ use prometheus::{
 use serde_json::Value;
 
 use crate::services::health::Figures;
+use crate::types::usage::UsageSums;
 
 /// Methods that are counted by name: a client can invent any number of others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
@@ -73,7 +74,7 @@ impl Metrics {
         // Encoding into memory fails only on a malformed name, which `new` has checked.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut page);
         let mut page = String::from_utf8(page).unwrap_or_default();
-        let cache = &figures.cache;
+        let (cache, kept) = (&figures.cache, &figures.kept);
         for (name, kind, help, value) in [
             (
                 "embedding_cache_hits_total",
@@ -106,6 +107,36 @@ impl Metrics {
                 cache.bytes,
             ),
             (
+                "response_cache_hits_total",
+                "counter",
+                "Chat requests answered as an equal one before.",
+                kept.hits,
+            ),
+            (
+                "response_cache_semantic_hits_total",
+                "counter",
+                "Chat requests answered as a similar one before.",
+                kept.semantic_hits,
+            ),
+            (
+                "response_cache_misses_total",
+                "counter",
+                "Chat requests whose answer was not kept.",
+                kept.misses,
+            ),
+            (
+                "response_cache_evictions_total",
+                "counter",
+                "Answers dropped for want of room.",
+                kept.evictions,
+            ),
+            (
+                "response_cache_bytes",
+                "gauge",
+                "Size of the cache of answers.",
+                kept.bytes,
+            ),
+            (
                 "collections",
                 "gauge",
                 "Collections.",
@@ -117,6 +148,7 @@ impl Metrics {
                 "# HELP boathouse_{name} {help}\n# TYPE boathouse_{name} {kind}\nboathouse_{name} {value}"
             );
         }
+        chat(&mut page, &figures.chat);
         for (field, name, kind, help) in [
             (
                 "restarts",
@@ -155,6 +187,71 @@ impl Metrics {
         }
         page
     }
+}
+
+/// Writes the counters of chat calls. Their keys and models are bounded where they are counted.
+fn chat(page: &mut String, counters: &[(String, String, UsageSums)]) {
+    /// Name, help, and the sums under the label of each.
+    type Counter = (
+        &'static str,
+        &'static str,
+        fn(&UsageSums) -> Vec<(&'static str, f64)>,
+    );
+    let kinds: [Counter; 4] = [
+        ("requests", "Chat requests by how they ended.", |sums| {
+            let answered = sums.requests - sums.failed.min(sums.requests);
+            vec![
+                ("outcome=\"ok\"", answered as f64),
+                ("outcome=\"failed\"", sums.failed as f64),
+            ]
+        }),
+        (
+            "tokens",
+            "Tokens of chat requests, as providers counted them.",
+            |sums| {
+                vec![
+                    ("kind=\"prompt\"", sums.prompt_tokens as f64),
+                    ("kind=\"completion\"", sums.completion_tokens as f64),
+                    ("kind=\"cached\"", sums.cached_tokens as f64),
+                ]
+            },
+        ),
+        (
+            "cost_usd",
+            "Known cost of chat requests, US dollars.",
+            |sums| {
+                let known = sums.cost_usd.map(|cost| ("", cost));
+                known.into_iter().collect()
+            },
+        ),
+        (
+            "unpriced",
+            "Chat requests whose cost is not known.",
+            |sums| vec![("", sums.unpriced as f64)],
+        ),
+    ];
+    for (name, help, sums_of) in kinds {
+        let name = format!("boathouse_chat_{name}_total");
+        let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (key, model, sums) in counters {
+            let (key, model) = (escaped(key), escaped(model));
+            for (label, value) in sums_of(sums) {
+                let comma = if label.is_empty() { "" } else { "," };
+                let _ = writeln!(
+                    page,
+                    "{name}{{key=\"{key}\",model=\"{model}\"{comma}{label}}} {value}"
+                );
+            }
+        }
+    }
+}
+
+/// Escapes the value of a label, which a client may have chosen.
+fn escaped(label: &str) -> String {
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 /// Answers that a worker remembers the counters of.

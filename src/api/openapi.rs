@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::routes::{
     chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
-    responses, supervision, transfer, validation,
+    responses, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]
@@ -52,6 +52,7 @@ use super::routes::{
         datasets::materialize,
         datasets::list,
         datasets::export,
+        usage::read,
         supervision::tree,
         supervision::restart,
         supervision::crash,

@@ -5,4 +5,5 @@ pub mod dataset;
 pub mod embedding;
 pub mod index;
 pub mod upstream;
+pub mod usage;
 pub mod validation;

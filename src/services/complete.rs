@@ -4,10 +4,12 @@
 //! dropped, the upstream's call is cancelled, and the evidence of what had been answered is still
 //! written.
 
+mod caller;
 mod failure;
 mod fit;
 mod id;
 mod input;
+mod kept;
 mod retrieval;
 mod stream;
 mod task;
@@ -16,7 +18,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub use input::{ChatInput, RetrievalInput, Stop, StreamOptions};
+pub use caller::Caller;
+pub use input::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
+pub use kept::CacheStatus;
 pub use stream::{CompletionStream, Piece, stream};
 
 use super::Services;
@@ -43,6 +47,8 @@ pub struct Completion {
     pub citations: Vec<Citation>,
     /// How many candidates were tried.
     pub attempts: usize,
+    /// What the cache of answers did, when it was wanted.
+    pub cache: Option<CacheStatus>,
 }
 
 /// Lists the names that a chat request can ask for, each with who stands behind it.
@@ -63,13 +69,13 @@ pub fn check_name(services: &Services, model: &str) -> Result<(), ServiceError> 
 /// Cancel safety: dropping the future cancels the upstream's call and leaves the evidence.
 pub async fn complete(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
 ) -> Result<Completion, ServiceError> {
-    let request_id = request_id.to_owned();
+    let request_id = caller.request_id.clone();
     let (mut sender, receiver) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let answered = answer(services, &request_id, input, &mut sender).await;
+        let answered = answer(services, caller, input, &mut sender).await;
         if let Some(answered) = answered
             && sender.send(answered).is_err()
         {
@@ -82,7 +88,7 @@ pub async fn complete(
 /// Answers and leaves the evidence; `None` when the client went away meanwhile.
 async fn answer(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
     client: &mut oneshot::Sender<Result<Completion, ServiceError>>,
 ) -> Option<Result<Completion, ServiceError>> {
@@ -90,13 +96,13 @@ async fn answer(
         stream: None,
         ..input
     };
-    let mut task = match Task::prepare(services, request_id, input).await {
+    let mut task = match Task::prepare(services, caller, input).await {
         Ok(task) => task,
         Err(error) => return Some(Err(error)),
     };
     let asked = async {
         match task.ready.take() {
-            Some(reply) => Ok((reply, None, Vec::new())),
+            Some(ready) => Ok((ready.reply, ready.candidate, Vec::new())),
             None => {
                 let deadline = task.services.chat.deadline();
                 let answered = task.services.chat.complete(&task.request, deadline).await;
@@ -122,24 +128,26 @@ async fn answer(
         }
     };
     let tried = attempts.len();
-    let answered_by = candidate.as_ref().map(ToString::to_string);
     let ending = Ending {
         finish: Some(reply.finish),
         reply,
-        answered_by,
+        answered_by: candidate,
         attempts,
         error: None,
     };
     Some(task.record(&ending).await.map(|citations| {
+        task.keep(&ending);
         Completion {
             id: task.id.clone(),
             created: task.created,
-            model: ending
-                .answered_by
-                .unwrap_or_else(|| task.request.model.clone()),
+            model: match &ending.answered_by {
+                Some(candidate) => candidate.to_string(),
+                None => task.request.model.clone(),
+            },
             reply: ending.reply,
             citations,
             attempts: tried,
+            cache: task.cache,
         }
     }))
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use supervisors::Health;
 
 use super::Services;
+use crate::engines::chat::ResponseCacheStats;
 use crate::engines::embedding::CacheStats;
+use crate::types::usage::UsageSums;
 
 /// Reads liveness and readiness from the tree.
 pub fn health(services: &Services) -> Health {
@@ -16,6 +18,10 @@ pub fn health(services: &Services) -> Health {
 pub struct Figures {
     /// The embedding cache.
     pub cache: CacheStats,
+    /// The cache of answers.
+    pub kept: ResponseCacheStats,
+    /// Chat calls since the start: key, model, sums.
+    pub chat: Vec<(String, String, UsageSums)>,
     /// How many collections there are.
     pub collections: usize,
 }
@@ -24,6 +30,8 @@ pub struct Figures {
 pub fn figures(services: &Services) -> Figures {
     Figures {
         cache: services.embedding.cache().stats(),
+        kept: services.kept.stats(),
+        chat: services.usage.counters(),
         collections: services.collections.names().len(),
     }
 }

@@ -18,6 +18,7 @@ pub mod search;
 pub mod supervision;
 pub mod surfaces;
 pub mod transfer;
+pub mod usage;
 pub mod validate;
 
 use std::sync::Arc;
@@ -29,11 +30,13 @@ use tokio::sync::Notify;
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
 use crate::actors::embedding::Embedding;
-use crate::actors::evidence::EvidenceWorker;
+use crate::actors::evidence::{EvidenceWorker, Usage};
 use crate::actors::index::Collections;
 use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
+use crate::engines::chat::ResponseCache;
 use crate::engines::embedding::Embedders;
+use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
 
 pub use error::ServiceError;
@@ -52,6 +55,12 @@ pub struct Services {
     pub validation: CellRef<ValidationWorker>,
     /// Writes the journal.
     pub evidence: CellRef<EvidenceWorker>,
+    /// Sums of the journal's chat calls.
+    pub usage: Usage,
+    /// Answers kept for requests that ask the same.
+    pub kept: ResponseCache,
+    /// What keys may spend.
+    pub budgets: Budgets,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
     /// The collections and their cells.
@@ -77,6 +86,8 @@ pub struct Limits {
     pub deadline_ms: u64,
     /// Longest a dataset job may take, milliseconds.
     pub job_deadline_ms: u64,
+    /// Least likeness of two questions that have the same answer, when a request does not say.
+    pub cache_threshold: f32,
     /// Largest record of the journal, bytes.
     pub max_record_bytes: usize,
     /// Whether `POST /v1/supervisors/{id}/crash` is served.

@@ -12,6 +12,7 @@ pub mod model_store;
 pub(crate) mod os;
 pub mod salvage;
 pub mod snapshot;
+pub mod usage_file;
 pub mod vector_cache;
 pub mod wal;
 

@@ -155,6 +155,20 @@ pub struct TokenUsage {
     pub prompt_tokens: u64,
     /// Written.
     pub completion_tokens: u64,
+    /// Of those read, found in the provider's cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+    /// Of those read, written into the provider's cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One chat completion, also a failed one.
@@ -183,6 +197,9 @@ pub struct ChatEvidence {
     pub passages: Vec<PassageEvidence>,
     /// Tokens, when the provider tells.
     pub usage: Option<TokenUsage>,
+    /// US dollars by the list prices; absent when not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// Everything that was tried, in order.
     pub attempts: Vec<AttemptEvidence>,
     /// Whether it was streamed.
@@ -193,6 +210,12 @@ pub struct ChatEvidence {
     /// The client's `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Whose use it counts as: the label of the client's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `hit` or `semantic` when it was kept from an earlier request, which `answered_by` answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }

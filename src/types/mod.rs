@@ -7,4 +7,5 @@ pub mod evidence;
 pub mod export;
 pub mod http;
 pub mod point;
+pub mod usage;
 pub mod validation;

@@ -124,6 +124,21 @@ impl Api {
         self.send(Method::Put, path, body.to_string()).await
     }
 
+    /// Posts with headers of the test's own.
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let body = body.to_string().into_bytes();
+        self.call(headers.collect(), Method::Post, path, body)
+            .await
+            .unwrap()
+    }
+
     /// Posts, expects 200, and returns the body.
     pub(crate) async fn ok(&self, path: &str, body: Value) -> Value {
         let answer = self.post(path, body).await;

@@ -15,6 +15,7 @@ mod durability;
 mod embeddings;
 mod harness;
 mod ingest;
+mod kept_answers;
 mod kills;
 mod many_collections;
 #[cfg(feature = "minilm")]
@@ -27,4 +28,5 @@ mod supervision;
 mod surfaces;
 mod transfer;
 mod upstream;
+mod usage;
 mod validation;

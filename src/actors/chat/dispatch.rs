@@ -15,7 +15,7 @@ use super::open_stream::{ChatStream, OpenStream};
 use super::tried::Tried;
 use super::worker::ProviderWorker;
 use crate::engines::chat::{
-    Candidate, ChatConfig, ChatError, Latencies, Prefer, PriceConfig, Reaction, RetryConfig, Route,
+    Candidate, ChatConfig, ChatError, Latencies, Prefer, PriceTable, Reaction, RetryConfig, Route,
     Router, backoff_ms, by_rank, by_weight, mix,
 };
 use crate::types::chat::{ChatReply, ChatRequest};
@@ -31,7 +31,7 @@ struct Inner {
     router: Router,
     providers: BTreeMap<String, Backend>,
     retry: RetryConfig,
-    prices: BTreeMap<String, PriceConfig>,
+    prices: PriceTable,
     latencies: Mutex<Latencies>,
     deadline_ms: u64,
     context_tokens: usize,
@@ -93,7 +93,7 @@ impl Chat {
             router: Router::new(config),
             providers,
             retry: config.retry.clone(),
-            prices: named(config),
+            prices: PriceTable::new(config),
             latencies: Mutex::new(Latencies::default()),
             deadline_ms: config.deadline_ms,
             context_tokens: config.context_tokens,
@@ -108,6 +108,18 @@ impl Chat {
     /// Lists the names that can be asked for, each with who stands behind it.
     pub fn models(&self) -> Vec<(String, String)> {
         self.inner.router.models()
+    }
+
+    /// The name that stands for a request that gives none.
+    pub fn default_name(&self) -> &str {
+        self.inner.router.default_name()
+    }
+
+    /// Finds who may answer, and in which way they are asked.
+    ///
+    /// Errors: [`ChatError::UnknownModel`].
+    pub fn route(&self, model: &str) -> Result<Route, ChatError> {
+        self.inner.router.route(model)
     }
 
     /// Finds who would be asked, in order.
@@ -125,6 +137,11 @@ impl Chat {
     /// Most tokens of passages in a request.
     pub fn context_tokens(&self) -> usize {
         self.inner.context_tokens
+    }
+
+    /// What models cost.
+    pub fn prices(&self) -> &PriceTable {
+        &self.inner.prices
     }
 
     /// Gets the whole answer from the first candidate that gives one.
@@ -333,7 +350,7 @@ impl Chat {
                 by_weight(&mut candidates, &route.weights, draws);
             }
             Prefer::Cost => by_rank(&mut candidates, |candidate| {
-                let price = self.inner.prices.get(&candidate.to_string());
+                let price = self.inner.prices.of(candidate);
                 price.map_or(f64::INFINITY, |price| price.input + price.output)
             }),
             Prefer::Latency => {
@@ -399,20 +416,6 @@ impl Chat {
             Err(_) => {}
         }
     }
-}
-
-/// Prices by the name that candidates have, however the settings name them.
-fn named(config: &ChatConfig) -> BTreeMap<String, PriceConfig> {
-    let router = Router::new(config);
-    let prices = config.prices.iter();
-    prices
-        .filter_map(|(name, price)| Some((router.resolve(name).ok()?, *price)))
-        .flat_map(|(candidates, price)| {
-            candidates
-                .into_iter()
-                .map(move |candidate| (candidate.to_string(), price))
-        })
-        .collect()
 }
 
 /// What is done about a fault.

@@ -374,7 +374,7 @@ fn a_candidate_that_fails_is_not_waited_for_and_one_in_time_is_not_raced() {
 #[test]
 fn a_route_asks_first_whom_it_prefers() {
     let idle = Server::start(Vec::new());
-    let settings = "[prices.\"up/m\"]\ninput = 1\noutput = 2\n[prices.extractive]\n\
+    let settings = "[prices.\"up/m\"]\ninput = 1\noutput = 2\n[prices.extractive]\ninput = 0\noutput = 0\n\
          [routes.cheap]\ncandidates = [\"up/m\", \"extractive\"]\nprefer = \"cost\"\n\
          [routes.heavy]\ncandidates = [\"up/m\", \"extractive\"]\nprefer = \"weight\"\n\
          weights = [0, 1]\n";

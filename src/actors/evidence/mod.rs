@@ -1,9 +1,14 @@
-//! The evidence cell: the one writer of the journal.
+//! The evidence cell: the one writer of the journal, which also keeps the sums of its chat calls.
+
+mod usage;
 
 use std::path::PathBuf;
 
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
 
+pub use usage::Usage;
+
+use crate::engines::usage::Call;
 use crate::storage::evidence_log::{
     Appended, EvidenceConfig, EvidenceLog, EvidenceLogError, Head, NewRecord,
 };
@@ -32,6 +37,7 @@ pub struct EvidenceWorker {
     dir: PathBuf,
     config: EvidenceConfig,
     log: Option<EvidenceLog>,
+    usage: Usage,
 }
 
 impl EvidenceWorker {
@@ -43,10 +49,28 @@ impl EvidenceWorker {
                 if let Some(cut) = report.torn_tail {
                     tracing::warn!(bytes = cut, "cut a torn last line off the evidence journal");
                 }
+                // Anew with every journal that is opened: what failed on its way may have been written.
+                self.usage.recover(&self.dir, &log.head());
+                self.usage.keep(&self.dir);
                 log
             }
         };
         Ok(self.log.insert(log))
+    }
+
+    /// Appends, then counts: in the journal's order, so that the sums are those of its records.
+    fn append(&mut self, batch: Vec<NewRecord>) -> Result<EvidenceReply, EvidenceLogError> {
+        let calls: Vec<Option<Call>> = batch.iter().map(usage::call_of).collect();
+        let log = self.open()?;
+        let before = log.segment();
+        let appended = log.append(batch)?;
+        let turned = log.segment() != before;
+        self.usage.count(&appended, &calls);
+        if turned {
+            // A start reads a segment at most.
+            self.usage.keep(&self.dir);
+        }
+        Ok(EvidenceReply::Appended(appended))
     }
 }
 
@@ -64,7 +88,7 @@ impl Worker for EvidenceWorker {
     ) -> Result<EvidenceReply, EvidenceLogError> {
         let log = self.open()?;
         let outcome = match request {
-            EvidenceRequest::Append(batch) => log.append(batch).map(EvidenceReply::Appended),
+            EvidenceRequest::Append(batch) => self.append(batch),
             EvidenceRequest::Sync => log.sync().map(|()| EvidenceReply::Head(log.head())),
             EvidenceRequest::Head => Ok(EvidenceReply::Head(log.head())),
         };
@@ -83,6 +107,7 @@ pub fn child_spec(
     policy: ChildPolicy,
     dir: PathBuf,
     config: EvidenceConfig,
+    usage: Usage,
 ) -> (ChildSpec, CellRef<EvidenceWorker>) {
     // Invariant: one writer; a second thread would fork the hash chain.
     let policy = ChildPolicy {
@@ -94,6 +119,7 @@ pub fn child_spec(
             dir: dir.clone(),
             config: config.clone(),
             log: None,
+            usage: usage.clone(),
         };
         worker
             .open()

@@ -1,19 +1,34 @@
 //! `POST /v1/chat/completions`, in OpenAI's shape.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, Result};
+use actix_web::{HttpResponse, HttpResponseBuilder, Result};
 use serde_json::{Value, json};
 
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, completions::Chunks};
 use crate::services::Services;
-use crate::services::complete::{self, ChatInput, Completion};
+use crate::services::complete::{self, CacheStatus, ChatInput, Completion};
 use crate::types::chat::Citation;
 use crate::types::evidence::TokenUsage;
 
 /// How many candidates were tried.
-pub(in crate::api) const ATTEMPTS: &str = "x-boathouse-attempts";
+const ATTEMPTS: &str = "x-boathouse-attempts";
+/// What the cache of answers did, for a request that wanted it.
+const CACHE: &str = "x-boathouse-cache";
+
+/// Writes into the head how an answer was reached.
+pub(in crate::api) fn told(
+    response: &mut HttpResponseBuilder,
+    attempts: usize,
+    cache: Option<CacheStatus>,
+) -> &mut HttpResponseBuilder {
+    response.insert_header((ATTEMPTS, attempts));
+    if let Some(status) = cache {
+        response.insert_header((CACHE, status.as_str()));
+    }
+    response
+}
 
 /// Answers a conversation, whole or as a stream, on request from the passages of a collection.
 #[utoipa::path(
@@ -31,18 +46,16 @@ pub(crate) async fn complete(
 ) -> Result<HttpResponse> {
     let (services, input) = (services.into_inner(), body.0);
     if input.wants_stream() {
-        let stream = complete::stream(services, &context.request_id(), input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let chunks = Chunks::of(&stream, context.request_id());
         return Ok(streams::response(stream, chunks));
     }
-    let answer = complete::complete(services, &context.request_id(), input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
-    Ok(HttpResponse::Ok()
-        .insert_header((ATTEMPTS, answer.attempts))
-        .json(completion_json(&answer)))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(completion_json(&answer)))
 }
 
 /// Writes an answer in OpenAI's shape.
@@ -148,6 +161,7 @@ mod tests {
                 quote: "q".into(),
             }],
             attempts: 1,
+            cache: None,
         })
     }
 
@@ -156,6 +170,7 @@ mod tests {
         let usage = Some(TokenUsage {
             prompt_tokens: 1,
             completion_tokens: 2,
+            ..TokenUsage::default()
         });
         let written = answer(ChatReply {
             text: "Hi [1]".into(),

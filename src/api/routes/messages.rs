@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{ATTEMPTS, address};
+use super::chat::{address, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, messages::MessageEvents};
@@ -33,19 +33,17 @@ pub(crate) async fn create(
     let streams = body.0.wants_stream();
     let input = body.0.into_chat().map_err(|error| context.fail(error))?;
     let mut response = if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let events = MessageEvents::of(&stream, request_id.clone());
         streams::response(stream, events)
     } else {
-        let answer = complete::complete(services, &request_id, input)
+        let answer = complete::complete(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let written = message_json(&answer).map_err(|error| context.fail(error))?;
-        HttpResponse::Ok()
-            .insert_header((ATTEMPTS, answer.attempts))
-            .json(written)
+        told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(written)
     };
     // Anthropic's clients look for it by this name.
     if let Ok(value) = request_id.parse() {
@@ -172,6 +170,7 @@ mod tests {
             reply,
             citations: Vec::new(),
             attempts: 1,
+            cache: None,
         })
     }
 

@@ -12,6 +12,7 @@ pub(super) mod points;
 pub(super) mod responses;
 pub(super) mod supervision;
 pub(super) mod transfer;
+pub(super) mod usage;
 pub(super) mod validation;
 
 use actix_web::web::{self, ServiceConfig, delete, get, post, put};
@@ -130,6 +131,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             "/v1/exports",
             vec![get().to(datasets::list), post().to(datasets::export)],
         ),
+        ("/v1/usage", vec![get().to(usage::read)]),
         ("/v1/supervisors", vec![get().to(supervision::tree)]),
         (
             "/v1/supervisors/reload",

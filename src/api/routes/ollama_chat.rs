@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::chat::{ATTEMPTS, annotation};
+use super::chat::{annotation, told};
 use super::messages::calls_with_objects;
 use crate::api::body::Body;
 use crate::api::context::Context;
@@ -220,17 +220,17 @@ async fn answer(
 ) -> Result<HttpResponse> {
     let (started, created_at) = (Instant::now(), now());
     let mut input = input.map_err(|error| context.fail(error))?;
-    let (services, request_id) = (services.into_inner(), context.request_id());
+    let services = services.into_inner();
     let name = input.model.as_deref().unwrap_or_default();
     input.model = Some(bare(&services, name).to_owned());
     if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let lines = OllamaLines::of(form, &stream, created_at, started);
         return Ok(streams::response(stream, lines));
     }
-    let answer = complete::complete(services, &request_id, input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
     let mut line = whole(form, &answer, &created_at).map_err(|error| context.fail(error))?;
@@ -241,9 +241,7 @@ async fn answer(
         started.elapsed(),
         &answer.citations,
     );
-    Ok(HttpResponse::Ok()
-        .insert_header((ATTEMPTS, answer.attempts))
-        .json(line))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(line))
 }
 
 /// Ollama's clients put a tag behind a model's name.

@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{ATTEMPTS, address};
+use super::chat::{address, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, responses::ResponseEvents};
@@ -33,18 +33,16 @@ pub(crate) async fn create(
     let (streams, echo) = (body.0.wants_stream(), body.0.echo());
     let input = body.0.into_chat().map_err(|error| context.fail(error))?;
     if streams {
-        let stream = complete::stream(services, &request_id, input)
+        let stream = complete::stream(services, context.caller(), input)
             .await
             .map_err(|error| context.fail(error))?;
         let events = ResponseEvents::of(&stream, echo, request_id);
         return Ok(streams::response(stream, events));
     }
-    let answer = complete::complete(services, &request_id, input)
+    let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
-    Ok(HttpResponse::Ok()
-        .insert_header((ATTEMPTS, answer.attempts))
-        .json(whole(&answer, &echo)))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(whole(&answer, &echo)))
 }
 
 /// Writes a complete answer.

@@ -145,6 +145,7 @@ mod tests {
         let usage = TokenUsage {
             prompt_tokens: 2,
             completion_tokens: 3,
+            ..TokenUsage::default()
         };
         let delta = || {
             Piece::Delta(ChatDelta {

@@ -17,7 +17,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::Value;
 
-use super::routes::chat::ATTEMPTS;
+use super::routes::chat::told;
 use crate::services::ServiceError;
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::error_kind::ErrorKind;
@@ -47,12 +47,11 @@ fn event(name: &str, data: &Value) -> String {
 
 /// Answers with the stream's pieces as they come. Dropping the answer cancels the upstream's call.
 pub(super) fn response<W: Writer>(stream: CompletionStream, writer: W) -> HttpResponse {
-    HttpResponse::Ok()
+    told(&mut HttpResponse::Ok(), stream.attempts, stream.cache)
         .content_type(W::CONTENT_TYPE)
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         // nginx would hold the events back.
         .insert_header(("x-accel-buffering", "no"))
-        .insert_header((ATTEMPTS, stream.attempts))
         .streaming(body(stream, writer))
 }
 

@@ -85,6 +85,8 @@ mod tests {
             usage: Some(TokenUsage {
                 prompt_tokens: 1,
                 completion_tokens: 2,
+                cached_tokens: 1,
+                cache_write_tokens: 0,
             }),
         };
         let mut collector = Collector::default();

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::preference::Prefer;
+use super::prices::Price;
 use super::providers::{self, EXTRACTIVE, Preset};
+use super::response_cache::{CacheMode, ResponseCacheConfig};
 use super::routing::Router;
 use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
+use crate::engines::usage::BudgetConfig;
 
 /// Settings of the chat dispatch: who can answer, by which names, and what happens when they fail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,8 +25,13 @@ pub struct ChatConfig {
     pub routes: BTreeMap<String, RouteConfig>,
     /// Names that stand for another name.
     pub aliases: BTreeMap<String, String>,
-    /// What models cost, by `provider/model`; decides who is asked where a route prefers `cost`.
-    pub prices: BTreeMap<String, PriceConfig>,
+    /// What models cost, by `provider/model` or with `*` at the end; goes before the list that is
+    /// compiled in.
+    pub prices: BTreeMap<String, Price>,
+    /// What a key may spend; `*` is each key without an entry of its own.
+    pub budgets: BTreeMap<String, BudgetConfig>,
+    /// Answers that are kept for requests that ask the same.
+    pub cache: ResponseCacheConfig,
     /// Asking the same candidate again.
     pub retry: RetryConfig,
     /// Leaving a provider that fails alone for a while.
@@ -42,6 +50,8 @@ impl Default for ChatConfig {
             routes: BTreeMap::new(),
             aliases: BTreeMap::new(),
             prices: BTreeMap::new(),
+            budgets: BTreeMap::new(),
+            cache: ResponseCacheConfig::default(),
             retry: RetryConfig::default(),
             breaker: BreakerConfig::default(),
             deadline_ms: 600_000,
@@ -122,6 +132,15 @@ impl ProviderConfig {
     /// The preset's entry, when one is named and known.
     fn known(&self) -> Option<&'static Preset> {
         self.preset.as_deref().and_then(providers::preset)
+    }
+
+    /// The service of the presets that it is: the one it names, else the one at its address.
+    pub(super) fn service(&self) -> Option<&'static str> {
+        let at_address = || {
+            let mut presets = providers::presets().iter();
+            presets.find(|preset| Some(preset.base_url) == self.url())
+        };
+        self.known().or_else(at_address).map(|preset| preset.name)
     }
 
     /// The wire format, its own or the preset's.
@@ -230,16 +249,9 @@ pub struct RouteConfig {
     /// When the next candidate is asked beside one that has not begun to answer, milliseconds; who
     /// begins first answers, the other is cancelled, and may be paid for. Default 0, never.
     pub hedge_after_ms: u64,
-}
-
-/// What a model costs, in any one currency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PriceConfig {
-    /// A million tokens of prompt.
-    pub input: f64,
-    /// A million tokens of answer.
-    pub output: f64,
+    /// Whether answers are kept, and how they are found again, when the request does not say: `off`,
+    /// `exact` or `semantic`. Default `off`.
+    pub cache: CacheMode,
 }
 
 impl ChatConfig {
@@ -252,6 +264,7 @@ impl ChatConfig {
         }
         self.retry.validate()?;
         self.breaker.validate()?;
+        self.cache.validate()?;
         if self.deadline_ms == 0 {
             return Err("deadline_ms: must be at least 1".to_owned());
         }
@@ -288,13 +301,17 @@ impl ChatConfig {
             }
         }
         for (name, price) in &self.prices {
-            let sane = |price: f64| price.is_finite() && price >= 0.0;
-            if !sane(price.input) || !sane(price.output) {
-                return Err(format!("prices.{name}: must be numbers from 0"));
-            }
+            price
+                .validate()
+                .map_err(|problem| format!("prices.{name}: {problem}"))?;
             router
                 .direct(name)
                 .map_err(|error| format!("prices.{name}: {error}"))?;
+        }
+        for (key, budget) in &self.budgets {
+            budget
+                .validate(key)
+                .map_err(|problem| format!("budgets.{key}: {problem}"))?;
         }
         for (name, target) in &self.aliases {
             router
@@ -406,18 +423,31 @@ mod tests {
                 "[routes.r]\ncandidates = [\"extractive\"]\nweights = [1]",
                 "routes.r.weights: need prefer",
             ),
-            ("[prices.\"q/m\"]\ninput = 1", "prices.q/m"),
+            ("[prices.\"q/m\"]\ninput = 1\noutput = 1", "prices.q/m"),
             (
-                "[prices.extractive]\ninput = -1",
+                "[prices.extractive]\ninput = -1\noutput = 1",
                 "prices.extractive: must be",
+            ),
+            (
+                "[budgets.\"*\"]\nusd = -1\nperiod = \"day\"",
+                "budgets.*: usd must be",
             ),
             ("retry = { max_attempts = 0 }", "retry.max_attempts"),
             ("retry = { base_ms = 10, max_ms = 5 }", "retry.max_ms"),
             ("breaker = { open_ms = 0 }", "breaker.open_ms"),
+            ("cache = { ttl_ms = 0 }", "cache.ttl_ms"),
+            ("cache = { threshold = 0.1 }", "cache.threshold: must be"),
         ] {
             let error = config(text).validate().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
-        assert!(toml::from_str::<ChatConfig>("defualt = \"x\"").is_err());
+        for wrong in [
+            "defualt = \"x\"",
+            // A price that was forgotten is not 0.
+            "[prices.extractive]\ninput = 1",
+            "[budgets.k]\nusd = 1\nperiod = \"week\"",
+        ] {
+            assert!(toml::from_str::<ChatConfig>(wrong).is_err(), "{wrong}");
+        }
     }
 }

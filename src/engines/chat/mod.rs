@@ -26,19 +26,26 @@ mod grounding;
 mod lines;
 mod pace;
 mod preference;
+mod prices;
 mod providers;
 mod request;
+mod response_cache;
 mod routing;
 mod sentences;
 mod sse;
 
 pub use collector::Collector;
-pub use config::{ChatConfig, PriceConfig, ProviderConfig, RouteConfig};
+pub use config::{ChatConfig, ProviderConfig, RouteConfig};
 pub use grounding::{NOTHING_FOUND, citations, ground, pack};
 pub use pace::{Pace, Paced};
 pub use preference::{Latencies, Prefer, by_rank, by_weight};
+pub use prices::{Price, PriceTable};
 pub use providers::{EXTRACTIVE, Preset, build, kinds, preset, presets};
 pub use request::check;
+pub use response_cache::{
+    Asked, CacheMode, Kept, Near, ResponseCache, ResponseCacheConfig, ResponseCacheStats,
+    ResponseKey, check_threshold,
+};
 pub use routing::{Candidate, Route, Router};
 pub use sentences::sentences;
 

@@ -6,6 +6,7 @@ use super::ChatError;
 use super::config::{ChatConfig, RouteConfig};
 use super::preference::Prefer;
 use super::providers::EXTRACTIVE;
+use super::response_cache::CacheMode;
 
 /// Longest chain of aliases.
 const MAX_ALIASES: usize = 8;
@@ -41,6 +42,24 @@ pub struct Route {
     pub weights: Vec<u32>,
     /// When the next is asked beside one that is silent; `None` is never.
     pub hedge_after_ms: Option<u64>,
+    /// Whether answers are kept when the request does not say.
+    pub cache: CacheMode,
+}
+
+impl Route {
+    /// The candidates whose answers are as good as each other's: all that a choice is made of, or the
+    /// first where the others stand in for it. What a stand-in said must not outlive the fault.
+    pub fn equals(&self) -> impl Iterator<Item = &Candidate> {
+        let all = self.prefer != Prefer::Order;
+        let suits = move |place: usize| match self.weights.get(place) {
+            Some(weight) => *weight > 0,
+            None => all || place == 0,
+        };
+        let candidates = self.candidates.iter().enumerate();
+        candidates
+            .filter(move |(place, _)| suits(*place))
+            .map(|(_, candidate)| candidate)
+    }
 }
 
 /// The names that can be asked for.
@@ -101,6 +120,7 @@ impl Router {
                 prefer: Prefer::Order,
                 weights: Vec::new(),
                 hedge_after_ms: None,
+                cache: CacheMode::Off,
             });
         };
         let candidates = config.candidates.iter();
@@ -115,6 +135,7 @@ impl Router {
             prefer: config.prefer,
             weights: config.weights.clone(),
             hedge_after_ms: Some(config.hedge_after_ms).filter(|after| *after > 0),
+            cache: config.cache,
         })
     }
 
@@ -144,6 +165,11 @@ impl Router {
             }),
             None => Err(self.unknown(name)),
         }
+    }
+
+    /// The name that stands for a request that gives none.
+    pub fn default_name(&self) -> &str {
+        &self.default
     }
 
     /// Lists the names, each with who stands behind it: routes and aliases first.
@@ -233,6 +259,30 @@ mod tests {
                 .map(ToString::to_string)
                 .collect();
             assert_eq!(found.join(" "), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stand_in_is_no_equal() {
+        for (prefer, weights, equals) in [
+            (Prefer::Order, vec![], "a"),
+            (Prefer::Cost, vec![], "abc"),
+            (Prefer::Latency, vec![], "abc"),
+            (Prefer::Weight, vec![2, 0, 1], "ac"),
+        ] {
+            let candidate = |name: &str| Candidate {
+                provider: name.to_owned(),
+                model: "m".to_owned(),
+            };
+            let route = Route {
+                candidates: ["a", "b", "c"].map(candidate).to_vec(),
+                prefer,
+                weights,
+                hedge_after_ms: None,
+                cache: CacheMode::Exact,
+            };
+            let found: String = route.equals().map(|one| one.provider.as_str()).collect();
+            assert_eq!(found, equals, "{prefer:?}");
         }
     }
 

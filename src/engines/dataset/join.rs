@@ -30,6 +30,8 @@ pub struct Counts {
     pub searches: u64,
     /// Completions without an answer, and without an edit that gives one.
     pub failed: u64,
+    /// Answers that the cache had for a similar question, which no person judged.
+    pub similar: u64,
     /// Records with the same kind, id and body as one before.
     pub duplicates: u64,
     /// Lines that are no record of a known shape.
@@ -45,6 +47,7 @@ impl Counts {
                 + self.validations
                 + self.searches
                 + self.failed
+                + self.similar
                 + self.duplicates
                 + self.quarantined
     }
@@ -245,6 +248,11 @@ impl Join {
             .is_some_and(|feedback| feedback.edit().is_some());
         if !has_answer(&chat) && !edited {
             self.counts.failed += 1;
+            return Ok(Step::Counted);
+        }
+        // No model was asked this question, so its answer teaches nothing until a person says so.
+        if feedback.is_none() && chat.cache.as_deref() == Some("semantic") {
+            self.counts.similar += 1;
             return Ok(Step::Counted);
         }
         let validations = self.validations.remove(&key).unwrap_or_default();
@@ -474,6 +482,28 @@ mod tests {
         }
         assert_eq!(tasks[1].original_answer.as_deref(), Some("a"));
         assert_eq!(tasks[1].original_tool_calls.len(), 1);
+    }
+
+    #[test]
+    fn an_answer_to_a_similar_question_is_a_task_once_a_person_judged_it() {
+        let mut journal = Journal::default();
+        for (id, cache) in [("c1", "semantic"), ("c2", "semantic"), ("c3", "hit")] {
+            let mut chat = fixture::chat("q", "a");
+            chat.request_id = format!("request of {id}");
+            chat.cache = Some(cache.to_owned());
+            journal.push(Kind::Chat, id, &chat);
+        }
+        // A validator is no person.
+        for target in ["c1", "c2"] {
+            let passed = fixture::validation(target, Verdict::Pass);
+            journal.push(Kind::Validation, &format!("v of {target}"), &passed);
+        }
+        let good = fixture::feedback("c2", Rating::Accepted);
+        journal.push(Kind::Feedback, "f", &good);
+        let (tasks, _, join) = run(&journal);
+        let ids: Vec<_> = tasks.iter().map(|task| task.id.as_str()).collect();
+        assert_eq!(ids, ["c2", "c3"]);
+        assert_eq!((join.counts().tasks, join.counts().similar), (2, 1));
     }
 
     #[test]

@@ -129,7 +129,12 @@ mod tests {
         full.usage = Some(TokenUsage {
             prompt_tokens: 1,
             completion_tokens: 2,
+            cached_tokens: 1,
+            cache_write_tokens: 1,
         });
+        full.cost_usd = Some(0.5);
+        full.key = Some("k".to_owned());
+        full.cache = Some("hit".to_owned());
         full.attempts = vec![AttemptEvidence {
             candidate: "a/b".to_owned(),
             outcome: "ok".to_owned(),

@@ -31,6 +31,7 @@ pub use cache::{CacheKey, CacheStats, CachedVector, EmbeddingCache};
 pub use catalog::{CATALOG, CatalogModel};
 pub use config::EmbeddingConfig;
 pub use embedder_config::EmbedderConfig;
+pub use embedders::DEFAULT as EMBEDDED;
 #[cfg(feature = "minilm")]
 pub use embedders::Minilm;
 pub use encoding::{Form, Written, json_capacity, truncate_dims, write_json};

@@ -126,10 +126,13 @@ mod tests {
             finish_reason: Some("stop".to_owned()),
             passages: Vec::new(),
             usage: None,
+            cost_usd: None,
             attempts: Vec::new(),
             stream: false,
             error: None,
             user: None,
+            key: None,
+            cache: None,
             latency_ms: 1,
         }
     }

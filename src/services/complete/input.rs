@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engines::chat;
+use crate::engines::chat::{self, CacheMode};
 use crate::engines::index::Mode;
 use crate::services::ServiceError;
 use crate::types::chat::{ChatMessage, ChatRequest, Tool};
@@ -26,6 +26,8 @@ pub struct ChatInput {
     pub messages: Vec<ChatMessage>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
+    /// Answer from what was answered before; left out, the route says.
+    pub cache: Option<CacheInput>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
@@ -122,6 +124,21 @@ pub struct RetrievalInput {
     pub mode: Option<Mode>,
     /// Leave out passages that score less.
     pub min_score: Option<f32>,
+}
+
+/// How an answer is looked for among those that were kept.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheInput {
+    /// `exact`, the default: the whole request is the same; `semantic`: the last question may be in
+    /// other words; `off`.
+    #[schema(value_type = Option<String>, example = "exact")]
+    pub mode: Option<CacheMode>,
+    /// Least cosine of two questions that count as the same, 0.5 to 1; default `chat.cache.threshold`.
+    pub threshold: Option<f32>,
+    /// Whether calls of tools are kept and given too.
+    #[serde(default)]
+    pub tool_calls: bool,
 }
 
 /// What else a stream carries.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::caller::Caller;
 use super::failure;
 use super::input::ChatInput;
+use super::kept::CacheStatus;
 use super::task::{Ending, Task};
 use super::{CLIENT_GONE, lost};
 use crate::actors::chat::{ChatFailure, ChatStream};
-use crate::engines::chat::{Collector, events_of};
+use crate::engines::chat::{Candidate, Collector, events_of};
 use crate::services::{ServiceError, Services};
 use crate::types::chat::{ChatDelta, ChatEvent, Citation, FinishReason};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
@@ -48,6 +50,8 @@ pub struct CompletionStream {
     pub include_usage: bool,
     /// How many candidates were tried.
     pub attempts: usize,
+    /// What the cache of answers did, when it was wanted.
+    pub cache: Option<CacheStatus>,
     pieces: mpsc::Receiver<Piece>,
 }
 
@@ -67,10 +71,10 @@ impl CompletionStream {
 /// evidence.
 pub async fn stream(
     services: Arc<Services>,
-    request_id: &str,
+    caller: Caller,
     input: ChatInput,
 ) -> Result<CompletionStream, ServiceError> {
-    let request_id = request_id.to_owned();
+    let request_id = caller.request_id.clone();
     let (opened, opening) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let include_usage = input.wants_usage();
@@ -78,7 +82,7 @@ pub async fn stream(
             stream: Some(true),
             ..input
         };
-        match Task::prepare(services, &request_id, input).await {
+        match Task::prepare(services, caller, input).await {
             Ok(task) => run(task, include_usage, opened).await,
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
@@ -92,8 +96,8 @@ pub async fn stream(
 
 /// Where the events come from.
 enum Source {
-    /// No provider was needed.
-    Ready(VecDeque<ChatEvent>),
+    /// No provider was needed, but perhaps one was for an earlier request.
+    Ready(VecDeque<ChatEvent>, Option<Candidate>),
     /// A provider's stream.
     Provider(Box<ChatStream>),
 }
@@ -101,7 +105,7 @@ enum Source {
 impl Source {
     async fn next(&mut self) -> Option<Result<ChatEvent, ServiceError>> {
         match self {
-            Self::Ready(events) => events.pop_front().map(Ok),
+            Self::Ready(events, _) => events.pop_front().map(Ok),
             Self::Provider(stream) => {
                 let next = stream.next().await?;
                 let cell = &stream.candidate().provider;
@@ -110,16 +114,16 @@ impl Source {
         }
     }
 
-    fn answered_by(&self) -> Option<String> {
+    fn answered_by(&self) -> Option<&Candidate> {
         match self {
-            Self::Ready(_) => None,
-            Self::Provider(stream) => Some(stream.candidate().to_string()),
+            Self::Ready(_, candidate) => candidate.as_ref(),
+            Self::Provider(stream) => Some(stream.candidate()),
         }
     }
 
     fn attempts(&self) -> &[AttemptEvidence] {
         match self {
-            Self::Ready(_) => &[],
+            Self::Ready(..) => &[],
             Self::Provider(stream) => stream.attempts(),
         }
     }
@@ -133,7 +137,10 @@ async fn run(
 ) {
     let opening = async {
         match task.ready.take() {
-            Some(reply) => Ok::<_, ChatFailure>(Source::Ready(events_of(reply).into())),
+            Some(ready) => {
+                let events = events_of(ready.reply).into();
+                Ok::<_, ChatFailure>(Source::Ready(events, ready.candidate))
+            }
             None => {
                 let deadline = task.services.chat.deadline();
                 let stream = task.services.chat.stream(&task.request, deadline).await?;
@@ -164,11 +171,13 @@ async fn run(
     let stream = CompletionStream {
         id: task.id.clone(),
         created: task.created,
-        model: source
-            .answered_by()
-            .unwrap_or_else(|| task.request.model.clone()),
+        model: match source.answered_by() {
+            Some(candidate) => candidate.to_string(),
+            None => task.request.model.clone(),
+        },
         include_usage,
         attempts: source.attempts().len(),
+        cache: task.cache,
         pieces,
     };
     // A client that is gone has closed the channel too, which the pump sees.
@@ -198,7 +207,7 @@ async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mps
             }
         }
     };
-    let (answered_by, attempts) = (source.answered_by(), source.attempts().to_vec());
+    let (answered_by, attempts) = (source.answered_by().cloned(), source.attempts().to_vec());
     // The upstream is let go before the journal is waited for.
     drop(source);
     let finish = collector.finish().filter(|_| failed.is_none());
@@ -219,6 +228,7 @@ async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mps
     let last = match failed {
         None => match task.record(&ending).await {
             Ok(citations) => {
+                task.keep(&ending);
                 let finish = Piece::Finish(finish.unwrap_or_default());
                 let citations = (!citations.is_empty()).then_some(Piece::Citations(citations));
                 let usage = usage.map(Piece::Usage);

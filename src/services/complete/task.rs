@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::caller::Caller;
 use super::id::completion_id;
-use super::input::ChatInput;
+use super::input::{ChatInput, RetrievalInput};
+use super::kept::{CacheStatus, Keeping, Wish};
 use super::retrieval::retrieve;
 use super::{failure, fit};
-use crate::engines::chat::{NOTHING_FOUND, citations, ground};
+use crate::engines::chat::{Candidate, NOTHING_FOUND, citations, ground};
 use crate::services::search::millis_since;
-use crate::services::{ServiceError, Services, evidence, now_ms};
+use crate::services::{ServiceError, Services, evidence, now_ms, usage};
 use crate::types::chat::{ChatReply, ChatRequest, Citation, FinishReason, Passage};
 use crate::types::evidence::{AttemptEvidence, ChatEvidence, Kind, PassageEvidence};
 
@@ -22,9 +24,19 @@ pub(super) struct Task {
     /// With the passages, once they are found.
     pub(super) request: ChatRequest,
     /// An answer that needs no provider.
-    pub(super) ready: Option<ChatReply>,
+    pub(super) ready: Option<Ready>,
+    /// What the cache did, for a request that wanted it.
+    pub(super) cache: Option<CacheStatus>,
+    keeping: Option<Keeping>,
     started: Instant,
     evidence: ChatEvidence,
+}
+
+/// An answer that needs no provider.
+pub(super) struct Ready {
+    pub(super) reply: ChatReply,
+    /// Who gave it to an earlier request; `None` when nobody had to.
+    pub(super) candidate: Option<Candidate>,
 }
 
 /// How a request ended.
@@ -33,8 +45,8 @@ pub(super) struct Ending {
     pub(super) reply: ChatReply,
     /// Why it ended; `None` when it failed or was cut.
     pub(super) finish: Option<FinishReason>,
-    /// `provider/model` that answered.
-    pub(super) answered_by: Option<String>,
+    /// Who answered.
+    pub(super) answered_by: Option<Candidate>,
     /// What was tried.
     pub(super) attempts: Vec<AttemptEvidence>,
     /// What went wrong.
@@ -57,26 +69,29 @@ impl Ending {
 impl Task {
     /// Reads the request and finds its passages.
     ///
-    /// Errors: a request that nobody could answer, which leaves no evidence; a failed retrieval,
-    /// which does.
+    /// Errors: a request that nobody could answer, or that its budget does not allow, which leave no
+    /// evidence; a failed retrieval, which does.
     pub(super) async fn prepare(
         services: Arc<Services>,
-        request_id: &str,
-        input: ChatInput,
+        caller: Caller,
+        mut input: ChatInput,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
         let id = completion_id(input.id_prefix);
+        let cache = input.cache.take();
         let (mut request, retrieval) = input.into_request()?;
-        let candidates = services
-            .chat
-            .candidates(&request.model)
-            .map_err(failure::of_error)?;
-        if let Some(first) = candidates.first().filter(|_| request.model.is_empty()) {
-            request.model = first.to_string();
+        if request.model.is_empty() {
+            services.chat.default_name().clone_into(&mut request.model);
         }
+        let route = services
+            .chat
+            .route(&request.model)
+            .map_err(failure::of_error)?;
+        let wish = Wish::of(&services, &route, cache, &caller)?;
+        usage::check_budget(&services, &caller.key)?;
         let as_json = |error: serde_json::Error| ServiceError::bad_request(error.to_string());
         let evidence = ChatEvidence {
-            request_id: request_id.to_owned(),
+            request_id: caller.request_id,
             model: request.model.clone(),
             answered_by: None,
             messages: request
@@ -96,10 +111,13 @@ impl Task {
             finish_reason: None,
             passages: Vec::new(),
             usage: None,
+            cost_usd: None,
             attempts: Vec::new(),
             stream: request.stream,
             error: None,
             user: request.user.clone(),
+            key: Some(caller.key),
+            cache: None,
             latency_ms: 0,
         };
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
@@ -109,29 +127,85 @@ impl Task {
             created: now_ms() / 1_000,
             request,
             ready: None,
+            cache: wish.as_ref().map(|_| CacheStatus::Miss),
+            keeping: None,
             started,
             evidence,
         };
+        task.answer_early(wish, retrieval).await?;
+        Ok(task)
+    }
+
+    /// Finds the passages, then an answer that needs no provider.
+    ///
+    /// Errors: the retrieval failed, of which the evidence tells.
+    async fn answer_early(
+        &mut self,
+        mut wish: Option<Wish>,
+        retrieval: Option<RetrievalInput>,
+    ) -> Result<(), ServiceError> {
+        let mut found = None;
         if let Some(retrieval) = retrieval {
-            match retrieve(&task.services, &task.request, retrieval).await {
+            if let Some(wanted) = wish {
+                wish = wanted.look_at(&self.services, &retrieval).await;
+            }
+            match retrieve(&self.services, &self.request, retrieval).await {
                 Ok(passages) if passages.is_empty() => {
-                    task.request.passages = Some(passages);
+                    self.request.passages = Some(passages);
                     // No model is asked: it could only invent.
-                    let text = NOTHING_FOUND.to_owned();
-                    task.ready = Some(ChatReply {
-                        text,
+                    let reply = ChatReply {
+                        text: NOTHING_FOUND.to_owned(),
                         ..ChatReply::default()
+                    };
+                    self.ready = Some(Ready {
+                        reply,
+                        candidate: None,
                     });
+                    return Ok(());
                 }
-                Ok(passages) => ground(&mut task.request, passages),
+                Ok(passages) => found = Some(passages),
                 Err(error) => {
                     let ending = Ending::failed(Vec::new(), &error.message);
-                    task.record_failure(ending).await;
+                    self.record_failure(ending).await;
                     return Err(error);
                 }
             }
         }
-        Ok(task)
+        if let Some(wish) = wish {
+            let asked = wish.find(&self.services, &self.request, found.as_deref());
+            let (kept, keeping) = asked.await;
+            self.keeping = Some(keeping);
+            if let Some((kept, status)) = kept {
+                if let Some(passages) = &mut found {
+                    kept.arrange(passages);
+                }
+                self.cache = Some(status);
+                self.ready = Some(Ready {
+                    reply: kept.reply.clone(),
+                    candidate: Some(kept.candidate.clone()),
+                });
+            }
+        }
+        if let Some(passages) = found {
+            ground(&mut self.request, passages);
+        }
+        Ok(())
+    }
+
+    /// Keeps the answer for requests that ask the same, when this one wants that and it is one that may
+    /// be kept. What was kept already stays as old as it is.
+    pub(super) fn keep(&self, ending: &Ending) {
+        if self.is_kept() || ending.error.is_some() || ending.finish.is_none() {
+            return;
+        }
+        if let (Some(keeping), Some(candidate)) = (&self.keeping, &ending.answered_by) {
+            keeping.keep(&self.services, candidate, &ending.reply, self.passages());
+        }
+    }
+
+    /// Whether the answer is one of an earlier request.
+    fn is_kept(&self) -> bool {
+        matches!(self.cache, Some(CacheStatus::Hit | CacheStatus::Semantic))
     }
 
     /// The passages that the answer may cite.
@@ -158,7 +232,7 @@ impl Task {
             });
         let calls = ending.reply.tool_calls.iter();
         let mut record = ChatEvidence {
-            answered_by: ending.answered_by.clone(),
+            answered_by: ending.answered_by.as_ref().map(ToString::to_string),
             answer: ending.reply.text.clone(),
             tool_calls: calls
                 .filter_map(|call| serde_json::to_value(call).ok())
@@ -166,14 +240,33 @@ impl Task {
             finish_reason: ending.finish.map(|reason| reason.as_str().to_owned()),
             passages: passages.collect(),
             usage: ending.reply.usage,
+            cost_usd: self.cost(ending),
             attempts: ending.attempts.clone(),
             error: ending.error.clone(),
+            cache: self
+                .cache
+                .filter(|_| self.is_kept())
+                .map(|status| status.as_str().to_owned()),
             latency_ms: millis_since(self.started),
             ..self.evidence.clone()
         };
         fit::shorten(&mut record, &self.id, self.services.limits.max_record_bytes);
         evidence::record(&self.services, Kind::Chat, &self.id, &record).await?;
         Ok(cites)
+    }
+
+    /// What the answer cost, US dollars; `None` when that is not known, or there was none.
+    fn cost(&self, ending: &Ending) -> Option<f64> {
+        match &ending.answered_by {
+            Some(_) if self.is_kept() => Some(0.0),
+            Some(candidate) => self
+                .services
+                .chat
+                .prices()
+                .cost(candidate, ending.reply.usage),
+            // Nobody had to be asked.
+            None => ending.finish.map(|_| 0.0),
+        }
     }
 
     /// Writes the evidence of a failure; when that fails too, the first failure is the one to tell.

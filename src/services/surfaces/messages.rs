@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{content, file_part, image_part, native, refused, text_part, word};
 use crate::services::ServiceError;
-use crate::services::complete::{ChatInput, RetrievalInput, Stop, StreamOptions};
+use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
 use crate::types::chat::{
     ChatMessage, Content, ContentPart, FunctionCall, Role, Tool, ToolCall, ToolFunction,
 };
@@ -33,6 +33,8 @@ pub struct MessagesInput {
     pub system: Option<Value>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
+    /// Answer from what was answered before; left out, the route says.
+    pub cache: Option<CacheInput>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Value>>,
@@ -149,6 +151,7 @@ impl MessagesInput {
             model: self.model,
             messages,
             retrieval: self.retrieval,
+            cache: self.cache,
             tool_choice: tool_choice.filter(|_| !tools.is_empty()),
             parallel_tool_calls: (one && !tools.is_empty()).then_some(Value::Bool(false)),
             tools: Some(tools),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::messages::carried;
 use super::{content, image_part, native, refused, text_part, word};
 use crate::services::ServiceError;
-use crate::services::complete::{ChatInput, RetrievalInput, Stop, StreamOptions};
+use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
 use crate::types::chat::{ChatMessage, FunctionCall, Role, Tool, ToolCall};
 
 /// A request to `POST /api/chat`, in Ollama's shape, with retrieval beside it.
@@ -27,6 +27,8 @@ pub struct OllamaChatInput {
     pub messages: Vec<Value>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
+    /// Answer from what was answered before; left out, the route says.
+    pub cache: Option<CacheInput>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
@@ -71,6 +73,8 @@ pub struct OllamaGenerateInput {
     pub images: Option<Vec<String>>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
+    /// Answer from what was answered before; left out, the route says.
+    pub cache: Option<CacheInput>,
     /// `json`, or a JSON Schema.
     #[schema(value_type = Option<Object>)]
     pub format: Option<Value>,
@@ -150,6 +154,7 @@ impl OllamaChatInput {
             model: Some(self.model),
             messages: reader.messages,
             retrieval: self.retrieval,
+            cache: self.cache,
             tools: self.tools,
             response_format: format_of(self.format)?,
             temperature,
@@ -220,6 +225,7 @@ impl OllamaGenerateInput {
             model: self.model,
             messages: system.into_iter().chain([question]).collect(),
             retrieval: self.retrieval,
+            cache: self.cache,
             format: self.format,
             options: self.options,
             stream: self.stream,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::messages::carried;
 use super::{content, file_part, image_part, refused, text_part, word};
 use crate::services::ServiceError;
-use crate::services::complete::{ChatInput, RetrievalInput, StreamOptions};
+use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, StreamOptions};
 use crate::types::chat::{
     ChatMessage, Content, ContentPart, FunctionCall, Role, Tool, ToolCall, ToolFunction,
 };
@@ -31,6 +31,8 @@ pub struct ResponsesInput {
     pub instructions: Option<String>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
+    /// Answer from what was answered before; left out, the route says.
+    pub cache: Option<CacheInput>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Value>>,
@@ -194,6 +196,7 @@ impl ResponsesInput {
             model: self.model,
             messages,
             retrieval: self.retrieval,
+            cache: self.cache,
             tool_choice: choice.filter(|_| !tools.is_empty()),
             parallel_tool_calls: self.parallel_tool_calls.filter(|_| !tools.is_empty()),
             tools: Some(tools),

@@ -231,6 +231,11 @@ impl EvidenceLog {
         self.head.clone()
     }
 
+    /// The number of the file that is written to.
+    pub fn segment(&self) -> u64 {
+        self.number
+    }
+
     /// Reads the settings.
     pub fn config(&self) -> &EvidenceConfig {
         &self.config

@@ -6,6 +6,7 @@
 //! - `heads.log`: one line for each segment that was completed and for each opening of the
 //!   journal: `{"hash":…,"seq":…,"ts":…}` of the newest record then. A tail that is cut off later
 //!   is missed by the chain but not by these receipts.
+//! - `usage.json`: sums over the records up to one of them; see [`super::usage_file`].
 //!
 //! # Canonical JSON
 //! Object members sorted by their key's UTF-8 bytes, no space between tokens. Strings are UTF-8
@@ -44,7 +45,7 @@ pub use canonical::canonical;
 pub use config::{Ack, EvidenceConfig};
 pub use error::EvidenceLogError;
 pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport};
-pub use records::{BadLine, JournalLine, Records, records};
+pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use segments::{Segment, segments};
 pub use verify::{Chain, Problem, ProblemKind, VerifyReport, verify};
 

@@ -5,7 +5,7 @@ use std::vec::IntoIter;
 
 use super::error::EvidenceLogError;
 use super::line;
-use super::segments::{LineEnd, Lines, Segment};
+use super::segments::{LineEnd, Lines, Segment, segments};
 use crate::types::evidence::EvidenceRecord;
 
 /// Longest line that is read; a longer one is a bad line.
@@ -51,6 +51,24 @@ pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
         open: None,
         buffer: Vec::new(),
     }
+}
+
+/// Lists the segments that hold the records after `seq`; the first of them may hold earlier ones too.
+///
+/// Errors: the folder cannot be read.
+pub fn segments_since(dir: &Path, seq: u64) -> Result<Vec<Segment>, EvidenceLogError> {
+    let mut all = segments(dir)?;
+    let mut first = 0;
+    for (index, segment) in all.iter().enumerate().skip(1).rev() {
+        // One that cannot be read is passed over: an earlier one tells as well, and more is read.
+        let line = records(dir, vec![segment.clone()]).next();
+        let begins = line.and_then(|line| Some(line.ok()?.record.ok()?.seq));
+        if begins.is_some_and(|begins| begins <= seq.saturating_add(1)) {
+            first = index;
+            break;
+        }
+    }
+    Ok(all.split_off(first))
 }
 
 impl Records {

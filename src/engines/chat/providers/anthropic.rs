@@ -355,6 +355,8 @@ impl Usage {
         known.then(|| TokenUsage {
             prompt_tokens: self.input.iter().flatten().sum(),
             completion_tokens: self.output.unwrap_or_default(),
+            cache_write_tokens: self.input[1].unwrap_or_default(),
+            cached_tokens: self.input[2].unwrap_or_default(),
         })
     }
 }
@@ -380,6 +382,21 @@ pub(super) fn status_of(word: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::engines::chat::{ProviderConfig, build};
+
+    #[test]
+    fn the_prompt_is_what_was_read_wherever_it_came_from() {
+        let mut counts = Usage::default();
+        counts.read(&json!({"input_tokens": 1, "cache_creation_input_tokens": 2,
+            "cache_read_input_tokens": 4, "output_tokens": 1}));
+        counts.read(&json!({"output_tokens": 8}));
+        let expected = TokenUsage {
+            prompt_tokens: 7,
+            completion_tokens: 8,
+            cached_tokens: 4,
+            cache_write_tokens: 2,
+        };
+        assert_eq!(counts.tokens(), Some(expected));
+    }
 
     fn plan(request: &ChatRequest) -> Result<Value, ChatError> {
         let config: ProviderConfig = toml::from_str("preset = \"anthropic\"").unwrap();

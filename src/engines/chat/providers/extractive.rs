@@ -73,6 +73,7 @@ impl Provider for Extractive {
         let usage = TokenUsage {
             prompt_tokens: words(&question) + read.sum::<u64>(),
             completion_tokens: words(&text),
+            ..TokenUsage::default()
         };
         Ok(Plan::Ready(ChatReply {
             text,

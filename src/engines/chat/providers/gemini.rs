@@ -425,6 +425,8 @@ pub(super) fn usage(body: &Value) -> Option<TokenUsage> {
     (prompt.is_some() || completion.is_some()).then(|| TokenUsage {
         prompt_tokens: prompt.unwrap_or_default(),
         completion_tokens: completion.unwrap_or_default(),
+        cached_tokens: count("cachedContentTokenCount").unwrap_or_default(),
+        cache_write_tokens: 0,
     })
 }
 
@@ -432,6 +434,19 @@ pub(super) fn usage(body: &Value) -> Option<TokenUsage> {
 mod tests {
     use super::*;
     use crate::engines::chat::{ProviderConfig, build};
+
+    #[test]
+    fn the_counts_tell_of_the_cache_and_of_thoughts() {
+        let body = json!({"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4,
+            "candidatesTokenCount": 2, "thoughtsTokenCount": 3}});
+        let expected = TokenUsage {
+            prompt_tokens: 9,
+            completion_tokens: 5,
+            cached_tokens: 4,
+            cache_write_tokens: 0,
+        };
+        assert_eq!(usage(&body), Some(expected));
+    }
 
     fn plan(request: &ChatRequest) -> Result<(String, Value), ChatError> {
         let config: ProviderConfig = toml::from_str("preset = \"gemini\"").unwrap();

@@ -250,6 +250,7 @@ pub(super) fn usage(line: &Value) -> Option<TokenUsage> {
     (prompt.is_some() || completion.is_some()).then(|| TokenUsage {
         prompt_tokens: prompt.unwrap_or_default(),
         completion_tokens: completion.unwrap_or_default(),
+        ..TokenUsage::default()
     })
 }
 

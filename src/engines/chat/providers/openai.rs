@@ -220,13 +220,21 @@ pub(super) fn finish_reason(reason: &str, calls_tools: bool) -> Option<FinishRea
     })
 }
 
-/// Reads a usage object; fields that are missing count as 0.
+/// Reads a usage object; fields that are missing count as 0. DeepSeek and Moonshot tell of their caches
+/// by names of their own.
 pub(super) fn usage(usage: &Value) -> Option<TokenUsage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
     (prompt.is_some() || completion.is_some()).then(|| TokenUsage {
         prompt_tokens: prompt.unwrap_or_default(),
         completion_tokens: completion.unwrap_or_default(),
+        cached_tokens: usage
+            .pointer("/prompt_tokens_details/cached_tokens")
+            .and_then(Value::as_u64)
+            .or_else(|| count("prompt_cache_hit_tokens"))
+            .or_else(|| count("cached_tokens"))
+            .unwrap_or_default(),
+        cache_write_tokens: 0,
     })
 }
 
@@ -235,6 +243,24 @@ mod tests {
     use super::*;
     use crate::engines::chat::{ProviderConfig, build};
     use crate::types::chat::Tool;
+
+    #[test]
+    fn tokens_of_a_cache_are_told_in_several_words() {
+        for details in [
+            json!({"prompt_tokens_details": {"cached_tokens": 7}}),
+            json!({"prompt_tokens_details": null, "prompt_cache_hit_tokens": 7}),
+            json!({"cached_tokens": 7}),
+        ] {
+            let mut told = details;
+            told["prompt_tokens"] = 10.into();
+            let found = usage(&told).unwrap();
+            assert_eq!(
+                (found.prompt_tokens, found.cached_tokens),
+                (10, 7),
+                "{told}"
+            );
+        }
+    }
 
     fn sent(request: &ChatRequest, config: &str) -> Value {
         let config: ProviderConfig = toml::from_str(&format!(

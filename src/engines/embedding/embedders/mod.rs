@@ -30,7 +30,7 @@ pub(super) type Load = fn() -> Result<Arc<dyn Embedder>, EmbedError>;
 pub(super) const TABLE: &[(&str, Load)] = &[(static_minilm::NAME, static_minilm::load)];
 
 /// The embedder of requests that name none.
-pub(super) const DEFAULT: &str = static_minilm::NAME;
+pub const DEFAULT: &str = static_minilm::NAME;
 
 /// Makes the embedder of a folder ready under a name; called at the start of the process.
 pub(super) type Open = fn(&str, &Path) -> Result<Arc<dyn Embedder>, EmbedError>;

@@ -1,0 +1,145 @@
+//! What one call took, read out of its evidence: the same for a new record and for one of the journal.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::types::usage::UsageSums;
+
+/// The key of calls that carry no token.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// Who answers out of the passages, without a model.
+const EXTRACTIVE: &str = "extractive";
+/// Longest name of a key or model that is kept, bytes; a longer one is cut.
+const MAX_NAME_BYTES: usize = 200;
+
+/// One chat call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// `YYYY-MM-DD` in UTC.
+    pub day: String,
+    /// Who called.
+    pub key: String,
+    /// `provider/model` that answered; the model asked for when none did.
+    pub model: String,
+    /// What it took.
+    pub sums: UsageSums,
+}
+
+impl Call {
+    /// Reads the body of a chat's evidence, of Unix time `ts_ms`. `None` for a time that is none.
+    pub fn of(ts_ms: u64, evidence: &Value) -> Option<Self> {
+        let word = |name: &str| evidence.get(name).and_then(Value::as_str);
+        let count = |name: &str| {
+            let count = evidence.pointer(&format!("/usage/{name}"));
+            count.and_then(Value::as_u64).unwrap_or_default()
+        };
+        let answered_by = word("answered_by");
+        let cost_usd = evidence.get("cost_usd").and_then(Value::as_f64);
+        // Records from before costs were told have none, and this one never cost anything.
+        let cost_usd = cost_usd.or_else(|| (answered_by == Some(EXTRACTIVE)).then_some(0.0));
+        let mut sums = UsageSums {
+            requests: 1,
+            failed: u64::from(word("finish_reason").is_none()),
+            cost_usd,
+            ..UsageSums::default()
+        };
+        if word("cache").is_some() {
+            // The tokens are those of the answer that was kept, and were counted then.
+            sums.cache_hits = 1;
+        } else {
+            sums.unpriced = u64::from(answered_by.is_some() && cost_usd.is_none());
+            sums.prompt_tokens = count("prompt_tokens");
+            sums.completion_tokens = count("completion_tokens");
+            sums.cached_tokens = count("cached_tokens");
+        }
+        Some(Self {
+            day: day_of(ts_ms)?,
+            key: bounded(word("key").unwrap_or(ANONYMOUS)),
+            model: bounded(answered_by.or_else(|| word("model")).unwrap_or_default()),
+            sums,
+        })
+    }
+}
+
+/// The day in UTC.
+pub(super) fn day_of(ts_ms: u64) -> Option<String> {
+    let moment = Timestamp::from_millisecond(i64::try_from(ts_ms).ok()?).ok()?;
+    Some(moment.to_zoned(TimeZone::UTC).date().to_string())
+}
+
+fn bounded(name: &str) -> String {
+    let end = name.floor_char_boundary(MAX_NAME_BYTES);
+    name.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// 2026-03-01T00:00:00Z.
+    const MARCH: u64 = 1_772_323_200_000;
+
+    #[test]
+    fn a_call_is_read_out_of_its_evidence() {
+        let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": 4});
+        let answered = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
+            "usage": usage, "cost_usd": 0.5, "key": "key-1"});
+        let call = Call::of(MARCH, &answered).unwrap();
+        let sums = UsageSums {
+            requests: 1,
+            prompt_tokens: 10,
+            completion_tokens: 5,
+            cached_tokens: 4,
+            cost_usd: Some(0.5),
+            ..UsageSums::default()
+        };
+        assert_eq!(
+            (call.day.as_str(), call.key.as_str(), call.model.as_str()),
+            ("2026-03-01", "key-1", "up/m")
+        );
+        assert_eq!(call.sums, sums);
+        assert_eq!(Call::of(MARCH - 1, &answered).unwrap().day, "2026-02-28");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_none_and_old_records_have_a_key_too() {
+        let old = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
+            "usage": null});
+        let call = Call::of(MARCH, &old).unwrap();
+        assert_eq!(call.key, ANONYMOUS);
+        assert_eq!((call.sums.unpriced, call.sums.cost_usd), (1, None));
+        let free = json!({"model": "main", "answered_by": "extractive", "finish_reason": "stop"});
+        let call = Call::of(MARCH, &free).unwrap();
+        assert_eq!((call.sums.unpriced, call.sums.cost_usd), (0, Some(0.0)));
+        let failed = json!({"model": "main", "answered_by": null, "finish_reason": null});
+        let call = Call::of(MARCH, &failed).unwrap();
+        assert_eq!(call.model, "main");
+        assert_eq!((call.sums.failed, call.sums.unpriced), (1, 0));
+        // It broke off: somebody answered, and will be paid.
+        let cut = json!({"model": "main", "answered_by": "up/m", "finish_reason": null});
+        let call = Call::of(MARCH, &cut).unwrap();
+        assert_eq!((call.sums.failed, call.sums.unpriced), (1, 1));
+        assert_eq!(Call::of(u64::MAX, &cut), None);
+        let long = json!({"model": "ü".repeat(5_000)});
+        assert_eq!(Call::of(MARCH, &long).unwrap().model.len(), 200);
+    }
+
+    #[test]
+    fn a_kept_answer_takes_no_tokens() {
+        let hit = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5}, "cost_usd": 0.0,
+            "cache": "hit"});
+        let sums = Call::of(MARCH, &hit).unwrap().sums;
+        let expected = UsageSums {
+            requests: 1,
+            cache_hits: 1,
+            cost_usd: Some(0.0),
+            ..UsageSums::default()
+        };
+        assert_eq!(sums, expected);
+    }
+}

@@ -1,0 +1,80 @@
+//! What the edge knows of a chat request besides its body.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engines::usage::ANONYMOUS;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The request.
+    pub request_id: String,
+    /// Whose use it counts as.
+    pub key: String,
+    /// An answer that was kept is not wanted; this one may be kept.
+    pub no_cache: bool,
+    /// The same, and this one is not to be kept.
+    pub no_store: bool,
+}
+
+impl Caller {
+    /// A caller with the token and the `cache-control` that it sent, if any.
+    pub fn new(request_id: String, token: Option<&str>, cache_control: Option<&str>) -> Self {
+        let says = |word: &str| {
+            let mut directives = cache_control.unwrap_or_default().split(',');
+            directives.any(|directive| directive.trim().eq_ignore_ascii_case(word))
+        };
+        Self {
+            request_id,
+            key: key_of(token),
+            no_cache: says("no-cache"),
+            no_store: says("no-store"),
+        }
+    }
+}
+
+/// The label of a token: the same for the same token, and no way back to it.
+fn key_of(token: Option<&str>) -> String {
+    match token.map(str::trim) {
+        None | Some("") => ANONYMOUS.to_owned(),
+        Some(token) => {
+            let digest = Sha256::digest(token);
+            let start: String = digest
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("key-{start}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_read_one_by_one() {
+        for (sent, expected) in [
+            (None, (false, false)),
+            (Some("no-cache"), (true, false)),
+            (Some("max-age=0, No-Store"), (false, true)),
+            (Some("no-cache,no-store"), (true, true)),
+            (Some("x-no-cache"), (false, false)),
+        ] {
+            let caller = Caller::new(String::new(), None, sent);
+            assert_eq!((caller.no_cache, caller.no_store), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_what_sha256sum_begins_with() {
+        // printf %s sk-test | sha256sum
+        assert_eq!(key_of(Some("sk-test")), "key-f3abf2a6cc4f0098");
+        assert_eq!(key_of(Some(" sk-test ")), key_of(Some("sk-test")));
+        assert_ne!(key_of(Some("sk-tesT")), key_of(Some("sk-test")));
+        for none in [None, Some(""), Some(" ")] {
+            assert_eq!(key_of(none), "anonymous");
+        }
+    }
+}

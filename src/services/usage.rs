@@ -1,0 +1,89 @@
+//! What chat calls took, and what a key may still spend.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{ServiceError, Services, now_ms};
+use crate::engines::chat::PriceTable;
+use crate::engines::usage::UsageFilter;
+use crate::types::error_kind::ErrorKind;
+use crate::types::usage::{UsageRow, UsageSums};
+
+/// The query of `GET /v1/usage`; what is left out holds for all.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageInput {
+    /// The first day, `YYYY-MM-DD` in UTC.
+    pub from: Option<String>,
+    /// The last day, `YYYY-MM-DD` in UTC.
+    pub to: Option<String>,
+    /// One key, by its label.
+    pub key: Option<String>,
+    /// One model, `provider/model`.
+    pub model: Option<String>,
+}
+
+/// The answer of `GET /v1/usage`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsageOutput {
+    /// All rows together; a cost of `null` is not known.
+    #[schema(value_type = Object)]
+    pub total: UsageSums,
+    /// One for each day, key and model.
+    #[schema(value_type = Vec<Object>)]
+    pub rows: Vec<UsageRow>,
+    /// When the compiled-in list of prices was right, `YYYY-MM-DD`.
+    pub prices_date: &'static str,
+}
+
+/// Serves `GET /v1/usage`.
+///
+/// Errors: a day that is none.
+pub fn usage(services: &Services, input: UsageInput) -> Result<UsageOutput, ServiceError> {
+    let filter = UsageFilter {
+        from: day("from", input.from)?,
+        to: day("to", input.to)?,
+        key: input.key,
+        model: input.model,
+    };
+    let rows = services.usage.rows(&filter);
+    let mut total = UsageSums::default();
+    for row in &rows {
+        total.add(&row.sums);
+    }
+    Ok(UsageOutput {
+        total,
+        rows,
+        prices_date: PriceTable::list_date(),
+    })
+}
+
+fn day(name: &str, given: Option<String>) -> Result<Option<String>, ServiceError> {
+    let Some(given) = given else { return Ok(None) };
+    match given.parse::<Date>() {
+        Ok(day) if day.to_string() == given => Ok(Some(given)),
+        _ => {
+            let shown: String = given.chars().take(40).collect();
+            let message = format!("{name}: {shown:?} is no day; write it as 2026-03-01");
+            Err(ServiceError::bad_request(message).param(name))
+        }
+    }
+}
+
+/// Checks that a key may make one more call. Calls that are under way are not counted yet.
+///
+/// Errors: its budget is used up.
+pub(super) fn check_budget(services: &Services, key: &str) -> Result<(), ServiceError> {
+    let spent = |from: &str| services.usage.spent(key, from);
+    let verdict = services.budgets.check(key, now_ms(), spent);
+    verdict.map_err(|exceeded| {
+        ServiceError {
+            retry_after_ms: Some(exceeded.retry_after_ms),
+            ..ServiceError::new(ErrorKind::TooManyRequests, exceeded.message)
+        }
+        // OpenAI's word: its clients tell it from a rate that was too high.
+        .code("insufficient_quota")
+    })
+}
