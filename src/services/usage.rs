@@ -10,6 +10,9 @@ use crate::engines::usage::UsageFilter;
 use crate::types::error_kind::ErrorKind;
 use crate::types::usage::{UsageRow, UsageSums};
 
+/// Most rows of one answer.
+const MAX_ROWS: usize = 10_000;
+
 /// The query of `GET /v1/usage`; what is left out holds for all.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -28,12 +31,14 @@ pub struct UsageInput {
 /// The answer of `GET /v1/usage`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UsageOutput {
-    /// All rows together; a cost of `null` is not known.
+    /// All rows together, also those that are left out; a cost of `null` is not known.
     #[schema(value_type = Object)]
     pub total: UsageSums,
     /// One for each day, key and model.
     #[schema(value_type = Vec<Object>)]
     pub rows: Vec<UsageRow>,
+    /// Rows after the 10,000 that one answer has; the total counts them.
+    pub left_out: usize,
     /// When the compiled-in list of prices was right, `YYYY-MM-DD`.
     pub prices_date: &'static str,
 }
@@ -48,14 +53,11 @@ pub fn usage(services: &Services, input: UsageInput) -> Result<UsageOutput, Serv
         key: input.key,
         model: input.model,
     };
-    let rows = services.usage.rows(&filter);
-    let mut total = UsageSums::default();
-    for row in &rows {
-        total.add(&row.sums);
-    }
+    let found = services.usage.select(&filter, MAX_ROWS);
     Ok(UsageOutput {
-        total,
-        rows,
+        total: found.total,
+        rows: found.rows,
+        left_out: found.left_out,
         prices_date: PriceTable::list_date(),
     })
 }

@@ -104,6 +104,7 @@ fn calls_are_summed() {
         ];
         assert_eq!(rows, expected, "{told}");
         assert_eq!(told["rows"][1]["unpriced"], 1);
+        assert_eq!(told["left_out"], 0);
         let total = &told["total"];
         assert_eq!(
             (&total["requests"], &total["unpriced"]),

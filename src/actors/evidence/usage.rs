@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engines::usage::{Call, Counters, Ledger, Named, UsageFilter};
+use crate::engines::usage::{Call, Counters, Ledger, Named, Selection, UsageFilter};
 use crate::storage::evidence_log::{Appended, GENESIS, Head, NewRecord, records, segments_since};
 use crate::storage::usage_file::{self, KeptUsage};
 use crate::types::evidence::Kind;
-use crate::types::usage::{UsageRow, UsageSums};
+use crate::types::usage::UsageSums;
 
 /// The sums. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -44,11 +44,11 @@ impl Usage {
         }
     }
 
-    /// Lists the sums by day, key and model.
-    pub fn rows(&self, filter: &UsageFilter) -> Vec<UsageRow> {
+    /// Sums up what suits, and lists the first `most` rows of it, by day, key and model.
+    pub fn select(&self, filter: &UsageFilter, most: usize) -> Selection {
         // Every append waits for the lock, so the rows are made outside it.
         let ledger = self.sums().upto.ledger.clone();
-        ledger.rows(filter)
+        ledger.select(filter, most)
     }
 
     /// What a key has spent since a day, US dollars.
@@ -199,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::storage::evidence_log::{EvidenceConfig, EvidenceLog, segments};
+    use crate::types::usage::UsageRow;
 
     /// 2026-03-01T00:00:00Z.
     const MARCH: u64 = 1_772_323_200_000;
@@ -230,11 +231,7 @@ mod tests {
             key: Some(key.to_owned()),
             ..UsageFilter::default()
         };
-        usage
-            .rows(&filter)
-            .iter()
-            .map(|row| row.sums.requests)
-            .sum()
+        usage.select(&filter, 0).total.requests
     }
 
     #[test]

@@ -93,6 +93,17 @@ pub struct UsageFilter {
     pub model: Option<String>,
 }
 
+/// What suits a filter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Selection {
+    /// All rows together, also those that are left out.
+    pub total: UsageSums,
+    /// By day, key and model.
+    pub rows: Vec<UsageRow>,
+    /// Rows after those.
+    pub left_out: usize,
+}
+
 /// Sums by day, key and model. A clone costs no more than its days.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
@@ -126,6 +137,11 @@ impl Ledger {
 
     /// Lists the sums, by day, key and model.
     pub fn rows(&self, filter: &UsageFilter) -> Vec<UsageRow> {
+        self.select(filter, usize::MAX).rows
+    }
+
+    /// Sums up what suits, and lists the first `most` rows of it.
+    pub fn select(&self, filter: &UsageFilter, most: usize) -> Selection {
         let suits = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
@@ -133,18 +149,26 @@ impl Ledger {
         let days = self
             .since(from)
             .take_while(|(day, _)| filter.to.as_ref().is_none_or(|to| *day <= to));
-        let rows = days.flat_map(|(day, pairs)| {
-            let pairs = pairs.rows();
-            pairs.map(move |(key, model, sums)| (day, key, model, sums))
-        });
-        rows.filter(|(_, key, model, _)| suits(&filter.key, key) && suits(&filter.model, model))
-            .map(|(day, key, model, sums)| UsageRow {
-                day: day.clone(),
-                key: key.clone(),
-                model: model.clone(),
-                sums: *sums,
-            })
-            .collect()
+        let mut found = Selection::default();
+        for (day, pairs) in days {
+            let rows = pairs.rows();
+            for (key, model, sums) in
+                rows.filter(|row| suits(&filter.key, row.0) && suits(&filter.model, row.1))
+            {
+                found.total.add(sums);
+                if found.rows.len() >= most {
+                    found.left_out += 1;
+                    continue;
+                }
+                found.rows.push(UsageRow {
+                    day: day.clone(),
+                    key: key.clone(),
+                    model: model.clone(),
+                    sums: *sums,
+                });
+            }
+        }
+        found
     }
 
     /// What a key has spent since the day `from`, US dollars, as far as the costs are known. On a day
@@ -257,6 +281,13 @@ mod tests {
         assert_eq!(rows("", "", "b", ""), all[3..]);
         assert_eq!(rows("", "", "", "up/y"), all[1..2]);
         assert!(rows("2026-03-03", "2026-03-01", "", "").is_empty());
+    }
+
+    #[test]
+    fn rows_that_are_left_out_are_in_the_total() {
+        let found = ledger().select(&UsageFilter::default(), 3);
+        assert_eq!((found.rows.len(), found.left_out), (3, 1));
+        assert_eq!(found.total.requests, 5);
     }
 
     #[test]

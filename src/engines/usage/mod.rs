@@ -19,4 +19,4 @@ mod ledger;
 
 pub use budget::{BudgetConfig, Budgets, Exceeded, Period};
 pub use call::{ANONYMOUS, Call};
-pub use ledger::{Counters, Ledger, Named, UsageFilter};
+pub use ledger::{Counters, Ledger, Named, Selection, UsageFilter};

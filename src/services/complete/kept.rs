@@ -110,7 +110,9 @@ impl Wish {
         request: &ChatRequest,
         passages: Option<&[Passage]>,
     ) -> (Option<(Arc<Kept>, CacheStatus)>, Keeping) {
-        let asked = Asked::new(request, passages, &self.snapshot, &self.asker);
+        let semantic = self.mode == CacheMode::Semantic;
+        let similar = semantic.then_some(self.asker.as_str());
+        let mut asked = Asked::new(request, passages, &self.snapshot, similar);
         let cache = &services.kept;
         let now = now_ms();
         let mut found = None;
@@ -120,8 +122,8 @@ impl Wish {
             found = exact.next().map(|kept| (kept, CacheStatus::Hit));
         }
         let mut vector = None;
-        if self.mode == CacheMode::Semantic && found.is_none() {
-            vector = question_vector(services, &asked).await;
+        if let Some(question) = asked.take_question().filter(|_| found.is_none()) {
+            vector = question_vector(services, question).await;
         }
         if let Some(vector) = vector.as_ref().filter(|_| self.reads) {
             let near = self.candidates.iter().filter_map(|candidate| {
@@ -147,9 +149,8 @@ impl Wish {
     }
 }
 
-/// The vector of the last question; `None` when it is no text, or longer than the model reads.
-async fn question_vector(services: &Services, asked: &Asked) -> Option<Arc<[f32]>> {
-    let text = asked.question()?.to_owned();
+/// The vector of a question; `None` when it is longer than the model reads.
+async fn question_vector(services: &Services, text: String) -> Option<Arc<[f32]>> {
     let model = services.embedders.resolve(EMBEDDED).ok()?;
     let vectors = embed::vectors(services, &model, &[text], false).await;
     Some(vectors.ok()?.into_iter().next()?.vector)

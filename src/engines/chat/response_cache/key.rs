@@ -17,23 +17,25 @@ pub struct ResponseKey([u8; 32]);
 /// A request as the cache looks at it, before the passages are written into its messages.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    whole: String,
-    /// Without the words of the last question; `None` when that is not a text.
-    rest: Option<String>,
+    /// Digest of all that is asked.
+    whole: [u8; 32],
+    /// The same without the words of the last question.
+    rest: Option<[u8; 32]>,
     question: Option<String>,
 }
 
 impl Asked {
     /// Reads a request, the `passages` that were found for it, and what names the state of where they
-    /// were looked for. `asker` is who may see what was answered to a similar question.
+    /// were looked for. `similar` is who may see what was answered to a similar question, where such
+    /// ones are to be found.
     pub fn new(
         request: &ChatRequest,
         passages: Option<&[Passage]>,
         snapshot: &Value,
-        asker: &str,
+        similar: Option<&str>,
     ) -> Self {
         let mut extra = request.extra.clone();
-        let mut who = json!([asker, request.user]);
+        let mut who = json!([similar, request.user]);
         for name in NOT_ASKED {
             if let (Some(value), Some(list)) = (extra.remove(name), who.as_array_mut()) {
                 list.push(json!([name, value]));
@@ -63,8 +65,9 @@ impl Asked {
                 "native": request.native,
             })
         };
-        let whole = canonical(&asked(json!(request.messages), found.clone()));
-        let (question, others) = last_question(&request.messages).unzip();
+        let whole = digest(&asked(json!(request.messages), found.clone()));
+        let last = similar.and_then(|_| last_question(&request.messages));
+        let (question, others) = last.unzip();
         let rest = others.map(|others| {
             // Another wording finds the same passages in another order.
             let mut found = found;
@@ -73,7 +76,7 @@ impl Asked {
             }
             let mut rest = asked(json!(others), found);
             rest["who"] = who;
-            canonical(&rest)
+            digest(&rest)
         });
         Self {
             whole,
@@ -82,9 +85,9 @@ impl Asked {
         }
     }
 
-    /// The words of the last question, when a similar one may be looked for.
-    pub fn question(&self) -> Option<&str> {
-        self.question.as_deref()
+    /// Takes the words of the last question, when a similar one may be looked for.
+    pub fn take_question(&mut self) -> Option<String> {
+        self.question.take()
     }
 
     /// Names the answer of a candidate.
@@ -114,12 +117,17 @@ fn last_question(messages: &[ChatMessage]) -> Option<(String, Vec<ChatMessage>)>
     (plain && !text.is_empty()).then_some((text, others))
 }
 
-fn hashed(kind: &str, asked: &str, candidate: &Candidate) -> ResponseKey {
+fn digest(asked: &Value) -> [u8; 32] {
+    *blake3::hash(canonical(asked).as_bytes()).as_bytes()
+}
+
+fn hashed(kind: &str, asked: &[u8; 32], candidate: &Candidate) -> ResponseKey {
     let mut hasher = blake3::Hasher::new();
-    for part in [kind, &candidate.provider, &candidate.model, asked] {
+    for part in [kind, &candidate.provider, &candidate.model] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
+    hasher.update(asked);
     ResponseKey(*hasher.finalize().as_bytes())
 }
 
@@ -160,7 +168,7 @@ mod tests {
     fn keys(change: impl FnOnce(&mut ChatRequest)) -> (ResponseKey, Option<ResponseKey>) {
         let mut request = request("hi");
         change(&mut request);
-        let asked = Asked::new(&request, None, &Value::Null, "k");
+        let asked = Asked::new(&request, None, &Value::Null, Some("k"));
         (asked.key(&candidate("m")), asked.near(&candidate("m")))
     }
 
@@ -207,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_model_and_a_snapshot_have_answers_of_their_own() {
-        let asked = |snapshot: Value| Asked::new(&request("hi"), None, &snapshot, "k");
+        let asked = |snapshot: Value| Asked::new(&request("hi"), None, &snapshot, Some("k"));
         let one = asked(json!({"lsn": 1}));
         assert_ne!(one.key(&candidate("m")), one.key(&candidate("n")));
         assert_ne!(one.near(&candidate("m")), one.near(&candidate("n")));
@@ -227,7 +235,7 @@ mod tests {
         let m = candidate("m");
         let asked = |ids: &[&str]| {
             let found = passages(ids);
-            Asked::new(&request("hi"), Some(&found), &Value::Null, "k")
+            Asked::new(&request("hi"), Some(&found), &Value::Null, Some("k"))
         };
         let (one, two, less) = (asked(&["a", "b"]), asked(&["b", "a"]), asked(&["a"]));
         assert_ne!(one.key(&m), two.key(&m));
@@ -252,9 +260,14 @@ mod tests {
                 messages: vec![message],
                 ..ChatRequest::default()
             };
-            let asked = Asked::new(&request, None, &Value::Null, "k");
-            assert_eq!(asked.question(), question);
+            let mut asked = Asked::new(&request, None, &Value::Null, Some("k"));
             assert_eq!(asked.near(&candidate("m")).is_some(), question.is_some());
+            assert_eq!(asked.take_question().as_deref(), question);
+            // Where no similar ones are wanted, nothing is made for them, and the answer is the same.
+            let mut exact = Asked::new(&request, None, &Value::Null, None);
+            assert_eq!(exact.near(&candidate("m")), None);
+            assert_eq!(exact.take_question(), None);
+            assert_eq!(exact.key(&candidate("m")), asked.key(&candidate("m")));
         }
     }
 }

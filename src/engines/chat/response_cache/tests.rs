@@ -25,7 +25,7 @@ fn key(question: &str) -> ResponseKey {
         messages: vec![ChatMessage::new(Role::User, question)],
         ..ChatRequest::default()
     };
-    Asked::new(&request, None, &Value::Null, "k").key(&candidate())
+    Asked::new(&request, None, &Value::Null, None).key(&candidate())
 }
 
 fn said(text: &str) -> ChatReply {
