@@ -3,7 +3,7 @@
 use crate::cli::ingest::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 13] = [
+const DOCUMENTS: [(&str, &str); 14] = [
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
