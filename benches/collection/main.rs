@@ -133,7 +133,7 @@ fn wait_for_graph(server: &Server) {
         if started.elapsed() > Duration::from_secs(600) {
             break;
         }
-        load::block_on(tokio::time::sleep(Duration::from_millis(100)));
+        load::block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
     }
     println!(
         "graph and snapshot after {:.1} s more",
