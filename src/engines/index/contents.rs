@@ -12,7 +12,7 @@ pub use reembedding::Reembedding;
 
 use super::backends::{self, Graph, Sections};
 use super::fields::Fields;
-use super::lexical::{Lexical, Words};
+use super::lexical::{Lexical, Stems, Words};
 use super::rows::{Doc, Progress, Rows};
 use super::{Code, Filter, IndexConfig, IndexError, Op, Refinement, Scope, text_hash};
 use crate::types::collection::{CollectionSpec, FieldKind, Schema};
@@ -356,7 +356,11 @@ impl Contents {
 
     fn copy(&mut self, from: &Rows, row: u32) {
         let doc = from.doc(row);
-        self.put(from.vector(row), Arc::clone(doc), doc.words());
+        self.put(
+            from.vector(row),
+            Arc::clone(doc),
+            doc.words(&mut Stems::default()),
+        );
         self.copy_refinement(from, row);
     }
 
@@ -416,15 +420,19 @@ struct Entry {
 impl From<Op> for Change {
     fn from(op: Op) -> Self {
         Self(match op {
-            Op::Upsert(points) => Steps::Upsert(points.into_iter().map(Entry::from).collect()),
+            Op::Upsert(points) => {
+                let mut stems = Stems::default();
+                let entries = points.into_iter().map(|point| Entry::of(point, &mut stems));
+                Steps::Upsert(entries.collect())
+            }
             Op::Delete(ids) => Steps::Delete(ids),
             Op::Refine(refined) => Steps::Refine(refined),
         })
     }
 }
 
-impl From<Point> for Entry {
-    fn from(point: Point) -> Self {
+impl Entry {
+    fn of(point: Point, stems: &mut Stems) -> Self {
         let Point {
             id,
             vector,
@@ -436,7 +444,7 @@ impl From<Point> for Entry {
             text,
             payload,
         };
-        let words = doc.words();
+        let words = doc.words(stems);
         Self {
             vector,
             doc: Arc::new(doc),

@@ -26,9 +26,18 @@ const STOP_WORDS: [&str; 33] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words(Vec<(String, u32)>);
 
+/// The stems of words that were read: with many texts most words come again.
+#[derive(Debug, Default)]
+pub(super) struct Stems(HashMap<String, String>);
+
 impl Words {
     /// Counts the words of `text`. The slow part of indexing it.
     pub(super) fn of(text: &str) -> Self {
+        Self::with(text, &mut Stems::default())
+    }
+
+    /// The same, for one of many texts.
+    pub(super) fn with(text: &str, stems: &mut Stems) -> Self {
         let stemmer = Stemmer::create(Algorithm::English);
         let mut counts: Vec<(String, u32)> = Vec::new();
         let mut places = HashMap::new();
@@ -40,11 +49,19 @@ impl Words {
             if STOP_WORDS.contains(&lower.as_str()) {
                 continue;
             }
-            let stem = stemmer.stem(&lower).into_owned();
-            let place = *places.entry(stem).or_insert_with_key(|stem: &String| {
-                counts.push((stem.clone(), 0));
-                counts.len() - 1
-            });
+            if !stems.0.contains_key(&lower) {
+                let stem = stemmer.stem(&lower).into_owned();
+                stems.0.insert(lower.clone(), stem);
+            }
+            let stem = stems.0.get(&lower).unwrap_or(&lower);
+            let place = match places.get(stem) {
+                Some(place) => *place,
+                None => {
+                    counts.push((stem.clone(), 0));
+                    places.insert(stem.clone(), counts.len() - 1);
+                    counts.len() - 1
+                }
+            };
             counts[place].1 += 1;
         }
         Self(counts)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::lexical::Words;
+use super::lexical::{Stems, Words};
 use super::refined::{Code, Codes, Refinement, text_hash};
 use super::{Bits, size_of};
 use crate::types::point::Point;
@@ -18,9 +18,11 @@ pub(super) struct Doc {
 }
 
 impl Doc {
-    /// Counts the words of the text.
-    pub(super) fn words(&self) -> Words {
-        self.text.as_deref().map(Words::of).unwrap_or_default()
+    /// Counts the words of the text, one of many.
+    pub(super) fn words(&self, stems: &mut Stems) -> Words {
+        let text = self.text.as_deref();
+        text.map(|text| Words::with(text, stems))
+            .unwrap_or_default()
     }
 }
 

@@ -42,8 +42,9 @@ pub(in crate::engines::index) fn build(
         .map_err(|panic| IndexError::Graph(format!("the builder panicked: {}", text_of(&*panic))))?
         .ok_or_else(|| IndexError::Graph("there are no points".to_owned()))?;
     // Made anew with the neighbours, and without what only builds need.
+    let steered = codes.is_some();
     drop(codes);
-    Ok(built.coded(rows, metric, config.quantise))
+    Ok(built.coded(rows, metric, config.quantise && steered, steered))
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {

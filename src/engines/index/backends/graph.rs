@@ -43,6 +43,9 @@ pub type Sections = BTreeMap<u8, Vec<u32>>;
 /// The most sparse layers that a graph on disk may have.
 const MAX_LAYERS: u32 = 16;
 
+/// Stands last in the head of a graph whose codes lead where its vectors would: whoever reads it need not find out again.
+const CODED: u32 = 1;
+
 /// Lists of neighbours, one after the other: list `i` is `links[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
@@ -172,12 +175,13 @@ impl Graph {
         }
     }
 
-    /// Gives it what to compare instead of vectors, if that is wanted and leads where they would.
-    pub(super) fn coded(self, rows: &Rows, metric: Metric, quantise: bool) -> Self {
+    /// Gives it what to compare instead of vectors, if that is wanted and leads where they would; with `steered` that is
+    /// known.
+    pub(super) fn coded(self, rows: &Rows, metric: Metric, quantise: bool, steered: bool) -> Self {
         let codes = quantise
             .then(|| Quantised::of(rows, metric, self.rows, &[], Some(&self.base)))
             .flatten()
-            .filter(|codes| codes.steer(rows, metric));
+            .filter(|codes| steered || codes.steer(rows, metric));
         Self { codes, ..self }
     }
 
@@ -278,7 +282,9 @@ impl Graph {
         let layers = u32::try_from(self.upper.len()).unwrap_or(u32::MAX);
         let points = u32::try_from(self.points).unwrap_or(u32::MAX);
         let mut sections = Sections::new();
-        sections.insert(0, vec![self.rows, points, self.entry, layers]);
+        let mut head = vec![self.rows, points, self.entry, layers];
+        head.extend(self.is_coded().then_some(CODED));
+        sections.insert(0, head);
         let lowest = (&[][..], &self.base);
         let upper = self
             .upper
@@ -301,8 +307,11 @@ impl Graph {
         quantise: bool,
     ) -> Option<Self> {
         let head = sections.remove(&0)?;
-        let &[covered, points, entry, layers] = head.as_slice() else {
-            return None;
+        let (&[covered, points, entry, layers], rest) = head.split_first_chunk()?;
+        let steered = match rest {
+            [] => false,
+            [CODED] => true,
+            _ => return None,
         };
         let known = |row: &u32| *row < covered;
         if covered > rows.len() || points > covered || !known(&entry) || layers > MAX_LAYERS {
@@ -322,7 +331,7 @@ impl Graph {
         }
         let points = points as usize;
         let graph = Self::new(covered, points, entry, base, upper);
-        Some(graph.coded(rows, metric, quantise))
+        Some(graph.coded(rows, metric, quantise, steered))
     }
 }
 

@@ -222,6 +222,31 @@ fn codes_that_cannot_tell_neighbours_apart_are_not_used() {
 }
 
 #[test]
+fn a_graph_that_is_put_together_again_is_walked_by_what_it_was() {
+    let metric = Metric::Cosine;
+    let rows = rows_of(&clustered(1_000, 24, metric, 31));
+    let query = rows.vector(7).to_vec();
+    let found = |graph: &Graph| {
+        let walk = graph.search(&rows, metric, &query, 50, 50, 9_999, |_| true);
+        (walk.rows, walk.compared)
+    };
+    for config in configs() {
+        let graph = built(&rows, metric, &config);
+        let again = |sections| Graph::restored(sections, &rows, metric, config.quantise);
+        let restored = again(graph.sections()).unwrap();
+        assert_eq!(restored.is_coded(), config.quantise);
+        assert_eq!(found(&restored), found(&graph), "{config:?}");
+        // As files from before are: whether codes lead is found out again.
+        let mut sections = graph.sections();
+        sections.get_mut(&0).unwrap().truncate(4);
+        assert_eq!(again(sections).unwrap().is_coded(), config.quantise);
+        let mut sections = graph.sections();
+        sections.get_mut(&0).unwrap().extend([1, 1]);
+        assert!(again(sections).is_none(), "more than there can be");
+    }
+}
+
+#[test]
 fn the_same_rows_give_the_same_graph() {
     let rows = rows_of(&clustered(600, 16, Metric::Cosine, 17));
     let queries = clustered(20, 16, Metric::Cosine, 18);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Contents;
 use crate::engines::index::admission::prepare;
+use crate::engines::index::lexical::Stems;
 use crate::engines::index::{IndexError, Rows};
 use crate::types::collection::CollectionSpec;
 
@@ -86,9 +87,10 @@ impl Reembedding {
             let place = format!("point {}", self.view.doc(row).id);
             ready.push((row, prepare(vector, &spec, &place)?));
         }
+        let mut stems = Stems::default();
         for (row, vector) in ready {
             let doc = Arc::clone(self.view.doc(row));
-            let words = doc.words();
+            let words = doc.words(&mut stems);
             self.fresh.put(&vector, doc, words);
             self.fresh.copy_refinement(&self.view, row);
             self.next = row + 1;
