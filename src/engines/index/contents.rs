@@ -326,8 +326,9 @@ impl Contents {
     /// Builds contents that hold only the live rows of `view`, without a graph.
     pub fn compacted(spec: &Arc<CollectionSpec>, view: &Rows) -> Self {
         let mut fresh = Self::new(Arc::clone(spec));
+        let mut stems = Stems::default();
         for row in view.alive().iter() {
-            fresh.copy(view, row);
+            fresh.copy(view, row, &mut stems);
         }
         fresh
     }
@@ -341,8 +342,9 @@ impl Contents {
         {
             self.delete(&view.doc(row).id);
         }
+        let mut stems = Stems::default();
         for row in now.rows.alive().iter_from(view.len()) {
-            self.copy(&now.rows, row);
+            self.copy(&now.rows, row, &mut stems);
         }
         for row in view.alive().iter() {
             if now.rows.alive().contains(row) && view.refined().get(row).is_none() {
@@ -354,13 +356,9 @@ impl Contents {
         }
     }
 
-    fn copy(&mut self, from: &Rows, row: u32) {
+    fn copy(&mut self, from: &Rows, row: u32, stems: &mut Stems) {
         let doc = from.doc(row);
-        self.put(
-            from.vector(row),
-            Arc::clone(doc),
-            doc.words(&mut Stems::default()),
-        );
+        self.put(from.vector(row), Arc::clone(doc), doc.words(stems));
         self.copy_refinement(from, row);
     }
 
