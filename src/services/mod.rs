@@ -18,6 +18,7 @@ pub mod search;
 pub mod supervision;
 pub mod surfaces;
 pub mod transfer;
+mod turns;
 pub mod usage;
 pub mod validate;
 

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
+use super::turns::turns;
 use super::{Services, collections, embed};
 use crate::actors::index::collection::{ReembedBatch, ReembedTarget};
 pub use crate::actors::index::collection::{ReembedInfo, ReembedState};
 use crate::actors::index::{IndexCell, ReembedReply, ReembedRequest};
 use crate::engines::embedding::Model;
+use crate::types::error_kind::ErrorKind;
 
 /// Texts in one step.
 const STEP_TEXTS: usize = 64;
@@ -100,22 +102,10 @@ fn output(name: &str, reply: ReembedReply) -> ReembedOutput {
 ///
 /// Errors: the first that more time may mend; the other collections had their turn.
 pub async fn step(services: &Services) -> Result<usize, ServiceError> {
-    let mut running = 0;
-    let mut waits = None;
-    for name in services.collections.names() {
-        // Removed since, or out of order: its supervisor knows.
-        let Ok(cell) = services.collections.find(&name) else {
-            continue;
-        };
-        match collection(services, &name, &cell).await {
-            Ok(is_running) => running += usize::from(is_running),
-            Err(error) => waits = waits.or(Some(error)),
-        }
-    }
-    match waits {
-        Some(error) if running == 0 => Err(error),
-        _ => Ok(running),
-    }
+    turns(services, async |name, cell| {
+        collection(services, name, cell).await.map(usize::from)
+    })
+    .await
 }
 
 /// Takes one step of one collection. `false`: nothing is under way there.
@@ -160,7 +150,7 @@ async fn collection(
             let why = "waits for the end of the collection's maintenance".to_owned();
             ask(services, name, cell, ReembedRequest::Wait(run, why.clone())).await?;
             Err(ServiceError::new(
-                crate::types::error_kind::ErrorKind::Unavailable,
+                ErrorKind::Unavailable,
                 format!("{name}: {why}"),
             ))
         }

@@ -1,6 +1,7 @@
 //! Second vectors for the points of collections that have a refiner, a few at a time.
 
 use super::error::{ServiceError, fault};
+use super::turns::turns;
 use super::{Services, collections, embed};
 use crate::actors::index::IndexCell;
 use crate::engines::embedding::Model;
@@ -18,22 +19,10 @@ const TEXT_BYTES: usize = 32 << 10;
 ///
 /// Errors: the first that more time may mend; the other collections had their turn.
 pub async fn step(services: &Services) -> Result<usize, ServiceError> {
-    let mut refined = 0;
-    let mut failed = None;
-    for name in services.collections.names() {
-        // Removed since, or out of order: its supervisor knows.
-        let Ok(cell) = services.collections.find(&name) else {
-            continue;
-        };
-        match collection(services, &name, &cell).await {
-            Ok(count) => refined += count,
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    match failed {
-        Some(error) if refined == 0 => Err(error),
-        _ => Ok(refined),
-    }
+    turns(services, async |name, cell| {
+        collection(services, name, cell).await
+    })
+    .await
 }
 
 async fn collection(
