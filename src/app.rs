@@ -274,7 +274,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let budgets = Budgets::new(settings.chat.budgets.clone());
     let named = budgets.named().map(str::to_owned).collect();
     let usage = evidence::Usage::new(Arc::new(named));
-    let (evidence_child, evidence) = evidence::child_spec(
+    let (evidence_child, journal) = evidence::child_spec(
         policies.child("evidence"),
         paths.evidence.clone(),
         settings.evidence.clone(),
@@ -360,7 +360,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         validators,
         embedding,
         validation,
-        evidence,
+        journal,
         usage,
         kept: ResponseCache::new(&settings.chat.cache),
         budgets,

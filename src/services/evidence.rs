@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
 use super::{Services, now_ms};
-use crate::actors::evidence::{EvidenceReply, EvidenceRequest};
-use crate::storage::evidence_log::{Head, NewRecord};
+use crate::engines::usage::Call;
+use crate::storage::evidence_log::{Body, EvidenceLogError, Head, NewRecord};
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::{FeedbackEvidence, Kind, Rating};
 
@@ -85,6 +85,45 @@ pub async fn feedback(
     })
 }
 
+/// A record that is ready for the journal.
+pub(super) struct Entry {
+    record: NewRecord,
+    /// What it tells of, when that is a chat call.
+    call: Option<Call>,
+}
+
+impl Entry {
+    /// Writes the record of now.
+    ///
+    /// Errors: nested too deeply.
+    pub(super) fn of<T: Serialize>(kind: Kind, id: &str, body: &T) -> Result<Self, ServiceError> {
+        let body = serde_json::to_value(body).map_err(|error| {
+            ServiceError::new(
+                ErrorKind::Internal,
+                format!("evidence could not be written: {error}"),
+            )
+        })?;
+        let ts_ms = now_ms();
+        Ok(Self {
+            record: NewRecord {
+                ts_ms,
+                kind,
+                id: id.to_owned(),
+                body: Body::of(&body)?,
+            },
+            call: match kind {
+                Kind::Chat => Call::of(ts_ms, &body),
+                _ => None,
+            },
+        })
+    }
+
+    /// See [`NewRecord::check`].
+    pub(super) fn check(&self, max: usize) -> Result<(), EvidenceLogError> {
+        self.record.check(max)
+    }
+}
+
 /// Appends one record to the journal; returns its sequence number and hash.
 pub(super) async fn record<T: Serialize>(
     services: &Services,
@@ -92,59 +131,28 @@ pub(super) async fn record<T: Serialize>(
     id: &str,
     body: &T,
 ) -> Result<(u64, String), ServiceError> {
-    let body = serde_json::to_value(body).map_err(|error| {
-        ServiceError::new(
-            ErrorKind::Internal,
-            format!("evidence could not be written: {error}"),
-        )
-    })?;
-    let record = NewRecord {
-        ts_ms: now_ms(),
-        kind,
-        id: id.to_owned(),
-        body,
-    };
-    let reply = services
-        .evidence
-        .ask(EvidenceRequest::Append(vec![record]), services.deadline())
-        .await
-        .map_err(|failed| fault("evidence", failed))?;
-    match reply {
-        EvidenceReply::Appended(appended) => appended
-            .into_iter()
-            .next()
-            .map(|one| (one.seq, one.hash))
-            .ok_or_else(no_reply),
-        EvidenceReply::Head(_) => Err(no_reply()),
-    }
+    append(services, Entry::of(kind, id, body)?).await
 }
 
-/// Forces the journal to the disk; returns its head.
+/// The same of a record that is ready.
+pub(super) async fn append(
+    services: &Services,
+    entry: Entry,
+) -> Result<(u64, String), ServiceError> {
+    let journal = &services.journal;
+    let appended = journal.append(entry.record, entry.call, services.deadline());
+    let appended = appended.await.map_err(|failed| fault("evidence", failed))?;
+    Ok((appended.seq, appended.hash))
+}
+
+/// Forces the journal to the disk while appends go on; returns its head.
 pub async fn sync(services: &Services) -> Result<Head, ServiceError> {
-    match services
-        .evidence
-        .ask(EvidenceRequest::Sync, services.deadline())
-        .await
-    {
-        Ok(EvidenceReply::Head(head)) => Ok(head),
-        Ok(EvidenceReply::Appended(_)) => Err(no_reply()),
-        Err(failed) => Err(fault("evidence", failed)),
-    }
+    let synced = services.journal.sync(services.deadline()).await;
+    synced.map_err(|failed| fault("evidence", failed))
 }
 
 /// Reads the journal's newest hash: kept elsewhere, it proves later that nothing was cut off.
 pub async fn head(services: &Services) -> Result<Head, ServiceError> {
-    match services
-        .evidence
-        .ask(EvidenceRequest::Head, services.deadline())
-        .await
-    {
-        Ok(EvidenceReply::Head(head)) => Ok(head),
-        Ok(EvidenceReply::Appended(_)) => Err(no_reply()),
-        Err(failed) => Err(fault("evidence", failed)),
-    }
-}
-
-fn no_reply() -> ServiceError {
-    ServiceError::new(ErrorKind::Internal, "the evidence writer gave no receipt")
+    let head = services.journal.head(services.deadline()).await;
+    head.map_err(|failed| fault("evidence", failed))
 }

@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
 use crate::actors::embedding::Embedding;
-use crate::actors::evidence::{EvidenceWorker, Usage};
+use crate::actors::evidence::{Journal, Usage};
 use crate::actors::index::Collections;
 use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
@@ -54,8 +54,8 @@ pub struct Services {
     pub embedding: Embedding,
     /// Judges payloads.
     pub validation: CellRef<ValidationWorker>,
-    /// Writes the journal.
-    pub evidence: CellRef<EvidenceWorker>,
+    /// Writes the evidence.
+    pub journal: Journal,
     /// Sums of the journal's chat calls.
     pub usage: Usage,
     /// Answers kept for requests that ask the same.

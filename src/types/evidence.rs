@@ -172,7 +172,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// One chat completion, also a failed one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatEvidence {
     /// The request.
     pub request_id: String,

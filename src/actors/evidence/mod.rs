@@ -1,24 +1,34 @@
 //! The evidence cell: the one writer of the journal, which also keeps the sums of its chat calls.
 
+mod journal;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
+use supervisors::{ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
 
+pub use journal::Journal;
 pub use usage::Usage;
 
 use crate::engines::usage::Call;
 use crate::storage::evidence_log::{
-    Appended, EvidenceConfig, EvidenceLog, EvidenceLogError, Head, NewRecord,
+    Appended, EvidenceConfig, EvidenceLog, EvidenceLogError, Head, NewRecord, Unsynced,
 };
 
 /// What the journal's writer is asked.
 pub enum EvidenceRequest {
-    /// Append in order. Replies with the sequence number and hash of each.
-    Append(Vec<NewRecord>),
-    /// Force what was written to the disk. Replies with the head.
-    Sync,
+    /// Append, and count the chat call. Replies with the record's sequence number and hash.
+    Append(NewRecord, Option<Call>),
+    /// Replies with what the caller is to force to the disk, on a thread that may wait for it; the outcome comes back
+    /// as [`Self::Synced`].
+    Unsynced,
+    /// What came of it. Replies with the head.
+    Synced(Result<u64, EvidenceLogError>),
     /// Replies with the newest hash.
     Head,
 }
@@ -26,8 +36,10 @@ pub enum EvidenceRequest {
 /// The writer's answers.
 #[derive(Debug)]
 pub enum EvidenceReply {
-    /// One for each record of the batch.
-    Appended(Vec<Appended>),
+    /// The record's receipt.
+    Appended(Appended),
+    /// `None` when all is on the disk.
+    Unsynced(Option<Unsynced>),
     /// The newest hash.
     Head(Head),
 }
@@ -38,6 +50,8 @@ pub struct EvidenceWorker {
     config: EvidenceConfig,
     log: Option<EvidenceLog>,
     usage: Usage,
+    /// How often the disk has failed.
+    failures: Arc<AtomicU64>,
 }
 
 impl EvidenceWorker {
@@ -59,13 +73,16 @@ impl EvidenceWorker {
     }
 
     /// Appends, then counts: in the journal's order, so that the sums are those of its records.
-    fn append(&mut self, batch: Vec<NewRecord>) -> Result<EvidenceReply, EvidenceLogError> {
-        let calls: Vec<Option<Call>> = batch.iter().map(usage::call_of).collect();
+    fn append(
+        &mut self,
+        record: &NewRecord,
+        call: Option<&Call>,
+    ) -> Result<EvidenceReply, EvidenceLogError> {
         let log = self.open()?;
         let before = log.segment();
-        let appended = log.append(batch)?;
+        let appended = log.append(record)?;
         let turned = log.segment() != before;
-        self.usage.count(&appended, &calls);
+        self.usage.count(&appended, call);
         if turned {
             // A start reads a segment at most.
             self.usage.keep(&self.dir);
@@ -86,17 +103,24 @@ impl Worker for EvidenceWorker {
         request: EvidenceRequest,
         _cx: &Cx,
     ) -> Result<EvidenceReply, EvidenceLogError> {
-        let log = self.open()?;
         let outcome = match request {
-            EvidenceRequest::Append(batch) => self.append(batch),
-            EvidenceRequest::Sync => log.sync().map(|()| EvidenceReply::Head(log.head())),
-            EvidenceRequest::Head => Ok(EvidenceReply::Head(log.head())),
+            EvidenceRequest::Append(record, call) => self.append(&record, call.as_ref()),
+            EvidenceRequest::Unsynced => {
+                let unsynced = self.open().and_then(|log| log.unsynced());
+                unsynced.map(EvidenceReply::Unsynced)
+            }
+            EvidenceRequest::Synced(outcome) => self.open().and_then(|log| {
+                log.synced(&outcome)?;
+                Ok(EvidenceReply::Head(log.head()))
+            }),
+            EvidenceRequest::Head => self.open().map(|log| EvidenceReply::Head(log.head())),
         };
         if matches!(
             outcome,
             Err(EvidenceLogError::Io { .. } | EvidenceLogError::Poisoned { .. })
         ) {
             self.log = None;
+            self.failures.fetch_add(1, Ordering::AcqRel);
         }
         outcome
     }
@@ -108,22 +132,26 @@ pub fn child_spec(
     dir: PathBuf,
     config: EvidenceConfig,
     usage: Usage,
-) -> (ChildSpec, CellRef<EvidenceWorker>) {
+) -> (ChildSpec, Journal) {
     // Invariant: one writer; a second thread would fork the hash chain.
     let policy = ChildPolicy {
         workers: 1,
         ..policy
     };
-    ChildSpec::sync("evidence", policy, move |_| {
+    let (ack, failures) = (config.ack, Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&failures);
+    let (spec, cell) = ChildSpec::sync("evidence", policy, move |_| {
         let mut worker = EvidenceWorker {
             dir: dir.clone(),
             config: config.clone(),
             log: None,
             usage: usage.clone(),
+            failures: Arc::clone(&counted),
         };
         worker
             .open()
             .map_err(|error| StartError::new(error.to_string()))?;
         Ok(worker)
-    })
+    });
+    (spec, Journal::new(cell, ack, failures))
 }

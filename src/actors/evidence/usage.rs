@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engines::usage::{Call, Counters, Ledger, Named, Selection, UsageFilter};
-use crate::storage::evidence_log::{Appended, GENESIS, Head, NewRecord, records, segments_since};
+use crate::storage::evidence_log::{Appended, GENESIS, Head, records, segments_since};
 use crate::storage::usage_file::{self, KeptUsage};
 use crate::types::evidence::Kind;
 use crate::types::usage::UsageSums;
@@ -61,20 +61,18 @@ impl Usage {
         self.sums().since_start.rows()
     }
 
-    /// Counts the calls of records that were written, unless they are counted already: a writer that was
+    /// Counts the call of a record that was written, unless it is counted already: a writer that was
     /// given up may come back after its successor has read what it wrote.
-    pub(super) fn count(&self, appended: &[Appended], calls: &[Option<Call>]) {
+    pub(super) fn count(&self, written: &Appended, call: Option<&Call>) {
         let mut sums = self.sums();
-        for (written, call) in appended.iter().zip(calls) {
-            if written.seq <= sums.upto.seq {
-                continue;
-            }
-            sums.upto.seq = written.seq;
-            sums.upto.hash.clone_from(&written.hash);
-            if let Some(call) = call {
-                sums.upto.ledger.count(call);
-                sums.since_start.count(call);
-            }
+        if written.seq <= sums.upto.seq {
+            return;
+        }
+        sums.upto.seq = written.seq;
+        sums.upto.hash.clone_from(&written.hash);
+        if let Some(call) = call {
+            sums.upto.ledger.count(call);
+            sums.since_start.count(call);
         }
     }
 
@@ -185,33 +183,32 @@ impl Upto {
     }
 }
 
-/// The call that a record tells of.
-pub(super) fn call_of(record: &NewRecord) -> Option<Call> {
-    match record.kind {
-        Kind::Chat => Call::of(record.ts_ms, &record.body),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::storage::evidence_log::{EvidenceConfig, EvidenceLog, segments};
+    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, segments};
     use crate::types::usage::UsageRow;
 
     /// 2026-03-01T00:00:00Z.
     const MARCH: u64 = 1_772_323_200_000;
+
+    fn body(key: &str) -> serde_json::Value {
+        json!({"key": key, "answered_by": "up/m", "finish_reason": "stop", "cost_usd": 0.5})
+    }
 
     fn record(key: &str) -> NewRecord {
         NewRecord {
             ts_ms: MARCH,
             kind: Kind::Chat,
             id: "i".to_owned(),
-            body: json!({"key": key, "answered_by": "up/m", "finish_reason": "stop",
-                "cost_usd": 0.5}),
+            body: Body::of(&body(key)).unwrap(),
         }
+    }
+
+    fn call() -> Option<Call> {
+        Call::of(MARCH, &body("a"))
     }
 
     fn open(dir: &Path) -> (EvidenceLog, Usage) {
@@ -245,7 +242,9 @@ mod tests {
                 kind: Kind::Search,
                 ..record("a")
             };
-            log.append(vec![record("a"), search]).unwrap();
+            for record in [record("a"), search] {
+                log.append(&record).unwrap();
+            }
             if number == 30 {
                 drop(open(dir));
                 let (_, usage) = open(dir);
@@ -274,7 +273,7 @@ mod tests {
         for (folder, keys) in [(&one, ["a", "a", "a"]), (&two, ["b", "b", "b"])] {
             let (mut log, _) = open(folder.path());
             for key in keys {
-                log.append(vec![record(key)]).unwrap();
+                log.append(&record(key)).unwrap();
             }
             let (_, usage) = open(folder.path());
             usage.keep(folder.path());
@@ -287,7 +286,7 @@ mod tests {
                 (requests(&usage, "a"), requests(&usage, "b")),
                 (0, 3 + more)
             );
-            log.append(vec![record("b")]).unwrap();
+            log.append(&record("b")).unwrap();
         }
         // A journal that was cut is shorter than what was kept.
         let ahead = KeptUsage::new(1_000, "h".to_owned(), Vec::new());
@@ -299,7 +298,7 @@ mod tests {
     fn unreadable(dir: &Path) -> (EvidenceLog, Usage) {
         let (mut log, usage) = open(dir);
         for _ in 0..60 {
-            log.append(vec![record("a")]).unwrap();
+            log.append(&record("a")).unwrap();
         }
         usage.recover(dir, &log.head());
         let first = dir.join(&segments(dir).unwrap()[0].name);
@@ -326,7 +325,7 @@ mod tests {
         let dir = folder.path();
         let (mut log, usage) = unreadable(dir);
         // Written, but not acknowledged: nobody counted it.
-        log.append(vec![record("a")]).unwrap();
+        log.append(&record("a")).unwrap();
         usage.recover(dir, &log.head());
         assert_eq!(requests(&usage, "a"), 61, "nothing is read again");
     }
@@ -336,15 +335,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         let (mut log, usage) = open(dir);
-        log.append(vec![record("a")]).unwrap();
+        log.append(&record("a")).unwrap();
         let early = log.head();
-        let written = log.append(vec![record("a")]).unwrap();
+        let written = log.append(&record("a")).unwrap();
         // Its successor reads what is there, and writes more.
         usage.recover(dir, &log.head());
-        let more = log.append(vec![record("a")]).unwrap();
-        usage.count(&more, &[call_of(&record("a"))]);
+        let more = log.append(&record("a")).unwrap();
+        usage.count(&more, call().as_ref());
         // Now it comes back.
-        usage.count(&written, &[call_of(&record("a"))]);
+        usage.count(&written, call().as_ref());
         assert_eq!(requests(&usage, "a"), 3);
         assert_eq!(usage.counters()[0].2.requests, 1);
         usage.recover(dir, &early);
@@ -356,9 +355,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         let (mut log, _) = open(dir);
-        let places: Vec<Appended> = (0..40)
-            .flat_map(|_| log.append(vec![record("a")]).unwrap())
-            .collect();
+        let places: Vec<Appended> = (0..40).map(|_| log.append(&record("a")).unwrap()).collect();
         let place = &places[30];
         assert_eq!(place.seq, 31);
         let mark = UsageRow {

@@ -1,7 +1,10 @@
 //! Keeping the evidence of an answer within the journal's bound on a record.
 
+use serde_json::Value;
+
 use crate::services::ServiceError;
-use crate::storage::evidence_log::{EvidenceLogError, NewRecord, canonical};
+use crate::services::evidence::Entry;
+use crate::storage::evidence_log::{EvidenceLogError, canonical};
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::{ChatEvidence, Kind};
 
@@ -15,7 +18,12 @@ const RESERVED_BYTES: usize = 1024;
 /// Errors: the request is too large, or nested too deeply.
 pub(super) fn check(evidence: &ChatEvidence, id: &str, max: usize) -> Result<(), ServiceError> {
     let room = max.saturating_sub(RESERVED_BYTES.min(max / 4));
-    match record(evidence, id)?.check(room) {
+    // To write the record only to see its size costs more than all else here, and most are small.
+    if at_most(evidence, id).is_some_and(|bytes| bytes <= room) {
+        return Ok(());
+    }
+    let entry = entry(evidence, id).map_err(|error| error.param("messages"))?;
+    match entry.check(room) {
         Ok(()) => Ok(()),
         Err(EvidenceLogError::TooLarge { bytes, .. }) => Err(ServiceError::new(
             ErrorKind::TooLarge,
@@ -30,17 +38,22 @@ pub(super) fn check(evidence: &ChatEvidence, id: &str, max: usize) -> Result<(),
     }
 }
 
-/// Shortens what was answered until the record fits, and says so in it.
+/// Writes the record; shortens what was answered until it fits, and says so in it.
 ///
 /// The answer is worth more to the client than to the journal, so a large one is no failure.
-pub(super) fn shorten(evidence: &mut ChatEvidence, id: &str, max: usize) {
-    let excess = |evidence: &ChatEvidence| match record(evidence, id).map(|one| one.check(max)) {
-        Ok(Err(EvidenceLogError::TooLarge { bytes, .. })) => bytes - max,
+pub(super) fn shorten(
+    evidence: &mut ChatEvidence,
+    id: &str,
+    max: usize,
+) -> Result<Entry, ServiceError> {
+    let excess = |entry: &Entry| match entry.check(max) {
+        Err(EvidenceLogError::TooLarge { bytes, .. }) => bytes - max,
         _ => 0,
     };
-    let over = excess(evidence);
+    let mut entry = self::entry(evidence, id)?;
+    let mut over = excess(&entry);
     if over == 0 {
-        return;
+        return Ok(entry);
     }
     let note = format!(
         "recorded shortened: the whole record is {} bytes, more than max_record_bytes = {max}",
@@ -50,7 +63,9 @@ pub(super) fn shorten(evidence: &mut ChatEvidence, id: &str, max: usize) {
         Some(error) => format!("{error}; {note}"),
         None => note,
     });
-    let steps: [fn(&mut ChatEvidence, usize); 4] = [
+    let steps: [fn(&mut ChatEvidence, usize); 5] = [
+        // The note itself takes room.
+        |_, _| {},
         |evidence, over| {
             // Tool calls are no use in halves: an answer that cannot make room for them stays.
             if written_bytes(&evidence.answer) >= over {
@@ -64,24 +79,56 @@ pub(super) fn shorten(evidence: &mut ChatEvidence, id: &str, max: usize) {
         |evidence, _| evidence.attempts.clear(),
     ];
     for step in steps {
-        let over = excess(evidence);
-        if over == 0 {
-            return;
-        }
         step(evidence, over);
+        entry = self::entry(evidence, id)?;
+        over = excess(&entry);
+        if over == 0 {
+            break;
+        }
     }
+    Ok(entry)
 }
 
-fn record(evidence: &ChatEvidence, id: &str) -> Result<NewRecord, ServiceError> {
-    let body = serde_json::to_value(evidence)
-        .map_err(|error| ServiceError::bad_request(error.to_string()))?;
-    Ok(NewRecord {
-        // The most digits that a time can have.
-        ts_ms: u64::MAX,
-        kind: Kind::Chat,
-        id: id.to_owned(),
-        body,
-    })
+fn entry(evidence: &ChatEvidence, id: &str) -> Result<Entry, ServiceError> {
+    Entry::of(Kind::Chat, id, evidence)
+}
+
+/// Bytes of a record before its answer that it does not exceed, at no more cost than a look at its texts; `None` for one
+/// that may be nested too deeply.
+fn at_most(evidence: &ChatEvidence, id: &str) -> Option<usize> {
+    let texts = [&evidence.request_id, &evidence.model, &evidence.answer];
+    let more = [&evidence.user, &evidence.key, &evidence.error];
+    let texts = texts.into_iter().chain(more.into_iter().flatten());
+    let texts: usize = texts.map(|text| text.len()).sum();
+    let values = evidence.messages.iter().chain(&evidence.tools);
+    let values: Option<usize> = values.map(|value| value_at_most(value, DEPTH)).sum();
+    Some(RECORD_BYTES + ESCAPED * (texts + id.len()) + values?)
+}
+
+/// What a byte of a text takes at most in JSON.
+const ESCAPED: usize = 6;
+/// What a number, a word, or the quotes and marks around a text take at most.
+const TOKEN_BYTES: usize = 32;
+/// What stands in a record besides its texts.
+const RECORD_BYTES: usize = 2048;
+/// Levels of a message that are surely not too deep.
+const DEPTH: usize = 32;
+
+fn value_at_most(value: &Value, left: usize) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    let inner: Option<usize> = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(0),
+        Value::String(text) => Some(ESCAPED * text.len()),
+        Value::Array(items) => items.iter().map(|item| value_at_most(item, left)).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| {
+                let name = ESCAPED * name.len() + TOKEN_BYTES;
+                Some(name + value_at_most(member, left)?)
+            })
+            .sum(),
+    };
+    Some(TOKEN_BYTES + inner?)
 }
 
 /// Bytes of a text as JSON, without its quotes.
@@ -107,7 +154,7 @@ fn cut(text: &mut String, bytes: usize) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::types::evidence::PassageEvidence;
@@ -138,7 +185,7 @@ mod tests {
     }
 
     fn fits(evidence: &ChatEvidence) -> bool {
-        record(evidence, "id").unwrap().check(MAX).is_ok()
+        entry(evidence, "id").unwrap().check(MAX).is_ok()
     }
 
     #[test]
@@ -158,9 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn no_record_is_larger_than_it_may_be() {
+        for text in ["", "a", "é\"\n\u{1}🚢", &"\u{1}".repeat(500)] {
+            let mut whole = evidence(text, text);
+            whole.tools = vec![json!({text: [1.5e300, null, {"a": [text, text]}], "b": true})];
+            whole.user = Some(text.to_owned());
+            let bytes = at_most(&whole, text).unwrap();
+            assert!(
+                entry(&whole, text).unwrap().check(bytes).is_ok(),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_fits_is_left_alone() {
         let mut whole = evidence("q", "a");
-        shorten(&mut whole, "id", MAX);
+        shorten(&mut whole, "id", MAX).unwrap();
         assert_eq!(whole, evidence("q", "a"));
     }
 
@@ -168,7 +229,7 @@ mod tests {
     fn an_answer_is_cut_to_what_fits_whatever_its_signs_take() {
         for sign in ["a", "é", "\"", "\n", "\u{1}", "🚢"] {
             let mut long = evidence("q", &sign.repeat(5_000));
-            shorten(&mut long, "id", MAX);
+            shorten(&mut long, "id", MAX).unwrap();
             assert!(fits(&long) && long.answer.len() > 400, "{sign:?}");
             let note = long.error.unwrap();
             assert!(note.starts_with("recorded shortened"), "{note}");
@@ -180,7 +241,7 @@ mod tests {
         let mut large = evidence("q", "short");
         large.error = Some("broke off".to_owned());
         large.tool_calls = vec![json!({"arguments": "x".repeat(5_000)})];
-        shorten(&mut large, "id", MAX);
+        shorten(&mut large, "id", MAX).unwrap();
         assert!(fits(&large) && large.tool_calls.is_empty());
         assert_eq!(large.answer, "short");
         assert!(large.error.unwrap().starts_with("broke off; recorded"));
@@ -192,7 +253,7 @@ mod tests {
             text: "t".repeat(5_000),
             cited: true,
         }];
-        shorten(&mut large, "id", MAX);
+        shorten(&mut large, "id", MAX).unwrap();
         assert!(fits(&large) && large.passages.is_empty());
     }
 }

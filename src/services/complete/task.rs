@@ -14,7 +14,7 @@ use crate::engines::chat::{Candidate, NOTHING_FOUND, citations, ground};
 use crate::services::search::millis_since;
 use crate::services::{ServiceError, Services, evidence, now_ms, usage};
 use crate::types::chat::{ChatReply, ChatRequest, Citation, FinishReason, Passage};
-use crate::types::evidence::{AttemptEvidence, ChatEvidence, Kind, PassageEvidence};
+use crate::types::evidence::{AttemptEvidence, ChatEvidence, PassageEvidence};
 
 /// A request that someone could answer.
 pub(super) struct Task {
@@ -213,10 +213,10 @@ impl Task {
         self.request.passages.as_deref().unwrap_or_default()
     }
 
-    /// Writes the evidence, and reads the citations out of the answer.
+    /// Writes the evidence, which leaves none for a second time, and reads the citations out of the answer.
     ///
     /// Errors: the journal could not be written.
-    pub(super) async fn record(&self, ending: &Ending) -> Result<Vec<Citation>, ServiceError> {
+    pub(super) async fn record(&mut self, ending: &Ending) -> Result<Vec<Citation>, ServiceError> {
         let cites = citations(&ending.reply.text, self.passages());
         let cited: BTreeSet<usize> = cites.iter().map(|citation| citation.index).collect();
         let passages = self
@@ -248,10 +248,11 @@ impl Task {
                 .filter(|_| self.is_kept())
                 .map(|status| status.as_str().to_owned()),
             latency_ms: millis_since(self.started),
-            ..self.evidence.clone()
+            ..std::mem::take(&mut self.evidence)
         };
-        fit::shorten(&mut record, &self.id, self.services.limits.max_record_bytes);
-        evidence::record(&self.services, Kind::Chat, &self.id, &record).await?;
+        let max = self.services.limits.max_record_bytes;
+        let entry = fit::shorten(&mut record, &self.id, max)?;
+        evidence::append(&self.services, entry).await?;
         Ok(cites)
     }
 
@@ -270,7 +271,7 @@ impl Task {
     }
 
     /// Writes the evidence of a failure; when that fails too, the first failure is the one to tell.
-    pub(super) async fn record_failure(&self, ending: Ending) {
+    pub(super) async fn record_failure(&mut self, ending: Ending) {
         if let Err(error) = self.record(&ending).await {
             tracing::error!(id = self.id, %error, "evidence of a failed answer was not written");
         }

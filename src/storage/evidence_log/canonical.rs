@@ -1,7 +1,5 @@
 //! The one way to write a JSON value, so that its hash means something.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 /// Deepest nesting of a record's body: what parses back with room for the record around it.
@@ -15,48 +13,51 @@ pub(super) const MAX_DEPTH: usize = 120;
 /// assert_eq!(canonical(&value), r#"{"a":null,"b":[1,2.5,"é\n"]}"#);
 /// ```
 pub fn canonical(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     write(&mut out, value);
-    out
+    // JSON of a value is UTF-8.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Appends a value in canonical form.
-pub(super) fn write(out: &mut String, value: &Value) {
+pub(super) fn write(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
                 write(out, item);
             }
-            out.push(']');
+            out.push(b']');
         }
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by(|a, b| a.0.cmp(b.0));
-            out.push('{');
+            out.push(b'{');
             for (at, (key, member)) in members.into_iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
                 text(out, key);
-                out.push(':');
+                out.push(b':');
                 write(out, member);
             }
-            out.push('}');
+            out.push(b'}');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{value}");
+        Value::String(string) => text(out, string),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            // Writing to memory cannot fail.
+            let _ = serde_json::to_writer(out, value);
         }
     }
 }
 
 /// Appends a string with its quotes.
-pub(super) fn text(out: &mut String, text: &str) {
-    let _ = write!(out, "{}", Value::from(text));
+pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(out, text);
 }
 
 /// Whether a value nests deeper than `left` levels; looks no deeper than that.

@@ -12,7 +12,8 @@ pub enum Ack {
     /// at most what was written since the last sync.
     #[default]
     Written,
-    /// Once the bytes are on the disk: a power cut loses nothing; costs an fsync for each batch.
+    /// Once the bytes are on the disk: a power cut loses nothing; costs an fsync, which
+    /// those that wait for one share.
     Synced,
 }
 

@@ -1,15 +1,19 @@
 //! One record as one line of text, and back.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
+use super::canonical;
 use super::log::NewRecord;
-use super::{GENESIS, canonical};
 use crate::types::evidence::{EvidenceRecord, Kind, SCHEMA_VERSION};
 
+/// What stands before the body.
+const BODY_MEMBER: &[u8] = b"{\"body\":";
 /// What stands before the digits of the hash.
 const HASH_MEMBER: &str = ",\"hash\":\"";
 /// Hex digits of a hash.
 const HASH_DIGITS: usize = 64;
+/// Most bytes of a line besides its body and id.
+const FRAME_BYTES: usize = 256;
 
 /// A line that is not a record as it was written.
 #[derive(Debug)]
@@ -46,38 +50,39 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// Writes a record as a line with its newline; returns it with its hash.
-pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (String, String) {
-    let (mut line, tail) = parts(prev, seq, record);
+pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (Vec<u8>, String) {
+    let body = record.body.bytes();
+    let mut line = Vec::with_capacity(FRAME_BYTES + record.id.len() + body.len());
+    line.extend_from_slice(BODY_MEMBER);
+    line.extend_from_slice(body);
+    let tail = tail(prev, seq, record);
     let hash = digest(prev, &line, &tail);
-    line.reserve(tail.len() + HASH_MEMBER.len() + HASH_DIGITS + 2);
-    line.push_str(HASH_MEMBER);
-    line.push_str(&hash);
-    line.push('"');
-    line.push_str(&tail);
-    line.push('\n');
+    for part in [HASH_MEMBER.as_bytes(), hash.as_bytes(), b"\"", &tail, b"\n"] {
+        line.extend_from_slice(part);
+    }
     (line, hash)
 }
 
-/// Counts the bytes that a record takes at most, wherever it stands; no hash is computed.
+/// Counts the bytes that a record takes at most, wherever it stands and whenever it is written.
 pub(super) fn max_bytes(record: &NewRecord) -> usize {
-    let (line, tail) = parts(GENESIS, u64::MAX, record);
-    line.len() + HASH_MEMBER.len() + HASH_DIGITS + 2 + tail.len()
+    let mut id = Vec::new();
+    canonical::text(&mut id, &record.id);
+    FRAME_BYTES + id.len() + record.body.bytes().len()
 }
 
-/// What stands before the hash, and what after it.
-fn parts(prev: &str, seq: u64, record: &NewRecord) -> (String, String) {
-    let mut line = String::from("{\"body\":");
-    canonical::write(&mut line, &record.body);
-    let mut tail = String::from(",\"id\":");
+/// What stands after the hash.
+fn tail(prev: &str, seq: u64, record: &NewRecord) -> Vec<u8> {
+    let mut tail = Vec::with_capacity(FRAME_BYTES + record.id.len());
+    tail.extend_from_slice(b",\"id\":");
     canonical::text(&mut tail, &record.id);
-    // Writing to a String cannot fail.
+    // Writing to memory cannot fail.
     let _ = write!(
         tail,
         r#","kind":"{}","prev":"{prev}","schema":{SCHEMA_VERSION},"seq":{seq},"ts":{}}}"#,
         kind_name(record.kind),
         record.ts_ms
     );
-    (line, tail)
+    tail
 }
 
 /// Reads a line without its newline, and checks its own hash.
@@ -90,8 +95,8 @@ pub(super) fn decode(line: &[u8]) -> Result<EvidenceRecord, LineFault> {
         let rest = text.get(at + HASH_MEMBER.len() + HASH_DIGITS..)?;
         Some(digest(
             &record.prev,
-            text.get(..at)?,
-            rest.strip_prefix('"')?,
+            text.get(..at)?.as_bytes(),
+            rest.strip_prefix('"')?.as_bytes(),
         ))
     });
     if hashed.as_ref() == Some(&record.hash) {
@@ -101,11 +106,11 @@ pub(super) fn decode(line: &[u8]) -> Result<EvidenceRecord, LineFault> {
     }
 }
 
-fn digest(prev: &str, before: &str, after: &str) -> String {
+fn digest(prev: &str, before: &[u8], after: &[u8]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(prev.as_bytes());
-    hasher.update(before.as_bytes());
-    hasher.update(after.as_bytes());
+    hasher.update(before);
+    hasher.update(after);
     hasher.finalize().to_hex().to_string()
 }
 
@@ -113,6 +118,7 @@ fn digest(prev: &str, before: &str, after: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::{Body, GENESIS, canonical};
     use super::*;
 
     #[test]
@@ -122,13 +128,17 @@ mod tests {
             ts_ms: 5,
             kind: Kind::Chat,
             id: ",\"hash\":\"x".to_owned(),
-            body: json!({"z": [1.5, {"a": 1, "hash": "b"}], "hash": "0"}),
+            body: Body::of(&json!({"z": [1.5, {"a": 1, "hash": "b"}], "hash": "0"})).unwrap(),
         };
         let (line, hash) = encode(GENESIS, 1, &record);
-        assert_eq!(
-            encode(GENESIS, u64::MAX, &record).0.len(),
-            max_bytes(&record)
-        );
+        let latest = NewRecord {
+            ts_ms: u64::MAX,
+            kind: Kind::Validation,
+            ..record.clone()
+        };
+        let longest = encode(GENESIS, u64::MAX, &latest).0.len();
+        assert!((longest..longest + 100).contains(&max_bytes(&record)));
+        let line = String::from_utf8(line).unwrap();
         let text = line.strip_suffix('\n').unwrap();
         let mut value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(canonical(&value), text);
@@ -142,7 +152,10 @@ mod tests {
             (back.seq, back.ts, back.kind, back.hash),
             (1, 5, Kind::Chat, hash)
         );
-        assert_eq!((back.id, back.body), (record.id, record.body));
+        assert_eq!(
+            (back.id, Body::of(&back.body).unwrap()),
+            (record.id, record.body)
+        );
     }
 
     #[test]
@@ -158,9 +171,9 @@ mod tests {
             ts_ms: 0,
             kind: Kind::Search,
             id: String::new(),
-            body,
+            body: Body::of(&body).unwrap(),
         };
         let (line, _) = encode(GENESIS, 1, &record);
-        assert!(decode(line.trim_end().as_bytes()).is_ok());
+        assert!(decode(line.trim_ascii_end()).is_ok());
     }
 }

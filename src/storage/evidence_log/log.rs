@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::Value;
 
-use super::canonical::{MAX_DEPTH, deeper_than};
-use super::config::{Ack, EvidenceConfig};
+use super::body::Body;
+use super::config::EvidenceConfig;
 use super::error::EvidenceLogError;
 use super::heads::{Heads, HeadsWriter};
 use super::segments::{self, Segment};
@@ -26,18 +25,14 @@ pub struct NewRecord {
     /// What it is about.
     pub id: String,
     /// By `kind`.
-    pub body: Value,
+    pub body: Body,
 }
 
 impl NewRecord {
     /// Checks what [`EvidenceLog::append`] would refuse, before the work that the record tells of.
     ///
-    /// Errors: [`EvidenceLogError::TooDeep`]; [`EvidenceLogError::TooLarge`] when it is larger than
-    /// `max` bytes, or by a few bytes only.
+    /// Errors: [`EvidenceLogError::TooLarge`] when it is larger than `max` bytes, or may be.
     pub fn check(&self, max: usize) -> Result<(), EvidenceLogError> {
-        if deeper_than(&self.body, MAX_DEPTH) {
-            return Err(EvidenceLogError::TooDeep { max: MAX_DEPTH });
-        }
         let bytes = line::max_bytes(self);
         if bytes > max {
             return Err(EvidenceLogError::TooLarge { bytes, max });
@@ -72,6 +67,30 @@ pub struct Head {
     pub segment_bytes: u64,
 }
 
+/// What may not be on the disk yet.
+#[derive(Debug)]
+pub struct Unsynced {
+    file: File,
+    path: PathBuf,
+    seq: u64,
+}
+
+impl Unsynced {
+    /// The newest record of it.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Forces it there; returns the newest record that surely is: a segment before was synced when this one was begun.
+    ///
+    /// Errors: the disk failed.
+    pub fn sync(self) -> Result<u64, EvidenceLogError> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| EvidenceLogError::io("sync", &self.path, &error))?;
+        Ok(self.seq)
+    }
+}
+
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OpenReport {
@@ -91,7 +110,7 @@ pub struct EvidenceLog {
     number: u64,
     file: File,
     heads: HeadsWriter,
-    /// Invariant: describes what was written whole; a failed batch leaves it as it was.
+    /// Invariant: describes what was written whole; a failed append leaves it as it was.
     head: Head,
     poisoned: Option<String>,
 }
@@ -161,69 +180,68 @@ impl EvidenceLog {
         Ok((log, report))
     }
 
-    /// Appends records in order, in one write: all of them or, after an error, none.
+    /// Appends a record: the operating system has it then, the disk when it was synced.
     ///
-    /// Errors: [`EvidenceLogError::TooLarge`] and [`EvidenceLogError::TooDeep`] before anything was
-    /// written; after an error of the disk every later append is refused until the journal is
-    /// reopened.
-    pub fn append(&mut self, batch: Vec<NewRecord>) -> Result<Vec<Appended>, EvidenceLogError> {
+    /// Errors: [`EvidenceLogError::TooLarge`] before anything was written; after an error of the disk every later
+    /// append is refused until the journal is reopened.
+    pub fn append(&mut self, record: &NewRecord) -> Result<Appended, EvidenceLogError> {
         self.refuse_if_poisoned()?;
-        let mut bytes = String::new();
-        let mut appended: Vec<Appended> = Vec::with_capacity(batch.len());
-        let mut ts = self.head.ts;
-        for (seq, record) in (self.head.seq + 1..).zip(batch) {
-            if deeper_than(&record.body, MAX_DEPTH) {
-                return Err(EvidenceLogError::TooDeep { max: MAX_DEPTH });
-            }
-            let prev = appended.last().map_or(&self.head.hash, |last| &last.hash);
-            let (line, hash) = line::encode(prev, seq, &record);
-            let max = self.config.max_record_bytes;
-            if line.len() > max {
-                return Err(EvidenceLogError::TooLarge {
-                    bytes: line.len(),
-                    max,
-                });
-            }
-            bytes.push_str(&line);
-            ts = record.ts_ms;
-            appended.push(Appended { seq, hash });
+        let seq = self.head.seq + 1;
+        let (line, hash) = line::encode(&self.head.hash, seq, record);
+        let (bytes, max) = (line.len(), self.config.max_record_bytes);
+        if bytes > max {
+            return Err(EvidenceLogError::TooLarge { bytes, max });
         }
-        let Some(last) = appended.last() else {
-            return Ok(appended);
-        };
-        let total = bytes.len() as u64;
+        let total = bytes as u64;
         if self.head.segment_bytes > 0
             && self.head.segment_bytes + total > self.config.segment_bytes
         {
             self.rotate().map_err(|error| self.poison(error))?;
         }
-        if let Err(error) = self.file.write_all(bytes.as_bytes()) {
+        if let Err(error) = self.file.write_all(&line) {
             // Best effort: what stays is cut off when the journal is reopened.
             let _ = self.file.set_len(self.head.segment_bytes);
             let error = EvidenceLogError::io("write", &self.path(), &error);
             return Err(self.poison(error));
         }
-        self.head = Head {
-            seq: last.seq,
-            hash: last.hash.clone(),
-            ts,
-            segment_bytes: self.head.segment_bytes + total,
-            synced_seq: self.head.synced_seq,
-            segment: std::mem::take(&mut self.head.segment),
-        };
-        if self.config.ack == Ack::Synced {
-            self.sync()?;
-        }
-        Ok(appended)
+        self.head.seq = seq;
+        self.head.hash.clone_from(&hash);
+        self.head.ts = record.ts_ms;
+        self.head.segment_bytes += total;
+        Ok(Appended { seq, hash })
     }
 
-    /// Forces what was appended to the disk.
+    /// What was appended and may not be on the disk yet, to be synced on another thread while this one appends; the
+    /// outcome is for [`Self::synced`]. `None` when all is there.
     ///
-    /// Errors: the disk failed; the journal is poisoned, for a second sync would lie about the
-    /// first.
-    pub fn sync(&mut self) -> Result<(), EvidenceLogError> {
+    /// Errors: the file cannot be shared; the journal is poisoned.
+    pub fn unsynced(&self) -> Result<Option<Unsynced>, EvidenceLogError> {
         self.refuse_if_poisoned()?;
-        self.sync_segment().map_err(|error| self.poison(error))
+        if self.head.synced_seq == self.head.seq {
+            return Ok(None);
+        }
+        let file = self.file.try_clone();
+        Ok(Some(Unsynced {
+            file: file.map_err(|error| EvidenceLogError::io("share", &self.path(), &error))?,
+            path: self.path(),
+            seq: self.head.seq,
+        }))
+    }
+
+    /// Takes note of a sync beside the appends.
+    ///
+    /// Errors: its own; the journal is poisoned, for a second sync would lie about the first.
+    pub fn synced(
+        &mut self,
+        outcome: &Result<u64, EvidenceLogError>,
+    ) -> Result<(), EvidenceLogError> {
+        self.refuse_if_poisoned()?;
+        match outcome {
+            // A journal that was reopened meanwhile may end before that record.
+            Ok(seq) => self.head.synced_seq = self.head.synced_seq.max(*seq).min(self.head.seq),
+            Err(error) => return Err(self.poison(error.clone())),
+        }
+        Ok(())
     }
 
     /// Reads the end of the journal.

@@ -28,6 +28,7 @@
 //! # What it does not promise
 //! Who can rewrite the whole folder can write a new chain. Keep the [`Head`] elsewhere too.
 
+mod body;
 mod canonical;
 mod config;
 mod error;
@@ -41,10 +42,11 @@ mod tail;
 mod tests;
 mod verify;
 
+pub use body::Body;
 pub use canonical::canonical;
 pub use config::{Ack, EvidenceConfig};
 pub use error::EvidenceLogError;
-pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport};
+pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport, Unsynced};
 pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use segments::{Segment, segments};
 pub use verify::{Chain, Problem, ProblemKind, VerifyReport, verify};

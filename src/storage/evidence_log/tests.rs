@@ -19,7 +19,7 @@ fn new(n: u64) -> NewRecord {
         ts_ms: 1_000 + n,
         kind: Kind::Search,
         id: format!("req-{n}"),
-        body,
+        body: Body::of(&body).unwrap(),
     }
 }
 
@@ -34,12 +34,23 @@ fn open(dir: &Path, config: &EvidenceConfig) -> (EvidenceLog, OpenReport) {
     EvidenceLog::open(dir, config.clone()).unwrap()
 }
 
-/// Writes `count` records, one batch each.
+/// A line that fits there, of another record.
+fn line(prev: &str, seq: u64) -> String {
+    let (line, _) = super::line::encode(prev, seq, &new(99));
+    String::from_utf8(line).unwrap().trim_end().to_owned()
+}
+
+fn sync(log: &mut EvidenceLog) {
+    let unsynced = log.unsynced().unwrap().unwrap();
+    log.synced(&unsynced.sync()).unwrap();
+}
+
+/// Writes `count` records.
 fn filled(count: u64, config: &EvidenceConfig) -> TempDir {
     let dir = TempDir::new().unwrap();
     let (mut log, _) = open(dir.path(), config);
     for n in 1..=count {
-        log.append(vec![new(n)]).unwrap();
+        log.append(&new(n)).unwrap();
     }
     dir
 }
@@ -86,11 +97,10 @@ fn a_chain_survives_reopening_and_reads_back() {
         }
     );
     assert_eq!((log.head().seq, log.head().hash.as_str()), (0, GENESIS));
-    assert_eq!(log.append(Vec::new()).unwrap(), []);
-    let first = log.append(vec![new(1), new(2)]).unwrap();
+    let first = [new(1), new(2)].map(|record| log.append(&record).unwrap());
     assert_eq!(first.iter().map(|one| one.seq).collect::<Vec<_>>(), [1, 2]);
     assert_eq!((log.head().seq, log.head().synced_seq), (2, 0));
-    log.sync().unwrap();
+    sync(&mut log);
     let head = log.head();
     assert_eq!(
         (head.synced_seq, head.ts, &head.hash),
@@ -101,7 +111,7 @@ fn a_chain_survives_reopening_and_reads_back() {
     let (mut log, report) = open(dir.path(), &EvidenceConfig::default());
     assert_eq!(report.records, 2);
     assert_eq!(log.head(), head);
-    log.append(vec![new(3)]).unwrap();
+    log.append(&new(3)).unwrap();
     let read: Vec<_> = records(dir.path(), segments(dir.path()).unwrap())
         .map(|line| line.unwrap().record.unwrap())
         .collect();
@@ -111,7 +121,7 @@ fn a_chain_survives_reopening_and_reads_back() {
     );
     assert_eq!(read[0].prev, GENESIS);
     assert_eq!(read[2].prev, read[1].hash);
-    assert_eq!(read[1].body, new(2).body);
+    assert_eq!(Body::of(&read[1].body).unwrap(), new(2).body);
     assert_eq!(problems(dir.path()), []);
 }
 
@@ -144,7 +154,7 @@ fn an_empty_newest_segment_links_to_the_one_before() {
     fs::write(dir.path().join("evidence-00000002.jsonl"), "").unwrap();
     let (mut log, report) = open(dir.path(), &EvidenceConfig::default());
     assert_eq!((report.records, report.segments), (3, 2));
-    assert_eq!(log.append(vec![new(4)]).unwrap()[0].seq, 4);
+    assert_eq!(log.append(&new(4)).unwrap().seq, 4);
     assert_eq!(problems(dir.path()), []);
 }
 
@@ -164,7 +174,7 @@ fn a_torn_last_line_is_cut_at_every_byte() {
             (2, 2),
             "{kept} bytes kept"
         );
-        log.append(vec![new(3)]).unwrap();
+        log.append(&new(3)).unwrap();
         assert_eq!(
             fs::read(torn.path().join(FIRST)).unwrap(),
             whole,
@@ -228,8 +238,7 @@ fn verify_names_what_was_done_to_the_chain() {
             "rewritten with its own hash",
             |lines| {
                 let prev = super::line::decode(lines[1].as_bytes()).unwrap().prev;
-                let (line, _) = super::line::encode(&prev, 2, &new(99));
-                lines[1] = line.trim_end().to_owned();
+                lines[1] = line(&prev, 2);
             },
             &[(ProblemKind::Changed, 3)],
         ),
@@ -270,12 +279,7 @@ fn receipts_betray_a_cut_and_a_rewritten_tail() {
     // A new tail that is a perfect chain of its own.
     let mut forged = whole[..4].to_vec();
     let prev = super::line::decode(whole[3].as_bytes()).unwrap().hash;
-    forged.push(
-        super::line::encode(&prev, 5, &new(99))
-            .0
-            .trim_end()
-            .to_owned(),
-    );
+    forged.push(line(&prev, 5));
     write_lines(&path, &forged);
     assert_eq!(problems(dir.path()), [(ProblemKind::Changed, 5)]);
     assert!(EvidenceLog::open(dir.path(), EvidenceConfig::default()).is_err());
@@ -298,7 +302,7 @@ fn a_missing_segment_is_damage() {
 }
 
 #[test]
-fn a_refused_batch_leaves_no_trace() {
+fn a_refused_record_leaves_no_trace() {
     let dir = TempDir::new().unwrap();
     let config = EvidenceConfig {
         max_record_bytes: 1024,
@@ -306,31 +310,22 @@ fn a_refused_batch_leaves_no_trace() {
     };
     let (mut log, _) = open(dir.path(), &config);
     let big = NewRecord {
-        body: json!("x".repeat(1024)),
-        ..new(2)
+        body: Body::of(&json!("x".repeat(1024))).unwrap(),
+        ..new(1)
     };
-    let error = log.append(vec![new(1), big]).unwrap_err();
+    let error = log.append(&big).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
-    let error = log
-        .append(vec![
-            new(1),
-            NewRecord {
-                body: deep,
-                ..new(2)
-            },
-        ])
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BadRequest);
     assert_eq!(log.head().seq, 0);
     assert_eq!(fs::metadata(dir.path().join(FIRST)).unwrap().len(), 0);
+    let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let error = Body::of(&deep(200)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadRequest);
     // The deepest body that is taken can be read back.
-    let deep = (0..120).fold(json!(1), |inner, _| json!([inner]));
-    log.append(vec![NewRecord {
-        body: deep,
+    let deepest = NewRecord {
+        body: Body::of(&deep(120)).unwrap(),
         ..new(1)
-    }])
-    .unwrap();
+    };
+    log.append(&deepest).unwrap();
     assert_eq!(open(dir.path(), &config).1.records, 1);
 }
 
@@ -341,33 +336,41 @@ fn a_failed_rotation_poisons_until_reopened() {
     // A folder where the next segment belongs makes the disk refuse.
     let blocked = dir.path().join("evidence-00000002.jsonl");
     fs::create_dir(&blocked).unwrap();
-    let failed = (1..20)
-        .find_map(|n| log.append(vec![new(n)]).err())
-        .unwrap();
+    let failed = (1..20).find_map(|n| log.append(&new(n)).err()).unwrap();
     assert!(matches!(failed, EvidenceLogError::Io { .. }), "{failed}");
     assert_eq!(failed.kind(), ErrorKind::Unavailable);
     fs::remove_dir(&blocked).unwrap();
-    let refused = log.append(vec![new(1)]).unwrap_err();
+    let refused = log.append(&new(1)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
-    assert!(log.sync().is_err());
+    assert!(log.unsynced().is_err());
     let seq = log.head().seq;
     drop(log);
     let (mut log, report) = open(dir.path(), &small());
     assert_eq!(report.records, seq);
-    log.append(vec![new(seq + 1)]).unwrap();
+    log.append(&new(seq + 1)).unwrap();
     assert_eq!(problems(dir.path()), []);
 }
 
 #[test]
-fn synced_acknowledges_what_is_on_the_disk() {
+fn a_sync_beside_the_appends_tells_what_is_on_the_disk() {
     let dir = TempDir::new().unwrap();
-    let config = EvidenceConfig {
-        ack: Ack::Synced,
-        ..EvidenceConfig::default()
-    };
-    let (mut log, _) = open(dir.path(), &config);
-    log.append(vec![new(1), new(2)]).unwrap();
+    let (mut log, _) = open(dir.path(), &EvidenceConfig::default());
+    assert!(log.unsynced().unwrap().is_none());
+    log.append(&new(1)).unwrap();
+    let unsynced = log.unsynced().unwrap().unwrap();
+    log.append(&new(2)).unwrap();
+    log.synced(&unsynced.sync()).unwrap();
+    assert_eq!((log.head().seq, log.head().synced_seq), (2, 1));
+    // One that is noted late takes nothing back.
+    sync(&mut log);
+    log.synced(&Ok(1)).unwrap();
     assert_eq!(log.head().synced_seq, 2);
+    log.append(&new(3)).unwrap();
+    let failed = EvidenceLogError::Poisoned {
+        reason: "the disk".to_owned(),
+    };
+    assert!(log.synced(&Err(failed)).is_err());
+    assert!(log.append(&new(4)).is_err() && log.unsynced().is_err());
 }
 
 #[test]

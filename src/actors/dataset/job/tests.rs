@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::engines::dataset::DEFAULT_RECIPE;
 use crate::storage::dataset_store::sha256;
-use crate::storage::evidence_log::{EvidenceConfig, EvidenceLog, NewRecord};
+use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord};
 use crate::types::evidence::Kind;
 
 struct World {
@@ -23,7 +23,7 @@ fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
         ts_ms: 1_000 + n,
         kind,
         id: id.to_owned(),
-        body,
+        body: Body::of(&body).unwrap(),
     }
 }
 
@@ -87,7 +87,7 @@ impl World {
         };
         let (mut log, _) = EvidenceLog::open(&self.paths.evidence, config).unwrap();
         for one in batch {
-            log.append(vec![one]).unwrap();
+            log.append(&one).unwrap();
         }
     }
 

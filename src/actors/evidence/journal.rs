@@ -1,0 +1,114 @@
+//! The journal as those who write to it see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use supervisors::{CellRef, Deadline, Fault};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{EvidenceReply, EvidenceRequest, EvidenceWorker};
+use crate::engines::usage::Call;
+use crate::storage::evidence_log::{Ack, Appended, EvidenceLogError, Head, NewRecord};
+
+/// Appends, and waits for the disk where that is wanted. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Journal {
+    pub(super) cell: CellRef<EvidenceWorker>,
+    ack: Ack,
+    /// How often the disk has failed.
+    failures: Arc<AtomicU64>,
+    /// The newest record that is on the disk. Who holds the lock syncs for all that wait for it.
+    pub(super) synced: Arc<Mutex<u64>>,
+}
+
+type Answer<T> = Result<T, Fault<EvidenceLogError>>;
+
+impl Journal {
+    pub(super) fn new(cell: CellRef<EvidenceWorker>, ack: Ack, failures: Arc<AtomicU64>) -> Self {
+        Self {
+            cell,
+            ack,
+            failures,
+            synced: Arc::default(),
+        }
+    }
+
+    /// Appends a record, and counts the chat call that it tells of. Returns once the operating system has it, or the
+    /// disk, by the settings.
+    ///
+    /// Cancel safety: a record that was sent is written.
+    pub async fn append(
+        &self,
+        record: NewRecord,
+        call: Option<Call>,
+        deadline: Deadline,
+    ) -> Answer<Appended> {
+        let failures = self.failures.load(Ordering::Acquire);
+        let request = EvidenceRequest::Append(record, call);
+        let EvidenceReply::Appended(appended) = self.cell.ask(request, deadline).await? else {
+            return Err(no_answer());
+        };
+        if self.ack == Ack::Synced {
+            self.sync_to(appended.seq, failures, deadline).await?;
+        }
+        Ok(appended)
+    }
+
+    /// Waits until all that was appended is on the disk. Appends go on meanwhile.
+    pub async fn sync(&self, deadline: Deadline) -> Answer<Head> {
+        let failures = self.failures.load(Ordering::Acquire);
+        self.sync_to(u64::MAX, failures, deadline).await?;
+        self.head(deadline).await
+    }
+
+    /// Reads the end of the journal.
+    pub async fn head(&self, deadline: Deadline) -> Answer<Head> {
+        match self.cell.ask(EvidenceRequest::Head, deadline).await? {
+            EvidenceReply::Head(head) => Ok(head),
+            EvidenceReply::Appended(_) | EvidenceReply::Unsynced(_) => Err(no_answer()),
+        }
+    }
+
+    async fn sync_to(&self, seq: u64, failures: u64, deadline: Deadline) -> Answer<()> {
+        let synced = Arc::clone(&self.synced).lock_owned().await;
+        if *synced < seq {
+            // In a task of its own: when the caller goes, the outcome is noted all the same.
+            let syncing = tokio::spawn(sync(self.cell.clone(), synced, deadline));
+            syncing.await.map_err(|_| no_answer())??;
+        }
+        // After a failure, that a later sync succeeds says nothing of what was written before.
+        match self.failures.load(Ordering::Acquire) == failures {
+            true => Ok(()),
+            false => Err(Fault::App(EvidenceLogError::Poisoned {
+                reason: "the disk failed before the record was on it".to_owned(),
+            })),
+        }
+    }
+}
+
+async fn sync(
+    cell: CellRef<EvidenceWorker>,
+    mut synced: OwnedMutexGuard<u64>,
+    deadline: Deadline,
+) -> Answer<()> {
+    let reply = cell.ask(EvidenceRequest::Unsynced, deadline).await?;
+    let EvidenceReply::Unsynced(unsynced) = reply else {
+        return Err(no_answer());
+    };
+    let Some(unsynced) = unsynced else {
+        return Ok(());
+    };
+    let outcome = tokio::task::spawn_blocking(|| unsynced.sync()).await;
+    let outcome = outcome.map_err(|_| no_answer())?;
+    let newest = outcome.as_ref().ok().copied();
+    cell.ask(EvidenceRequest::Synced(outcome), deadline).await?;
+    if let Some(newest) = newest {
+        *synced = (*synced).max(newest);
+    }
+    Ok(())
+}
+
+/// Pairs with the requests: each has its own kind of reply.
+fn no_answer() -> Fault<EvidenceLogError> {
+    Fault::ShuttingDown
+}
