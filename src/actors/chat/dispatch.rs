@@ -152,10 +152,6 @@ impl Chat {
         request: &ChatRequest,
         deadline: Deadline,
     ) -> Result<ChatAnswer, ChatFailure> {
-        let request = ChatRequest {
-            stream: false,
-            ..request.clone()
-        };
         let ask = async |cell: &CellRef<ProviderWorker>, request: Arc<ChatRequest>| {
             match cell
                 .ask(
@@ -172,7 +168,7 @@ impl Chat {
                 ProviderReply::Streamed => Err(Fault::ShuttingDown),
             }
         };
-        let won = self.dispatch(request, deadline, ask).await?;
+        let won = self.dispatch(request, false, deadline, ask).await?;
         self.report(&won.candidate.provider, Ok(()));
         self.settle(&won.candidate.provider, won.ticket, won.answer.usage);
         Ok(ChatAnswer {
@@ -190,22 +186,19 @@ impl Chat {
         request: &ChatRequest,
         deadline: Deadline,
     ) -> Result<ChatStream, ChatFailure> {
-        let request = ChatRequest {
-            stream: true,
-            ..request.clone()
-        };
         let started = Instant::now();
         let ask = async |cell: &CellRef<ProviderWorker>, request: Arc<ChatRequest>| {
             OpenStream::open(cell, request, deadline).await
         };
-        let won = self.dispatch(request, deadline, ask).await?;
+        let won = self.dispatch(request, true, deadline, ask).await?;
         Ok(ChatStream::new(self.clone(), won, started))
     }
 
     /// Asks the candidates in turn, or beside each other where the route hedges.
     async fn dispatch<T>(
         &self,
-        request: ChatRequest,
+        request: &ChatRequest,
+        stream: bool,
         deadline: Deadline,
         ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
     ) -> Result<Won<T>, ChatFailure> {
@@ -229,7 +222,7 @@ impl Chat {
                 let Some(candidate) = waiting.next() else {
                     return Err(self.failure(worst, tried.attempts(None)));
                 };
-                asked.push(self.try_candidate(candidate, &request, deadline, &ask, &tried));
+                asked.push(self.try_candidate(candidate, request, stream, deadline, &ask, &tried));
             }
             // With nobody left to ask beside, only the answers are waited for.
             let hedge = hedge_after.filter(|_| !waiting.as_slice().is_empty());
@@ -240,7 +233,7 @@ impl Chat {
                     Err(_) => {
                         let next = waiting.next();
                         asked.extend(next.map(|candidate| {
-                            self.try_candidate(candidate, &request, deadline, &ask, &tried)
+                            self.try_candidate(candidate, request, stream, deadline, &ask, &tried)
                         }));
                         continue;
                     }
@@ -280,6 +273,7 @@ impl Chat {
         &self,
         candidate: Candidate,
         request: &ChatRequest,
+        stream: bool,
         deadline: Deadline,
         ask: &impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
         tried: &Tried,
@@ -290,6 +284,7 @@ impl Chat {
         };
         let own = Arc::new(ChatRequest {
             model: candidate.model.clone(),
+            stream,
             ..request.clone()
         });
         let tokens = backend.estimate(request);

@@ -12,7 +12,7 @@ pub struct ProviderJob {
     /// The request, with the provider's own name of the model.
     pub request: Arc<ChatRequest>,
     /// Where the pieces of the answer go.
-    pub events: Option<mpsc::Sender<ChatEvent>>,
+    pub events: Option<mpsc::Sender<Vec<ChatEvent>>>,
 }
 
 /// A provider's answers.

@@ -14,13 +14,13 @@ use crate::engines::chat::{Candidate, ChatError};
 use crate::types::chat::{ChatEvent, ChatRequest};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
 
-/// Events that may wait for a slow client before the upstream has to wait too.
-const BUFFERED_EVENTS: usize = 64;
+/// Reads from the upstream, each with its events, that may wait for a slow client before the upstream has to wait too.
+const BUFFERED_READS: usize = 16;
 
 /// A stream of one candidate. Dropping it cancels the call.
 pub(super) struct OpenStream {
     events: VecDeque<ChatEvent>,
-    receiver: mpsc::Receiver<ChatEvent>,
+    receiver: mpsc::Receiver<Vec<ChatEvent>>,
     pending: Pending<ProviderWorker>,
     drained: bool,
     verdict: Option<Result<ProviderReply, Fault<ChatError>>>,
@@ -37,7 +37,7 @@ impl OpenStream {
         request: Arc<ChatRequest>,
         deadline: Deadline,
     ) -> Result<Self, Fault<ChatError>> {
-        let (sender, receiver) = mpsc::channel(BUFFERED_EVENTS);
+        let (sender, receiver) = mpsc::channel(BUFFERED_READS);
         let job = ProviderJob {
             request,
             events: Some(sender),
@@ -50,33 +50,38 @@ impl OpenStream {
             verdict: None,
             ended: false,
         };
-        while let Some(event) = stream.receive().await {
-            let event = event?;
-            let content = matches!(event, ChatEvent::Delta(_));
-            stream.events.push_back(event);
+        while let Some(events) = stream.receive().await {
+            let events = events?;
+            let content = events
+                .iter()
+                .any(|event| matches!(event, ChatEvent::Delta(_)));
+            stream.events.extend(events);
             if content {
-                return Ok(stream);
+                break;
             }
         }
         Ok(stream)
     }
 
     async fn next(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
-        match self.events.pop_front() {
-            Some(event) => Some(Ok(event)),
-            None => self.receive().await,
+        while self.events.is_empty() {
+            match self.receive().await? {
+                Ok(events) => self.events.extend(events),
+                Err(fault) => return Some(Err(fault)),
+            }
         }
+        self.events.pop_front().map(Ok)
     }
 
-    /// Waits for an event; after the last, for the cell's verdict. A cell that hangs gives one
+    /// Waits for events; after the last, for the cell's verdict. A cell that hangs gives one
     /// without closing the channel, a cell that crashes closes the channel first.
-    async fn receive(&mut self) -> Option<Result<ChatEvent, Fault<ChatError>>> {
+    async fn receive(&mut self) -> Option<Result<Vec<ChatEvent>, Fault<ChatError>>> {
         loop {
             if self.ended {
                 return None;
             }
-            if let Ok(event) = self.receiver.try_recv() {
-                return Some(Ok(event));
+            if let Ok(events) = self.receiver.try_recv() {
+                return Some(Ok(events));
             }
             if let Some(verdict) = self.verdict.take() {
                 self.ended = true;
@@ -84,8 +89,8 @@ impl OpenStream {
             }
             tokio::select! {
                 biased;
-                event = self.receiver.recv(), if !self.drained => match event {
-                    Some(event) => return Some(Ok(event)),
+                events = self.receiver.recv(), if !self.drained => match events {
+                    Some(events) => return Some(Ok(events)),
                     None => self.drained = true,
                 },
                 verdict = &mut self.pending => self.verdict = Some(verdict),

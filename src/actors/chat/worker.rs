@@ -64,7 +64,7 @@ impl ProviderWorker {
         &self,
         call: HttpCall,
         end: Instant,
-        events: &mpsc::Sender<ChatEvent>,
+        events: &mpsc::Sender<Vec<ChatEvent>>,
     ) -> Result<ProviderReply, ChatError> {
         let first = FirstToken::new(call.timeouts.first_byte_ms);
         let mut stream = self
@@ -114,7 +114,7 @@ impl ProviderWorker {
     async fn relay_whole(
         &self,
         stream: HttpStream,
-        events: &mpsc::Sender<ChatEvent>,
+        events: &mpsc::Sender<Vec<ChatEvent>>,
     ) -> Result<ProviderReply, ChatError> {
         let reply = stream
             .into_reply()
@@ -130,7 +130,7 @@ impl ProviderWorker {
     async fn replay(
         &self,
         reply: &HttpReply,
-        events: &mpsc::Sender<ChatEvent>,
+        events: &mpsc::Sender<Vec<ChatEvent>>,
     ) -> Result<ProviderReply, ChatError> {
         let (mut decoder, mut found) = (self.provider.stream(), Vec::new());
         let fed = decoder.feed(&reply.body, &mut found);
@@ -142,11 +142,11 @@ impl ProviderWorker {
     async fn push(
         &self,
         found: Vec<ChatEvent>,
-        events: &mpsc::Sender<ChatEvent>,
+        events: &mpsc::Sender<Vec<ChatEvent>>,
     ) -> Result<ProviderReply, ChatError> {
-        for event in found {
+        if !found.is_empty() {
             // Nobody reads this error: the caller is gone.
-            let sent = events.send(event).await;
+            let sent = events.send(found).await;
             sent.map_err(|_| ChatError::Cut {
                 provider: self.name.to_string(),
             })?;

@@ -25,6 +25,9 @@ use crate::types::error_kind::ErrorKind;
 /// A silence that some proxies would take for the end.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Pieces that are ready are written together until they are so many bytes.
+const WRITE_BYTES: usize = 16 * 1024;
+
 /// Writes pieces in the form of one API.
 pub(super) trait Writer: 'static {
     /// The media type.
@@ -73,11 +76,22 @@ fn body<W: Writer>(
                 match piece {
                     Err(_) => (writer.keep_alive(), State::Open(writer, stream)),
                     Ok(piece) => {
-                        let piece = piece.unwrap_or_else(|| Piece::Failed(broken()));
-                        let last = matches!(piece, Piece::Done | Piece::Failed(_));
-                        let text = writer.write(piece);
-                        let open = (!last).then(|| State::Open(writer, stream));
-                        (text, open.unwrap_or(State::End))
+                        let mut piece = piece.unwrap_or_else(|| Piece::Failed(broken()));
+                        let mut text = String::new();
+                        // Pieces that came together leave together.
+                        let open = loop {
+                            let last = matches!(piece, Piece::Done | Piece::Failed(_));
+                            text.push_str(&writer.write(piece));
+                            if last {
+                                break State::End;
+                            }
+                            let room = text.len() < WRITE_BYTES;
+                            match room.then(|| stream.next_ready()).flatten() {
+                                Some(next) => piece = next,
+                                None => break State::Open(writer, stream),
+                            }
+                        };
+                        (text, open)
                     }
                 }
             }

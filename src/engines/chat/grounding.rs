@@ -82,6 +82,9 @@ pub fn ground(request: &mut ChatRequest, passages: Vec<Passage>) {
 /// Reads the marks such as `[1]` or `[1, 2]` that point to a passage, in the order of the answer.
 pub fn citations(answer: &str, passages: &[Passage]) -> Vec<Citation> {
     let mut found = Vec::new();
+    if passages.is_empty() {
+        return found;
+    }
     let mut characters = 0;
     for piece in pieces(answer) {
         for (at, mark) in marks(piece) {

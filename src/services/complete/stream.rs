@@ -62,6 +62,11 @@ impl CompletionStream {
     pub async fn next(&mut self) -> Option<Piece> {
         self.pieces.recv().await
     }
+
+    /// Takes the next piece if it is there already.
+    pub fn next_ready(&mut self) -> Option<Piece> {
+        self.pieces.try_recv().ok()
+    }
 }
 
 /// Answers a chat request in pieces. Runs inside a `LocalSet`, as every actix worker does.
@@ -182,11 +187,16 @@ async fn run(
     };
     // A client that is gone has closed the channel too, which the pump sees.
     drop(opened.send(Ok(stream)));
-    pump(&task, source, include_usage, &client).await;
+    pump(&mut task, source, include_usage, &client).await;
 }
 
 /// Passes the answer on, then writes the evidence, then ends the stream.
-async fn pump(task: &Task, mut source: Source, include_usage: bool, client: &mpsc::Sender<Piece>) {
+async fn pump(
+    task: &mut Task,
+    mut source: Source,
+    include_usage: bool,
+    client: &mpsc::Sender<Piece>,
+) {
     let mut collector = Collector::default();
     let failed = loop {
         let next = tokio::select! {
