@@ -227,4 +227,4 @@ fn said(error: &candle_core::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -135,7 +135,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn model() -> Minilm {
+pub(in crate::engines::embedding::embedders) fn model() -> Minilm {
     Minilm::open("tiny", folder().path()).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! What every embedder behind an upstream must do, checked against golden files of its wire format.
 
-use super::remote;
+use super::super::{kinds, remote};
 use crate::engines::embedding::remote::RemoteModel;
 use crate::engines::embedding::{EmbedError, Embedded, EmbedderConfig};
 use crate::engines::upstream::Reaction;
@@ -23,14 +23,14 @@ const KINDS: [Kind; 2] = [
     Kind {
         kind: "ollama",
         path: "/api/embed",
-        plain: include_str!("fixtures/ollama_plain.json"),
+        plain: include_str!("../fixtures/ollama_plain.json"),
         ragged: r#"{"model": "m", "embeddings": [[3, 4], [5]]}"#,
         error: r#"{"error": "MESSAGE"}"#,
     },
     Kind {
         kind: "openai",
         path: "/embeddings",
-        plain: include_str!("fixtures/openai_plain.json"),
+        plain: include_str!("../fixtures/openai_plain.json"),
         ragged: r#"{"data": [{"embedding": [3, 4]}, {"embedding": [5]}]}"#,
         error: r#"{"error": {"message": "MESSAGE", "type": "t", "param": null, "code": null}}"#,
     },
@@ -69,7 +69,7 @@ fn decode(
 
 #[test]
 fn every_kind_is_tested() {
-    assert_eq!(KINDS.map(|kind| kind.kind).to_vec(), super::kinds());
+    assert_eq!(KINDS.map(|kind| kind.kind).to_vec(), kinds());
 }
 
 #[test]
