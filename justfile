@@ -52,3 +52,13 @@ bench-index counts="20000" *folders="":
     target/bench-venv/bin/pip install --quiet --disable-pip-version-check hnswlib==0.8.0 numpy==2.4.6 usearch==2.26.6
     target/bench-venv/bin/python benches/index/compare.py "$(ls -t target/release/deps/index-*[0-9a-f] | head -1)" \
         target/bench-index {{counts}} config/demo/trecqa tests/data/eval/banking77 {{folders}}
+
+# other gateways, for the comparison, under target/
+gateways:
+    test -x target/bench-gateways/venv/bin/pip || python3 -m venv target/bench-gateways/venv
+    target/bench-gateways/venv/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]==1.90.0' tensorzero==2026.6.0 sglang-router==0.3.2
+    npm install --silent --no-audit --no-fund --prefix target/bench-gateways @portkey-ai/gateway@1.15.2
+
+# chat dispatch beside a bare pass-through and other gateways: see benches/README.md
+bench-chat: gateways
+    cargo bench --bench chat

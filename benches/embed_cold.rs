@@ -20,7 +20,7 @@ use boathouse::engines::embedding::{
 };
 use serde_json::{Value, json};
 use support::load::{self, Connection, Outcome, post};
-use support::process::Server;
+use support::process::{self, Server};
 use support::{cores, median, quantile};
 use tokenizers::Tokenizer;
 use tokenizers::models::wordpiece::WordPiece;
@@ -129,12 +129,15 @@ fn send(server: &Server, connections: usize, requests: &[Vec<u8>]) -> Outcome {
         server.address,
         connections,
         Duration::from_secs(600),
+        None,
         |_, _| {
             requests
                 .get(next.fetch_add(1, Ordering::Relaxed))
                 .map(Vec::as_slice)
         },
-        |_| {},
+        |answer| {
+            answer.success();
+        },
     )
 }
 
@@ -192,7 +195,7 @@ fn main() {
     );
 
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::boathouse(folder.path(), &[]);
+    let server = Server::start(&mut process::boathouse(folder.path(), &[]));
     for format in ["base64", "float"] {
         for connections in [1, 8] {
             let requests = corpus.requests(1_500, LIST, format);

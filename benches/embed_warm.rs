@@ -19,7 +19,7 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use support::load::{self, Connection, post};
-use support::process::Server;
+use support::process::{self, Server};
 use support::{half, median, quantile, spread};
 
 const TEXT: &str = "Where can I moor a narrow boat for the winter if the lock at the mill stays closed until spring comes?";
@@ -101,8 +101,12 @@ impl Side {
             server.address,
             connections,
             ROUND,
+            None,
             |_, _| Some(request),
-            |body| assert!(body == expected, "{}", String::from_utf8_lossy(body)),
+            |answer| {
+                let body = answer.success();
+                assert!(body == expected, "{}", String::from_utf8_lossy(body));
+            },
         );
         self.cpu_us += server.cpu_us() - cpu;
         self.requests += outcome.latencies_ms.len() as f64;
@@ -149,7 +153,10 @@ fn main() {
     }
     let folder = tempfile::tempdir().unwrap();
     let workers = half().to_string();
-    let ours = Server::boathouse(folder.path(), &[("HTTP__WORKERS", workers.as_str())]);
+    let ours = Server::start(&mut process::boathouse(
+        folder.path(),
+        &[("HTTP__WORKERS", workers.as_str())],
+    ));
     memory(&ours, "of the idle server");
     let expected = FORMATS.map(|format| {
         let request = post("/v1/embeddings", &body(format));
@@ -210,8 +217,11 @@ fn main() {
                     server.address,
                     connections,
                     ROUND,
+                    None,
                     |_, _| Some(&request[..]),
-                    |_| {},
+                    |answer| {
+                        answer.success();
+                    },
                 );
                 rates.push(done.per_second());
             }

@@ -25,7 +25,7 @@ use boathouse::types::collection::{CollectionSpec, Schema};
 use boathouse::types::point::{Metric, Point};
 use serde_json::{Value, json};
 use support::load::{self, Connection, post};
-use support::process::Server;
+use support::process::{self, Server};
 use support::{half, median, quantile, spread};
 
 /// Points of one write.
@@ -53,14 +53,14 @@ fn main() {
     println!("{} texts of 8 to 20 words", texts.len());
 
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::boathouse(folder.path(), &[]);
+    let server = Server::start(&mut process::boathouse(folder.path(), &[]));
     fill(&server, &texts);
     wait_for_graph(&server);
     println!("memory: {:.0} MB resident", server.memory_mb("VmRSS"));
     server.stop();
 
     let started = Instant::now();
-    let server = Server::boathouse(folder.path(), &[]);
+    let server = Server::start(&mut process::boathouse(folder.path(), &[]));
     let info = info(&server);
     println!(
         "started again: {:.2} s to the first answer, {} points, graph over {}",
@@ -72,7 +72,10 @@ fn main() {
 
     // Half of the cores answer, as in the other benches.
     let workers = half().to_string();
-    let server = Server::boathouse(folder.path(), &[("HTTP__WORKERS", &workers)]);
+    let server = Server::start(&mut process::boathouse(
+        folder.path(),
+        &[("HTTP__WORKERS", &workers)],
+    ));
     search(&server, &texts, &queries);
 }
 
@@ -104,12 +107,15 @@ fn fill(server: &Server, texts: &[String]) {
         server.address,
         4,
         Duration::from_secs(3_600),
+        None,
         |_, _| {
             requests
                 .get(next.fetch_add(1, Ordering::Relaxed))
                 .map(Vec::as_slice)
         },
-        |_| {},
+        |answer| {
+            answer.success();
+        },
     );
     println!(
         "filled in {:.2} s: {:.0} texts/s, embedded and durable; {:.1} us of cpu a text; a write of {WRITE}: p50 {:.1}  p99 {:.1} ms",
@@ -215,12 +221,15 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
             server.address,
             CONNECTIONS,
             Duration::from_secs(60),
+            None,
             |_, _| {
                 requests
                     .get(next.fetch_add(1, Ordering::Relaxed))
                     .map(Vec::as_slice)
             },
-            |_| {},
+            |answer| {
+                answer.success();
+            },
         );
         cpu += server.cpu_us() - before;
         asked += done.latencies_ms.len() as f64;

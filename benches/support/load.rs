@@ -31,6 +31,27 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// One answer, as it came.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    /// With the lengths of its chunks between, where it came in chunks.
+    pub(crate) body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// The body of what must be a success.
+    pub(crate) fn success(&self) -> &[u8] {
+        let text = || String::from_utf8_lossy(self.body);
+        assert!(
+            (200..300).contains(&self.status),
+            "{} {}",
+            self.status,
+            text()
+        );
+        self.body
+    }
+}
+
 /// One kept connection.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -51,6 +72,13 @@ impl Connection {
 
     /// Sends one request and returns the body of its answer, which must be a success.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> &[u8] {
+        let answer = self.exchange(request, || {}).await;
+        answer.success();
+        answer.body
+    }
+
+    /// Sends one request and returns its answer, whatever it says; tells when the first bytes of its body are here.
+    pub(crate) async fn exchange(&mut self, request: &[u8], first: impl FnOnce()) -> Answer<'_> {
         let mut sent = 0;
         while sent < request.len() {
             match self.stream.try_write(&request[sent..]) {
@@ -68,16 +96,24 @@ impl Connection {
                 break end;
             }
         };
+        let status = std::str::from_utf8(&self.buffer[9..12]).unwrap();
+        let status = status.parse().unwrap();
         let length = content_length(&self.buffer[..head]);
-        assert!(
-            self.buffer.starts_with(b"HTTP/1.1 20"),
-            "{}",
-            String::from_utf8_lossy(&self.buffer[..self.filled])
-        );
-        while self.filled < head + length {
+        if self.filled == head && length != Some(0) {
             self.fill().await;
         }
-        &self.buffer[head..head + length]
+        first();
+        let whole = |bytes: &[u8]| match length {
+            Some(length) => bytes.len() >= head + length,
+            None => bytes.ends_with(b"\r\n0\r\n\r\n"),
+        };
+        while !whole(&self.buffer[..self.filled]) {
+            self.fill().await;
+        }
+        Answer {
+            status,
+            body: &self.buffer[head..self.filled],
+        }
     }
 
     async fn fill(&mut self) {
@@ -105,16 +141,13 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
     found.map(|at| at + 4)
 }
 
-fn content_length(head: &[u8]) -> usize {
-    const NAME: &[u8] = b"content-length: ";
-    let found = head
-        .windows(NAME.len())
-        .position(|window| window.eq_ignore_ascii_case(NAME));
-    let digits = &head[found.unwrap() + NAME.len()..];
-    digits
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+/// Bytes of the body; none when it comes in chunks.
+fn content_length(head: &[u8]) -> Option<usize> {
+    let head = std::str::from_utf8(head).unwrap();
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let mut lengths = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let (_, length) = lengths.next()?;
+    Some(length.trim().parse().unwrap())
 }
 
 /// Runs `work` on an event loop of this thread.
@@ -127,13 +160,15 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Sends requests over `connections` for `time`, counted from when all of them are open. `next` gives the request of a
-/// connection and its number, or ends it early with `None`; `check` sees every answer.
+/// connection and its number, or ends it early with `None`; `check` sees every answer. With a `pace`, a connection has a
+/// turn so often; a request whose turn came while the one before it was under way counts from its turn.
 pub(crate) fn run<'r>(
     address: SocketAddr,
     connections: usize,
     time: Duration,
+    pace: Option<Duration>,
     next: impl Fn(usize, usize) -> Option<&'r [u8]> + Sync,
-    check: impl Fn(&[u8]) + Sync,
+    check: impl Fn(&Answer<'_>) + Sync,
 ) -> Outcome {
     let threads = super::half().min(connections);
     let open = Barrier::new(threads);
@@ -150,10 +185,22 @@ pub(crate) fn run<'r>(
             let each = own.into_iter().map(|(number, mut connection)| async move {
                 let mut latencies = Vec::new();
                 let mut before = Instant::now();
+                // The connections take turns within a pace.
+                let mut turn = pace.map(|pace| before + pace * number as u32 / connections as u32);
                 while before < until
                     && let Some(request) = next(number, latencies.len())
                 {
-                    check(connection.ask(request).await);
+                    if let (Some(turn), Some(pace)) = (&mut turn, pace) {
+                        before = match *turn > before {
+                            true => {
+                                tokio::time::sleep_until((*turn).into()).await;
+                                Instant::now()
+                            }
+                            false => *turn,
+                        };
+                        *turn += pace;
+                    }
+                    check(&connection.exchange(request, || {}).await);
                     let now = Instant::now();
                     latencies.push((now - before).as_secs_f64() * 1_000.0);
                     before = now;

@@ -3,9 +3,12 @@
 pub(crate) mod load;
 pub(crate) mod process;
 
-/// Cores that the system gives us.
+use std::sync::OnceLock;
+
+/// Cores that the system gave us at the start.
 pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Half of the cores serve and half of them ask, so that the load tool does not take the server's time.

@@ -2,7 +2,23 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+/// The release build of Boathouse, with `settings` over its defaults and its data in `folder`, whose `boathouse.toml` it
+/// reads if there is one.
+pub(crate) fn boathouse(folder: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_boathouse"));
+    command
+        .args(["serve", "--port", "0", "--data"])
+        .arg(folder.join("data"))
+        .current_dir(folder)
+        .env("BOATHOUSE__LOG__FILTER", "warn");
+    for (key, value) in settings {
+        command.env(format!("BOATHOUSE__{key}"), value);
+    }
+    command
+}
 
 /// A server on a free port of loopback; ends with this value.
 pub(crate) struct Server {
@@ -21,21 +37,12 @@ impl Server {
         let address = rest.split([' ', '/']).next().unwrap().parse().unwrap();
         // Who prints later must not meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Self::of(child, address)
     }
 
-    /// The release build of Boathouse, with `settings` over its defaults and its data in `folder`.
-    pub(crate) fn boathouse(folder: &std::path::Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_boathouse"));
-        command
-            .args(["serve", "--port", "0", "--data"])
-            .arg(folder.join("data"))
-            .current_dir(folder)
-            .env("BOATHOUSE__LOG__FILTER", "warn");
-        for (key, value) in settings {
-            command.env(format!("BOATHOUSE__{key}"), value);
-        }
-        Self::start(&mut command)
+    /// A child that listens there.
+    pub(crate) fn of(child: Child, address: SocketAddr) -> Self {
+        Self { child, address }
     }
 
     /// Microseconds that all of its threads have computed so far.
@@ -52,19 +59,20 @@ impl Server {
             / 1_000.0
     }
 
-    /// A line of `/proc/PID/status` in MB, such as `VmRSS`.
+    /// See [`memory_mb`].
     pub(crate) fn memory_mb(&self, name: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let found = status
-            .as_deref()
-            .unwrap_or_default()
-            .lines()
-            .find_map(|line| {
-                let rest = line.strip_prefix(name)?.strip_prefix(':')?;
-                rest.trim().strip_suffix(" kB")?.parse::<f64>().ok()
-            });
-        found.unwrap_or(f64::NAN) * 1_024.0 / 1e6
+        memory_mb(self.child.id(), name)
     }
+}
+
+/// A line of `/proc/PID/status` in MB, such as `VmRSS`.
+pub(crate) fn memory_mb(id: u32, name: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let found = status.lines().find_map(|line| {
+        let rest = line.strip_prefix(name)?.strip_prefix(':')?;
+        rest.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+    });
+    found.unwrap_or(f64::NAN) * 1_024.0 / 1e6
 }
 
 impl Server {
