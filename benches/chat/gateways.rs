@@ -247,7 +247,9 @@ impl Running {
             Self::Embedded { child, lines } => {
                 let input = child.stdin.as_mut().unwrap();
                 writeln!(input, "{}", time.as_secs_f64()).unwrap();
-                lines.next().unwrap().unwrap().parse().unwrap()
+                // It logs to the same place.
+                let rate = lines.find_map(|line| line.unwrap().parse().ok());
+                rate.unwrap()
             }
         }
     }
