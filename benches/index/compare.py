@@ -10,10 +10,12 @@ import argparse
 import json
 import pathlib
 import subprocess
+import tempfile
 import time
 
 import hnswlib
 import numpy as np
+import qdrant_edge
 from usearch.index import Index
 
 K = 10
@@ -83,6 +85,51 @@ class Usearch:
         return time.process_time() - started, recall(found, truth)
 
 
+class QdrantEdge:
+    """Qdrant's engine in this process: one segment, on one thread, its log off. Its size is that of its files."""
+
+    def __init__(self, dtype):
+        self.name, self.int8 = f"qdrant {dtype}", dtype == "i8"
+
+    def build(self, base):
+        self.folder = tempfile.TemporaryDirectory()
+        int8 = qdrant_edge.ScalarQuantizationConfig(qdrant_edge.ScalarType.Int8, always_ram=True)
+        config = qdrant_edge.EdgeConfig(
+            vectors=qdrant_edge.EdgeVectorParams(size=base.shape[1], distance=qdrant_edge.Distance.Dot),
+            hnsw_config=qdrant_edge.HnswIndexConfig(M, EF_CONSTRUCTION, full_scan_threshold=1, max_indexing_threads=1),
+            quantization_config=int8 if self.int8 else None,
+            optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
+            max_search_threads=1,
+            wal_enabled=False,
+        )
+        self.shard = qdrant_edge.EdgeShard.create(self.folder.name, config)
+        points = [qdrant_edge.Point(at, vector.tolist()) for at, vector in enumerate(base)]
+        upserts = [
+            qdrant_edge.UpdateOperation.upsert_points(points[at : at + 1_000]) for at in range(0, len(points), 1_000)
+        ]
+        started = time.process_time()
+        for upsert in upserts:
+            self.shard.update(upsert)
+        while self.shard.optimize():
+            pass
+        seconds = time.process_time() - started
+        self.shard.flush()
+        files = pathlib.Path(self.folder.name).rglob("*")
+        return seconds, sum(file.stat().st_blocks * 512 for file in files if file.is_file())
+
+    def search(self, queries, truth, ef):
+        rescored = qdrant_edge.QuantizationSearchParams(rescore=True)
+        params = qdrant_edge.SearchParams(hnsw_ef=ef, quantization=rescored if self.int8 else None)
+        nearest = qdrant_edge.Query.Nearest
+        asked = [
+            qdrant_edge.SearchRequest(nearest(query.tolist()), K, params=params) for query in queries
+        ]
+        started = time.process_time()
+        answers = [self.shard.search(request) for request in asked]
+        seconds = time.process_time() - started
+        return seconds, recall([[hit.id for hit in hits] for hits in answers], truth)
+
+
 def at_recall(points, wanted):
     """Searches a second where the line through the measured (recall, time) meets `wanted`."""
     points = sorted(points)
@@ -112,6 +159,8 @@ def measure(bench, work, count, folders, rounds, only):
         Ours(process, "plain", {}),
         Usearch("f32"),
         Usearch("i8"),
+        QdrantEdge("f32"),
+        QdrantEdge("i8"),
     ]
     sides = [side for side in sides if side.name in only] if only else [s for s in sides if s.name != "plain"]
     built = {side.name: side.build(base) for side in sides}
