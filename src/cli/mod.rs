@@ -1,5 +1,6 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
+mod audit;
 mod client;
 mod collection;
 mod demo;
@@ -33,6 +34,7 @@ const EXAMPLES: &str = "Examples:
   boathouse tree                         watch the supervision tree
   boathouse collection check             read all collections on disk, say what is damaged
   boathouse collection export docs --to docs.parquet
+  boathouse audit                        walk the evidence journal, name what is not as it was written
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
@@ -98,6 +100,8 @@ enum Command {
     /// Export, import and embed collections anew; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
+    /// Walk the evidence journal and name what is not as it was written
+    Audit(audit::AuditArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -133,6 +137,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ingest(args) => ingest::run(&overrides, &args),
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
+        Command::Audit(args) => audit::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),

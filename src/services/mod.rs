@@ -1,5 +1,6 @@
 //! Use cases: plain async functions that sequence cells. No HTTP here, and no state of their own.
 
+pub mod audit;
 pub mod chaos;
 pub mod collections;
 pub mod complete;

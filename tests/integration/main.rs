@@ -6,6 +6,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod audit;
 mod bad_input;
 mod chat;
 mod collections;

@@ -49,7 +49,7 @@ pub use error::EvidenceLogError;
 pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport, Unsynced};
 pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use segments::{Segment, segments};
-pub use verify::{Chain, Problem, ProblemKind, VerifyReport, verify};
+pub use verify::{Chain, KeptHead, Problem, ProblemKind, VerifyReport, verify, verify_beside};
 
 /// `prev` of the first record.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::GENESIS;
 use super::error::EvidenceLogError;
@@ -68,17 +68,41 @@ pub struct VerifyReport {
     pub problem_count: u64,
 }
 
+/// A head that was kept elsewhere. What else its file says is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KeptHead {
+    /// The newest record then; 0 when there was none.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
 /// Walks the whole journal of a folder.
 ///
 /// Errors: the disk failed, or `heads.log` cannot be read. What is wrong with records is in the
 /// report.
 pub fn verify(dir: &Path) -> Result<VerifyReport, EvidenceLogError> {
+    verify_beside(dir, None, |_, _| {})
+}
+
+/// The same, beside a head that was kept elsewhere. `progress` is told how many bytes were read, and of how many, before
+/// each file and at the end.
+pub fn verify_beside(
+    dir: &Path,
+    kept: Option<KeptHead>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<VerifyReport, EvidenceLogError> {
     let heads = Heads::read(dir)?;
     let found = segments::list(dir)?;
-    let mut walk = Walk::new(heads);
+    let all = found.iter().map(|segment| segment.bytes).sum();
+    let mut read = 0;
+    let mut walk = Walk::new(heads, kept);
     for (at, segment) in found.iter().enumerate() {
+        progress(read, all);
         walk.segment(dir, segment, at + 1 == found.len())?;
+        read += segment.bytes;
     }
+    progress(read, all);
     Ok(walk.finish(found.len() as u64))
 }
 
@@ -92,7 +116,7 @@ impl Chain {
     ///
     /// Errors: `heads.log` cannot be read.
     pub fn new(dir: &Path) -> Result<Self, EvidenceLogError> {
-        Heads::read(dir).map(|heads| Self(Walk::new(heads)))
+        Heads::read(dir).map(|heads| Self(Walk::new(heads, None)))
     }
 
     /// Takes the next line.
@@ -113,6 +137,7 @@ impl Chain {
 #[derive(Debug)]
 struct Walk {
     heads: Heads,
+    kept: Option<KeptHead>,
     /// The number that the next record should have.
     next: u64,
     /// The hash that the next record should link to; `None` after a gap.
@@ -123,7 +148,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(heads: Heads) -> Self {
+    fn new(heads: Heads, kept: Option<KeptHead>) -> Self {
         let report = VerifyReport {
             intact: true,
             records: 0,
@@ -136,6 +161,7 @@ impl Walk {
         };
         Self {
             heads,
+            kept,
             next: 1,
             prev: Some(GENESIS.to_owned()),
             missing: BTreeMap::new(),
@@ -228,6 +254,14 @@ impl Walk {
             let message = format!("record {seq} has another hash than in {}", heads::FILE_NAME);
             self.problem(ProblemKind::Changed, place, seq, message);
         }
+        if self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.seq == seq && kept.hash != record.hash)
+        {
+            let message = format!("record {seq} has another hash than the head that was kept");
+            self.problem(ProblemKind::Changed, place, seq, message);
+        }
         self.next = seq.saturating_add(1);
         // A changed record's stated hash proves nothing about the next one's link.
         self.prev = (!changed).then(|| record.hash.clone());
@@ -263,6 +297,17 @@ impl Walk {
         if seen > found {
             let message = format!("the journal ends at record {found}; {seen} was written once");
             self.problem(ProblemKind::Cut, (heads::FILE_NAME, 0), found + 1, message);
+        }
+        let kept = self.kept.as_ref().map_or(0, |kept| kept.seq);
+        if kept > found {
+            let message =
+                format!("the journal ends at record {found}; the head that was kept is of {kept}");
+            self.problem(
+                ProblemKind::Cut,
+                ("the head that was kept", 0),
+                found + 1,
+                message,
+            );
         }
         self.report.segments = segments;
         self.report
