@@ -10,7 +10,8 @@ use super::{EvidenceReply, EvidenceRequest, EvidenceWorker};
 use crate::engines::usage::Call;
 use crate::storage::evidence_log::{Ack, Appended, EvidenceLogError, Head, NewRecord};
 
-/// Appends, and waits for the disk where that is wanted. Cheap to clone; all clones are the same.
+/// Appends, and waits for the disk where that is wanted. Cheap to clone; all clones are the same. Used inside a
+/// `LocalSet`, as every actix worker is.
 #[derive(Clone)]
 pub struct Journal {
     pub(super) cell: CellRef<EvidenceWorker>,
@@ -70,12 +71,10 @@ impl Journal {
     }
 
     async fn sync_to(&self, seq: u64, failures: u64, deadline: Deadline) -> Answer<()> {
-        let synced = Arc::clone(&self.synced).lock_owned().await;
-        if *synced < seq {
-            // In a task of its own: when the caller goes, the outcome is noted all the same.
-            let syncing = tokio::spawn(sync(self.cell.clone(), synced, deadline));
-            syncing.await.map_err(|_| no_answer())??;
-        }
+        // A disk that hangs must not hold whoever waits for it for longer than he wants.
+        let left = deadline.remaining();
+        let synced = tokio::time::timeout(left, self.sync_now(seq, deadline)).await;
+        synced.unwrap_or(Err(Fault::Hung { after: left }))?;
         // After a failure, that a later sync succeeds says nothing of what was written before.
         match self.failures.load(Ordering::Acquire) == failures {
             true => Ok(()),
@@ -84,8 +83,18 @@ impl Journal {
             })),
         }
     }
+
+    async fn sync_now(&self, seq: u64, deadline: Deadline) -> Answer<()> {
+        let synced = Arc::clone(&self.synced).lock_owned().await;
+        if *synced >= seq {
+            return Ok(());
+        }
+        let syncing = tokio::task::spawn_local(sync(self.cell.clone(), synced, deadline));
+        syncing.await.map_err(|_| no_answer())?
+    }
 }
 
+/// Syncs what was appended until now, in a task of its own: when the caller goes, the outcome is noted all the same.
 async fn sync(
     cell: CellRef<EvidenceWorker>,
     mut synced: OwnedMutexGuard<u64>,

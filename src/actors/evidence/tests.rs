@@ -121,3 +121,15 @@ fn the_outcome_of_a_sync_is_noted_when_its_caller_has_gone() {
         assert_eq!(journal.head(soon()).await.unwrap().synced_seq, 1);
     });
 }
+
+#[test]
+fn a_disk_that_hangs_holds_nobody_past_his_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    with_journal(dir.path(), Ack::Synced, async |journal| {
+        let held = journal.synced.lock().await;
+        let soon = Deadline::after(Duration::from_millis(50));
+        let waited = journal.append(record(1), None, soon).await;
+        assert!(matches!(waited, Err(Fault::Hung { .. })), "{waited:?}");
+        drop(held);
+    });
+}
