@@ -39,7 +39,7 @@ class Upstream(unittest.TestCase):
         self.assertEqual(of_ollama.message.content, whole)
         self.assertEqual(of_ollama.done_reason, "length")
         of_anthropic = anthropic.Anthropic(base_url=URL, max_retries=0).messages.create(
-            model=MODEL, messages=USER, max_tokens=12, temperature=0
+            model=MODEL, messages=USER, max_tokens=12, extra_body={"temperature": 0}
         )
         self.assertEqual(of_anthropic.content[0].text, whole)
         self.assertEqual(of_anthropic.stop_reason, "max_tokens")
@@ -50,8 +50,9 @@ class Upstream(unittest.TestCase):
 
     def test_a_prompt_that_is_too_long(self) -> None:
         asked = ASKED | {"messages": [{"role": "user", "content": "x" * 2_000}]}
-        with self.assertRaises(openai.BadRequestError) as caught:
+        with self.assertRaises(openai.APIStatusError) as caught:
             CLIENT.chat.completions.create(**asked)
+        self.assertEqual(caught.exception.status_code, 413)
         self.assertIn("context", str(caught.exception))
 
     def test_the_server_still_answers_when_a_client_has_gone(self) -> None:
