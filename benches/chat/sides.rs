@@ -85,6 +85,8 @@ async fn answer(asked: web::Bytes, script: web::Data<Script>) -> HttpResponse {
             true => Err(std::io::Error::other("cut")),
             false => Ok(script.pieces[at].clone()),
         };
+        // What was written before a cut must have left.
+        let wait = if piece.is_err() { Some(TRICKLE) } else { wait };
         async move {
             if let Some(wait) = wait.filter(|_| at > 0) {
                 tokio::time::sleep(wait).await;

@@ -39,6 +39,7 @@ pub(crate) fn soak(requests: usize) {
     let settings = [
         ("CHAT__BREAKER__FAILURES", "1000000000"),
         ("CHAT__RETRY__MAX_ATTEMPTS", "1"),
+        ("LOG__FILTER", "error"),
     ];
     let server = Server::start(&mut boathouse(folder.path(), &upstream, &settings));
     fill(&server);
