@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use super::canonical;
 use super::log::NewRecord;
+use super::{GENESIS, canonical};
 use crate::types::evidence::{EvidenceRecord, Kind, SCHEMA_VERSION};
 
 /// What stands before the body.
@@ -12,7 +12,7 @@ const BODY_MEMBER: &[u8] = b"{\"body\":";
 const HASH_MEMBER: &str = ",\"hash\":\"";
 /// Hex digits of a hash.
 const HASH_DIGITS: usize = 64;
-/// Most bytes of a line besides its body and id.
+/// Room for a line besides its body and id, bytes.
 const FRAME_BYTES: usize = 256;
 
 /// A line that is not a record as it was written.
@@ -55,7 +55,7 @@ pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (Vec<u8>, Stri
     let mut line = Vec::with_capacity(FRAME_BYTES + record.id.len() + body.len());
     line.extend_from_slice(BODY_MEMBER);
     line.extend_from_slice(body);
-    let tail = tail(prev, seq, record);
+    let tail = tail(prev, seq, record.ts_ms, record);
     let hash = digest(prev, &line, &tail);
     for part in [HASH_MEMBER.as_bytes(), hash.as_bytes(), b"\"", &tail, b"\n"] {
         line.extend_from_slice(part);
@@ -65,13 +65,13 @@ pub(super) fn encode(prev: &str, seq: u64, record: &NewRecord) -> (Vec<u8>, Stri
 
 /// Counts the bytes that a record takes at most, wherever it stands and whenever it is written.
 pub(super) fn max_bytes(record: &NewRecord) -> usize {
-    let mut id = Vec::new();
-    canonical::text(&mut id, &record.id);
-    FRAME_BYTES + id.len() + record.body.bytes().len()
+    let tail = tail(GENESIS, u64::MAX, u64::MAX, record);
+    let head = BODY_MEMBER.len() + record.body.bytes().len();
+    head + HASH_MEMBER.len() + HASH_DIGITS + 1 + tail.len() + 1
 }
 
 /// What stands after the hash.
-fn tail(prev: &str, seq: u64, record: &NewRecord) -> Vec<u8> {
+fn tail(prev: &str, seq: u64, ts_ms: u64, record: &NewRecord) -> Vec<u8> {
     let mut tail = Vec::with_capacity(FRAME_BYTES + record.id.len());
     tail.extend_from_slice(b",\"id\":");
     canonical::text(&mut tail, &record.id);
@@ -80,7 +80,7 @@ fn tail(prev: &str, seq: u64, record: &NewRecord) -> Vec<u8> {
         tail,
         r#","kind":"{}","prev":"{prev}","schema":{SCHEMA_VERSION},"seq":{seq},"ts":{}}}"#,
         kind_name(record.kind),
-        record.ts_ms
+        ts_ms
     );
     tail
 }
@@ -118,7 +118,7 @@ fn digest(prev: &str, before: &[u8], after: &[u8]) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{Body, GENESIS, canonical};
+    use super::super::{Body, canonical};
     use super::*;
 
     #[test]
@@ -133,11 +133,12 @@ mod tests {
         let (line, hash) = encode(GENESIS, 1, &record);
         let latest = NewRecord {
             ts_ms: u64::MAX,
-            kind: Kind::Validation,
             ..record.clone()
         };
-        let longest = encode(GENESIS, u64::MAX, &latest).0.len();
-        assert!((longest..longest + 100).contains(&max_bytes(&record)));
+        assert_eq!(
+            encode(GENESIS, u64::MAX, &latest).0.len(),
+            max_bytes(&record)
+        );
         let line = String::from_utf8(line).unwrap();
         let text = line.strip_suffix('\n').unwrap();
         let mut value: Value = serde_json::from_str(text).unwrap();
