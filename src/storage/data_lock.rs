@@ -1,7 +1,8 @@
 //! One process for each data folder.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+
+use super::file_lock::FileLock;
 
 /// The lock file's name in the data folder.
 const NAME: &str = "LOCK";
@@ -26,7 +27,7 @@ pub enum DataLockError {
 /// Holds a data folder until it is dropped; the operating system lets go of it also after a crash.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    _lock: FileLock,
 }
 
 impl DataLock {
@@ -39,16 +40,10 @@ impl DataLock {
             reason: error.to_string(),
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join(NAME))
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataLockError::Taken(folder.to_path_buf())),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        let lock = FileLock::try_take(&folder.join(NAME)).map_err(failed)?;
+        match lock {
+            Some(lock) => Ok(Self { _lock: lock }),
+            None => Err(DataLockError::Taken(folder.to_path_buf())),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod dataset_store;
 pub mod disk;
 pub mod eval_set;
 pub mod evidence_log;
+pub(crate) mod file_lock;
 mod frame;
 pub mod model_folder;
 pub mod model_store;

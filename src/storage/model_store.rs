@@ -3,13 +3,14 @@
 //! Files gather in a hidden folder beside the model's, where an interrupted download goes on; the
 //! folder gets its name when every byte is right.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::disk::{StorageError, remove_if_there, short, sync_dir};
+use super::file_lock::FileLock;
 use crate::types::error_kind::ErrorKind;
 
 /// Bytes that are read and hashed at a time.
@@ -91,7 +92,7 @@ pub struct Install {
     parts: PathBuf,
     files: &'static [ExpectedFile],
     /// Held, so that there is one at a time; the operating system lets go of it after a crash.
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Install {
@@ -106,22 +107,13 @@ impl Install {
         let parts = models.join(format!(".{name}.part"));
         fs::create_dir_all(&parts).map_err(StorageError::io("make", &parts))?;
         let path = models.join(format!(".{name}.lock"));
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(StorageError::io("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                folder: models.join(name),
-                parts,
-                files,
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(ModelStoreError::Busy),
-            Err(TryLockError::Error(error)) => Err(StorageError::io("lock", &path)(error).into()),
-        }
+        let lock = FileLock::try_take(&path).map_err(StorageError::io("lock", &path))?;
+        Ok(Self {
+            folder: models.join(name),
+            parts,
+            files,
+            _lock: lock.ok_or(ModelStoreError::Busy)?,
+        })
     }
 
     /// Opens a file to go on behind what is there of it.

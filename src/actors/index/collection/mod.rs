@@ -10,7 +10,7 @@ pub mod repair;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,7 @@ use crate::engines::index::{
     SearchRequest, SearchResult,
 };
 use crate::storage::disk::{self, StorageError};
+use crate::storage::file_lock::FileLock;
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
 use crate::storage::wal::{self, Cut, Wal};
 use crate::types::collection::CollectionSpec;
@@ -53,7 +54,7 @@ pub struct DurableCollection {
     reembedding: reembed::Runs,
     cut: Option<Cut>,
     /// Keeps other processes, and a second opening in this one, out of the folder.
-    _lock: File,
+    _lock: FileLock,
 }
 
 /// The write side.
@@ -420,14 +421,10 @@ impl Drop for PoisonOnDrop<'_> {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, IndexError> {
+fn lock(dir: &Path) -> Result<FileLock, IndexError> {
     let path = dir.join("LOCK");
-    let file = File::create(&path).map_err(StorageError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(IndexError::Locked(disk::short(dir))),
-        Err(TryLockError::Error(error)) => Err(StorageError::io("lock", &path)(error).into()),
-    }
+    let lock = FileLock::try_take(&path).map_err(StorageError::io("lock", &path))?;
+    lock.ok_or_else(|| IndexError::Locked(disk::short(dir)))
 }
 
 /// Differs from file to file; nothing else is asked of it.
