@@ -8,7 +8,7 @@ use super::{Services, now_ms};
 use crate::engines::usage::Call;
 use crate::storage::evidence_log::{Body, EvidenceLogError, Head, NewRecord};
 use crate::types::error_kind::ErrorKind;
-use crate::types::evidence::{FeedbackEvidence, Kind, Rating};
+use crate::types::evidence::{ChatEvidence, FeedbackEvidence, Kind, Rating};
 
 /// Longest comment or edited answer, bytes.
 const MAX_FEEDBACK_BYTES: usize = 256 * 1024;
@@ -96,26 +96,21 @@ impl Entry {
     /// Writes the record of now.
     ///
     /// Errors: nested too deeply.
-    pub(super) fn of<T: Serialize>(kind: Kind, id: &str, body: &T) -> Result<Self, ServiceError> {
-        let body = serde_json::to_value(body).map_err(|error| {
-            ServiceError::new(
-                ErrorKind::Internal,
-                format!("evidence could not be written: {error}"),
-            )
-        })?;
-        let ts_ms = now_ms();
-        Ok(Self {
-            record: NewRecord {
-                ts_ms,
-                kind,
-                id: id.to_owned(),
-                body: Body::of(&body)?,
-            },
-            call: match kind {
-                Kind::Chat => Call::of(ts_ms, &body),
-                _ => None,
-            },
-        })
+    fn of<T: Serialize>(kind: Kind, id: &str, body: &T) -> Result<Self, ServiceError> {
+        let record = NewRecord {
+            ts_ms: now_ms(),
+            kind,
+            id: id.to_owned(),
+            body: Body::of(body)?,
+        };
+        Ok(Self { record, call: None })
+    }
+
+    /// The same of a chat call.
+    pub(super) fn of_chat(id: &str, evidence: &ChatEvidence) -> Result<Self, ServiceError> {
+        let mut entry = Self::of(Kind::Chat, id, evidence)?;
+        entry.call = Call::of(entry.record.ts_ms, evidence.into());
+        Ok(entry)
     }
 
     /// See [`NewRecord::check`].

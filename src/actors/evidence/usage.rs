@@ -171,7 +171,7 @@ impl Upto {
                 }
                 if record.seq > self.seq
                     && record.kind == Kind::Chat
-                    && let Some(call) = Call::of(record.ts, &record.body)
+                    && let Some(call) = Call::of(record.ts, (&record.body).into())
                 {
                     self.ledger.count(&call);
                 }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn call() -> Option<Call> {
-        Call::of(MARCH, &body("a"))
+        Call::of(MARCH, (&body("a")).into())
     }
 
     fn open(dir: &Path) -> (EvidenceLog, Usage) {

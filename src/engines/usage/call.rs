@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::types::evidence::{ChatEvidence, TokenUsage};
 use crate::types::usage::UsageSums;
 
 /// The key of calls that carry no token.
@@ -27,37 +28,81 @@ pub struct Call {
     pub sums: UsageSums,
 }
 
-impl Call {
-    /// Reads the body of a chat's evidence, of Unix time `ts_ms`. `None` for a time that is none.
-    pub fn of(ts_ms: u64, evidence: &Value) -> Option<Self> {
+/// What a chat's evidence says of it; read from the evidence itself, or from its JSON in the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    model: Option<&'a str>,
+    answered_by: Option<&'a str>,
+    key: Option<&'a str>,
+    cost_usd: Option<f64>,
+    is_whole: bool,
+    is_kept: bool,
+    usage: TokenUsage,
+}
+
+impl<'a> From<&'a ChatEvidence> for Told<'a> {
+    fn from(evidence: &'a ChatEvidence) -> Self {
+        Self {
+            model: Some(&evidence.model),
+            answered_by: evidence.answered_by.as_deref(),
+            key: evidence.key.as_deref(),
+            cost_usd: evidence.cost_usd,
+            is_whole: evidence.finish_reason.is_some(),
+            is_kept: evidence.cache.is_some(),
+            usage: evidence.usage.unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Told<'a> {
+    fn from(evidence: &'a Value) -> Self {
         let word = |name: &str| evidence.get(name).and_then(Value::as_str);
         let count = |name: &str| {
-            let count = evidence.pointer(&format!("/usage/{name}"));
+            let count = evidence.get("usage").and_then(|usage| usage.get(name));
             count.and_then(Value::as_u64).unwrap_or_default()
         };
-        let answered_by = word("answered_by");
-        let cost_usd = evidence.get("cost_usd").and_then(Value::as_f64);
+        Self {
+            model: word("model"),
+            answered_by: word("answered_by"),
+            key: word("key"),
+            cost_usd: evidence.get("cost_usd").and_then(Value::as_f64),
+            is_whole: word("finish_reason").is_some(),
+            is_kept: word("cache").is_some(),
+            usage: TokenUsage {
+                prompt_tokens: count("prompt_tokens"),
+                completion_tokens: count("completion_tokens"),
+                cached_tokens: count("cached_tokens"),
+                ..TokenUsage::default()
+            },
+        }
+    }
+}
+
+impl Call {
+    /// Sums up what the evidence of Unix time `ts_ms` tells. `None` for a time that is none.
+    pub fn of(ts_ms: u64, told: Told) -> Option<Self> {
         // Records from before costs were told have none, and this one never cost anything.
-        let cost_usd = cost_usd.or_else(|| (answered_by == Some(EXTRACTIVE)).then_some(0.0));
+        let is_free = told.answered_by == Some(EXTRACTIVE);
+        let cost_usd = told.cost_usd.or_else(|| is_free.then_some(0.0));
         let mut sums = UsageSums {
             requests: 1,
-            failed: u64::from(word("finish_reason").is_none()),
+            failed: u64::from(!told.is_whole),
             cost_usd,
             ..UsageSums::default()
         };
-        if word("cache").is_some() {
+        if told.is_kept {
             // The tokens are those of the answer that was kept, and were counted then.
             sums.cache_hits = 1;
         } else {
-            sums.unpriced = u64::from(answered_by.is_some() && cost_usd.is_none());
-            sums.prompt_tokens = count("prompt_tokens");
-            sums.completion_tokens = count("completion_tokens");
-            sums.cached_tokens = count("cached_tokens");
+            sums.unpriced = u64::from(told.answered_by.is_some() && cost_usd.is_none());
+            sums.prompt_tokens = told.usage.prompt_tokens;
+            sums.completion_tokens = told.usage.completion_tokens;
+            sums.cached_tokens = told.usage.cached_tokens;
         }
         Some(Self {
             day: day_of(ts_ms)?,
-            key: bounded(word("key").unwrap_or(ANONYMOUS)),
-            model: bounded(answered_by.or_else(|| word("model")).unwrap_or_default()),
+            key: bounded(told.key.unwrap_or(ANONYMOUS)),
+            model: bounded(told.answered_by.or(told.model).unwrap_or_default()),
             sums,
         })
     }
@@ -88,7 +133,7 @@ mod tests {
         let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": 4});
         let answered = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
             "usage": usage, "cost_usd": 0.5, "key": "key-1"});
-        let call = Call::of(MARCH, &answered).unwrap();
+        let call = Call::of(MARCH, (&answered).into()).unwrap();
         let sums = UsageSums {
             requests: 1,
             prompt_tokens: 10,
@@ -102,30 +147,33 @@ mod tests {
             ("2026-03-01", "key-1", "up/m")
         );
         assert_eq!(call.sums, sums);
-        assert_eq!(Call::of(MARCH - 1, &answered).unwrap().day, "2026-02-28");
+        assert_eq!(
+            Call::of(MARCH - 1, (&answered).into()).unwrap().day,
+            "2026-02-28"
+        );
     }
 
     #[test]
     fn what_is_not_known_is_not_none_and_old_records_have_a_key_too() {
         let old = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
             "usage": null});
-        let call = Call::of(MARCH, &old).unwrap();
+        let call = Call::of(MARCH, (&old).into()).unwrap();
         assert_eq!(call.key, ANONYMOUS);
         assert_eq!((call.sums.unpriced, call.sums.cost_usd), (1, None));
         let free = json!({"model": "main", "answered_by": "extractive", "finish_reason": "stop"});
-        let call = Call::of(MARCH, &free).unwrap();
+        let call = Call::of(MARCH, (&free).into()).unwrap();
         assert_eq!((call.sums.unpriced, call.sums.cost_usd), (0, Some(0.0)));
         let failed = json!({"model": "main", "answered_by": null, "finish_reason": null});
-        let call = Call::of(MARCH, &failed).unwrap();
+        let call = Call::of(MARCH, (&failed).into()).unwrap();
         assert_eq!(call.model, "main");
         assert_eq!((call.sums.failed, call.sums.unpriced), (1, 0));
         // It broke off: somebody answered, and will be paid.
         let cut = json!({"model": "main", "answered_by": "up/m", "finish_reason": null});
-        let call = Call::of(MARCH, &cut).unwrap();
+        let call = Call::of(MARCH, (&cut).into()).unwrap();
         assert_eq!((call.sums.failed, call.sums.unpriced), (1, 1));
-        assert_eq!(Call::of(u64::MAX, &cut), None);
+        assert_eq!(Call::of(u64::MAX, (&cut).into()), None);
         let long = json!({"model": "ü".repeat(5_000)});
-        assert_eq!(Call::of(MARCH, &long).unwrap().model.len(), 200);
+        assert_eq!(Call::of(MARCH, (&long).into()).unwrap().model.len(), 200);
     }
 
     #[test]
@@ -133,7 +181,7 @@ mod tests {
         let hit = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
             "usage": {"prompt_tokens": 10, "completion_tokens": 5}, "cost_usd": 0.0,
             "cache": "hit"});
-        let sums = Call::of(MARCH, &hit).unwrap().sums;
+        let sums = Call::of(MARCH, (&hit).into()).unwrap().sums;
         let expected = UsageSums {
             requests: 1,
             cache_hits: 1,

@@ -8,7 +8,7 @@
 //!     "usage": {"prompt_tokens": 3, "completion_tokens": 4},
 //! });
 //! let mut ledger = Ledger::default();
-//! ledger.count(&Call::of(0, &evidence).unwrap());
+//! ledger.count(&Call::of(0, (&evidence).into()).unwrap());
 //! let rows = ledger.rows(&UsageFilter::default());
 //! assert_eq!((rows[0].day.as_str(), rows[0].sums.cost_usd), ("1970-01-01", Some(0.25)));
 //! ```
@@ -18,5 +18,5 @@ mod call;
 mod ledger;
 
 pub use budget::{BudgetConfig, Budgets, Exceeded, Period};
-pub use call::{ANONYMOUS, Call};
+pub use call::{ANONYMOUS, Call, Told};
 pub use ledger::{Counters, Ledger, Named, Selection, UsageFilter};

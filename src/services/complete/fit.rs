@@ -6,7 +6,7 @@ use crate::services::ServiceError;
 use crate::services::evidence::Entry;
 use crate::storage::evidence_log::{EvidenceLogError, canonical};
 use crate::types::error_kind::ErrorKind;
-use crate::types::evidence::{ChatEvidence, Kind};
+use crate::types::evidence::ChatEvidence;
 
 /// Room that a request must leave for what is always told of an answer, bytes; a quarter of a small
 /// bound.
@@ -22,7 +22,7 @@ pub(super) fn check(evidence: &ChatEvidence, id: &str, max: usize) -> Result<(),
     if at_most(evidence, id).is_some_and(|bytes| bytes <= room) {
         return Ok(());
     }
-    let entry = entry(evidence, id).map_err(|error| error.param("messages"))?;
+    let entry = Entry::of_chat(id, evidence).map_err(|error| error.param("messages"))?;
     match entry.check(room) {
         Ok(()) => Ok(()),
         Err(EvidenceLogError::TooLarge { bytes, .. }) => Err(ServiceError::new(
@@ -50,7 +50,7 @@ pub(super) fn shorten(
         Err(EvidenceLogError::TooLarge { bytes, .. }) => bytes - max,
         _ => 0,
     };
-    let mut entry = self::entry(evidence, id)?;
+    let mut entry = Entry::of_chat(id, evidence)?;
     let mut over = excess(&entry);
     if over == 0 {
         return Ok(entry);
@@ -80,17 +80,13 @@ pub(super) fn shorten(
     ];
     for step in steps {
         step(evidence, over);
-        entry = self::entry(evidence, id)?;
+        entry = Entry::of_chat(id, evidence)?;
         over = excess(&entry);
         if over == 0 {
             break;
         }
     }
     Ok(entry)
-}
-
-fn entry(evidence: &ChatEvidence, id: &str) -> Result<Entry, ServiceError> {
-    Entry::of(Kind::Chat, id, evidence)
 }
 
 /// Bytes of a record before its answer that it does not exceed, at no more cost than a look at its texts; `None` for one
@@ -185,7 +181,7 @@ mod tests {
     }
 
     fn fits(evidence: &ChatEvidence) -> bool {
-        entry(evidence, "id").unwrap().check(MAX).is_ok()
+        Entry::of_chat("id", evidence).unwrap().check(MAX).is_ok()
     }
 
     #[test]
@@ -212,7 +208,7 @@ mod tests {
             whole.user = Some(text.to_owned());
             let bytes = at_most(&whole, text).unwrap();
             assert!(
-                entry(&whole, text).unwrap().check(bytes).is_ok(),
+                Entry::of_chat(text, &whole).unwrap().check(bytes).is_ok(),
                 "{text:?}"
             );
         }

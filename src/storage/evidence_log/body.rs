@@ -1,8 +1,8 @@
 //! What a record says, ready to be written.
 
-use serde_json::Value;
+use serde::Serialize;
 
-use super::canonical::{self, MAX_DEPTH, deeper_than};
+use super::canonical::{self, MAX_DEPTH};
 use super::error::EvidenceLogError;
 
 /// The body of a record in canonical form: whoever has something to record writes it, so that the journal's one writer
@@ -10,20 +10,16 @@ use super::error::EvidenceLogError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body(Vec<u8>);
 
-/// Room for most bodies, bytes.
-const USUAL_BYTES: usize = 2048;
-
 impl Body {
-    /// Writes `value`.
+    /// Writes whatever is JSON.
     ///
-    /// Errors: [`EvidenceLogError::TooDeep`].
-    pub fn of(value: &Value) -> Result<Self, EvidenceLogError> {
-        if deeper_than(value, MAX_DEPTH) {
-            return Err(EvidenceLogError::TooDeep { max: MAX_DEPTH });
-        }
-        let mut written = Vec::with_capacity(USUAL_BYTES);
-        canonical::write(&mut written, value);
-        Ok(Self(written))
+    /// Errors: [`EvidenceLogError::TooDeep`]; [`EvidenceLogError::NotJson`].
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, EvidenceLogError> {
+        let written = canonical::write(value, MAX_DEPTH);
+        written.map(Self).map_err(|error| match error.is_io() {
+            true => EvidenceLogError::TooDeep { max: MAX_DEPTH },
+            false => EvidenceLogError::NotJson(error.to_string()),
+        })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

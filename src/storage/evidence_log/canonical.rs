@@ -1,9 +1,17 @@
-//! The one way to write a JSON value, so that its hash means something.
+//! The one way to write JSON, so that its hash means something.
 
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::ops::Range;
+
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// Deepest nesting of a record's body: what parses back with room for the record around it.
 pub(super) const MAX_DEPTH: usize = 120;
+/// What is written is mostly shorter than this, bytes.
+const USUAL_BYTES: usize = 2048;
 
 /// Writes a value as canonical JSON; the module's documentation defines it.
 ///
@@ -13,45 +21,25 @@ pub(super) const MAX_DEPTH: usize = 120;
 /// assert_eq!(canonical(&value), r#"{"a":null,"b":[1,2.5,"é\n"]}"#);
 /// ```
 pub fn canonical(value: &Value) -> String {
-    let mut out = Vec::new();
-    write(&mut out, value);
-    // JSON of a value is UTF-8.
-    String::from_utf8(out).unwrap_or_default()
+    // A value holds nothing that JSON has not, and who parsed it has bounded its depth.
+    let written = write(value, usize::MAX).unwrap_or_default();
+    // JSON is UTF-8.
+    String::from_utf8(written).unwrap_or_default()
 }
 
-/// Appends a value in canonical form.
-pub(super) fn write(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            out.push(b'[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write(out, item);
-            }
-            out.push(b']');
-        }
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by(|a, b| a.0.cmp(b.0));
-            out.push(b'{');
-            for (at, (key, member)) in members.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                text(out, key);
-                out.push(b':');
-                write(out, member);
-            }
-            out.push(b'}');
-        }
-        Value::String(string) => text(out, string),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            // Writing to memory cannot fail.
-            let _ = serde_json::to_writer(out, value);
-        }
-    }
+/// Writes whatever is JSON in canonical form, with at most `depth` containers in each other.
+///
+/// Errors: deeper than that, or no JSON.
+pub(super) fn write<T: Serialize + ?Sized>(value: &T, depth: usize) -> serde_json::Result<Vec<u8>> {
+    let out = RefCell::new(Vec::with_capacity(USUAL_BYTES));
+    let order = Order {
+        out: &out,
+        depth,
+        places: Vec::new(),
+        open: Vec::new(),
+    };
+    value.serialize(&mut Serializer::with_formatter(Shared(&out), order))?;
+    Ok(out.into_inner())
 }
 
 /// Appends a string with its quotes.
@@ -60,14 +48,127 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Whether a value nests deeper than `left` levels; looks no deeper than that.
-pub(super) fn deeper_than(value: &Value, left: usize) -> bool {
-    match value {
-        Value::Array(items) => left == 0 || items.iter().any(|item| deeper_than(item, left - 1)),
-        Value::Object(members) => {
-            left == 0 || members.values().any(|member| deeper_than(member, left - 1))
+/// What serde writes to, and members are put in order in.
+struct Shared<'a>(&'a RefCell<Vec<u8>>);
+
+impl Write for Shared<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Puts the members of each object in order when it is whole.
+struct Order<'a> {
+    out: &'a RefCell<Vec<u8>>,
+    /// Containers that may still be opened in each other.
+    depth: usize,
+    /// Where the members of the objects under way stand, those of the inner ones last.
+    places: Vec<Range<usize>>,
+    /// For each object under way, how many of `places` are not its own.
+    open: Vec<usize>,
+}
+
+impl Order<'_> {
+    fn deeper(&mut self) -> io::Result<()> {
+        let left = self.depth.checked_sub(1);
+        self.depth = left.ok_or_else(|| io::Error::other("nested too deeply"))?;
+        Ok(())
+    }
+
+    /// Sorts the members of the innermost object; of several of one name the last counts, as in a map.
+    fn sort(&mut self) {
+        let from = self.open.pop().unwrap_or_default();
+        let mut out = self.out.borrow_mut();
+        let members = self.places.get(from..).unwrap_or_default();
+        if !members.is_sorted_by(|a, b| name(&out, a).lt(name(&out, b))) {
+            let mut sorted: Vec<&Range<usize>> = members.iter().rev().collect();
+            sorted.sort_by(|a, b| name(&out, a).cmp(name(&out, b)));
+            sorted.dedup_by(|later, kept| name(&out, later).eq(name(&out, kept)));
+            let sorted: Vec<&[u8]> = sorted.into_iter().map(|place| bytes(&out, place)).collect();
+            let joined = sorted.join(&b","[..]);
+            let begun = members.first().map_or(out.len(), |first| first.start);
+            out.truncate(begun);
+            out.extend_from_slice(&joined);
         }
-        _ => false,
+        self.places.truncate(from);
+    }
+}
+
+fn bytes<'a>(out: &'a [u8], place: &Range<usize>) -> &'a [u8] {
+    out.get(place.clone()).unwrap_or_default()
+}
+
+/// The bytes of a member's name as it is read back.
+fn name<'a>(out: &'a [u8], member: &Range<usize>) -> impl Iterator<Item = u8> + 'a {
+    let mut written = bytes(out, member).iter().skip(1).copied();
+    std::iter::from_fn(move || match written.next()? {
+        b'"' => None,
+        b'\\' => Some(match written.next()? {
+            b'b' => 8,
+            b't' => b'\t',
+            b'n' => b'\n',
+            b'f' => 12,
+            b'r' => b'\r',
+            // `\u00xx` for the other control characters.
+            b'u' => written.by_ref().take(4).fold(0, |code, digit| {
+                let digit = char::from(digit).to_digit(16).unwrap_or_default();
+                code * 16 + u8::try_from(digit).unwrap_or_default()
+            }),
+            sign => sign,
+        }),
+        sign => Some(sign),
+    })
+}
+
+impl Formatter for Order<'_> {
+    fn write_f32<W: ?Sized + Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
+        // What is read back is a binary64.
+        self.write_f64(writer, f64::from(value))
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.deeper()?;
+        CompactFormatter.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        CompactFormatter.end_array(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.deeper()?;
+        self.open.push(self.places.len());
+        CompactFormatter.begin_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        CompactFormatter.begin_object_key(writer, first)?;
+        let at = self.out.borrow().len();
+        self.places.push(at..at);
+        Ok(())
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        if let Some(place) = self.places.last_mut() {
+            place.end = self.out.borrow().len();
+        }
+        Ok(())
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.sort();
+        CompactFormatter.end_object(writer)
     }
 }
 
@@ -108,10 +209,74 @@ mod tests {
 
     #[test]
     fn depth_is_counted_in_containers() {
-        assert!(!deeper_than(&json!(1), 0));
-        assert!(deeper_than(&json!([]), 0));
-        assert!(!deeper_than(&json!([[1], {"a": 2}]), 2));
-        assert!(deeper_than(&json!([{"a": [2]}]), 2));
+        for (value, deepest) in [
+            (json!(1), 0),
+            (json!([]), 1),
+            (json!([[1], {"a": 2}, {}]), 2),
+            (json!([{"a": [2]}, 3]), 3),
+        ] {
+            assert!(write(&value, deepest).is_ok(), "{value}");
+            assert!(
+                deepest == 0 || write(&value, deepest - 1).is_err(),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_serialises_is_written_as_its_value() {
+        #[derive(Serialize)]
+        struct Inner {
+            z: Option<u8>,
+            b: (i64, char),
+            a: f32,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Choice {
+            Unit,
+            Tuple(u8, bool),
+            Fields { y: u8, x: u8 },
+        }
+        #[derive(Serialize)]
+        struct Outer<'a> {
+            list: Vec<Inner>,
+            choices: [Choice; 3],
+            #[serde(flatten)]
+            more: &'a Value,
+        }
+        let inner = |a| Inner {
+            z: None,
+            b: (-1, '"'),
+            a,
+        };
+        let more = json!({"y\n": 1, "y!": {"d": 1, "c": f64::MAX}, "": 3, "\u{1}": 4, "y\"": 5});
+        let outer = Outer {
+            list: vec![inner(0.1), inner(f32::NAN)],
+            choices: [
+                Choice::Unit,
+                Choice::Tuple(1, true),
+                Choice::Fields { y: 1, x: 2 },
+            ],
+            more: &more,
+        };
+        let written = String::from_utf8(write(&outer, MAX_DEPTH).unwrap()).unwrap();
+        assert_eq!(written, canonical(&serde_json::to_value(&outer).unwrap()));
+        assert_eq!(
+            written,
+            r#"{"":3,"\u0001":4,"choices":["unit",{"tuple":[1,true]},{"fields":{"x":2,"y":1}}],"list":[{"a":0.10000000149011612,"b":[-1,"\""],"z":null},{"a":null,"b":[-1,"\""],"z":null}],"y\n":1,"y!":{"c":1.7976931348623157e308,"d":1},"y\"":5}"#
+        );
+    }
+
+    #[test]
+    fn of_two_members_of_a_name_the_last_counts() {
+        struct Twice;
+        impl Serialize for Twice {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map([("b", 1), ("a", 2), ("b", 3)])
+            }
+        }
+        assert_eq!(write(&Twice, 1).unwrap(), br#"{"a":2,"b":3}"#);
     }
 
     proptest! {

@@ -63,6 +63,9 @@ pub enum EvidenceLogError {
         /// The bound.
         max: usize,
     },
+    /// A record is of a type that JSON does not have. A fault of ours.
+    #[error("evidence record is no JSON: {0}")]
+    NotJson(String),
     /// The settings are out of range. Stop.
     #[error("evidence settings: {0}")]
     Config(String),
@@ -72,7 +75,7 @@ impl EvidenceLogError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Damaged { .. } | Self::TailCut { .. } => ErrorKind::Internal,
+            Self::Damaged { .. } | Self::TailCut { .. } | Self::NotJson(_) => ErrorKind::Internal,
             // A full disk gets room again, and the cell reopens the journal.
             Self::Io { .. } | Self::Poisoned { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
