@@ -1,7 +1,7 @@
 //! Sending calls.
 
 use std::net::IpAddr;
-use std::sync::{Once, OnceLock};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -22,6 +22,8 @@ pub struct Transport {
     outside: OnceLock<Client>,
     /// Never through a proxy.
     inside: OnceLock<Client>,
+    /// Where the last call went, parsed: mostly the next one goes there too.
+    last: Mutex<Option<(String, Url)>>,
 }
 
 impl Transport {
@@ -31,6 +33,7 @@ impl Transport {
             connect_ms: u64::try_from(connect_timeout.as_millis()).unwrap_or(u64::MAX),
             outside: OnceLock::new(),
             inside: OnceLock::new(),
+            last: Mutex::new(None),
         }
     }
 
@@ -83,7 +86,7 @@ impl Transport {
 
     fn request(&self, call: HttpCall) -> Result<reqwest::RequestBuilder, TransportError> {
         let bad = |what: &str| TransportError::BadCall(what.to_owned());
-        let url = Url::parse(&call.url).map_err(|_| bad("the URL is malformed"))?;
+        let url = self.url(call.url)?;
         let client = self.client(is_inside(&url))?;
         let mut headers = HeaderMap::with_capacity(call.headers.len());
         for (name, value) in &call.headers {
@@ -102,6 +105,19 @@ impl Transport {
             Method::Delete => client.delete(url),
         };
         Ok(request.headers(headers))
+    }
+
+    fn url(&self, text: String) -> Result<Url, TransportError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, url)) = &*last
+            && *known == text
+        {
+            return Ok(url.clone());
+        }
+        let url = Url::parse(&text)
+            .map_err(|_| TransportError::BadCall("the URL is malformed".to_owned()))?;
+        *last = Some((text, url.clone()));
+        Ok(url)
     }
 
     fn client(&self, inside: bool) -> Result<&Client, TransportError> {
