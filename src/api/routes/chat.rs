@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpResponseBuilder, Result};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::body::Body;
@@ -9,7 +10,7 @@ use crate::api::context::Context;
 use crate::api::streams::{self, completions::Chunks};
 use crate::services::Services;
 use crate::services::complete::{self, CacheStatus, ChatInput, Completion};
-use crate::types::chat::Citation;
+use crate::types::chat::{Citation, ToolCall};
 use crate::types::evidence::TokenUsage;
 
 /// How many candidates were tried.
@@ -55,45 +56,91 @@ pub(crate) async fn complete(
     let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
-    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(completion_json(&answer)))
+    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache)
+        .json(CompletionJson::from(&answer)))
 }
 
-/// Writes an answer in OpenAI's shape.
-fn completion_json(answer: &Completion) -> Value {
-    let reply = &answer.reply;
-    // OpenAI's clients take an empty content beside tool calls for text.
-    let silent = reply.text.is_empty() && (!reply.tool_calls.is_empty() || reply.refusal.is_some());
-    let mut message = json!({
-        "role": "assistant",
-        "content": if silent { Value::Null } else { json!(reply.text) },
-        "refusal": reply.refusal,
-        "annotations": answer.citations.iter().map(annotation).collect::<Vec<_>>(),
-    });
-    if let Some(reasoning) = &reply.reasoning {
-        message["reasoning_content"] = json!(reasoning);
+/// An answer in OpenAI's shape.
+#[derive(Serialize)]
+struct CompletionJson<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [ChoiceJson<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageJson>,
+}
+
+#[derive(Serialize)]
+struct ChoiceJson<'a> {
+    index: u8,
+    message: MessageJson<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct MessageJson<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<&'a str>,
+    annotations: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    thinking_blocks: &'a [Value],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tool_calls: &'a [ToolCall],
+}
+
+/// Tokens in OpenAI's shape.
+#[derive(Serialize)]
+pub(in crate::api) struct UsageJson {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+}
+
+impl From<TokenUsage> for UsageJson {
+    fn from(usage: TokenUsage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+        }
     }
-    if !reply.thinking_blocks.is_empty() {
-        message["thinking_blocks"] = json!(reply.thinking_blocks);
+}
+
+impl<'a> From<&'a Completion> for CompletionJson<'a> {
+    fn from(answer: &'a Completion) -> Self {
+        let reply = &answer.reply;
+        // OpenAI's clients take an empty content beside tool calls for text.
+        let silent =
+            reply.text.is_empty() && (!reply.tool_calls.is_empty() || reply.refusal.is_some());
+        let message = MessageJson {
+            role: "assistant",
+            content: (!silent).then_some(&reply.text),
+            refusal: reply.refusal.as_deref(),
+            annotations: answer.citations.iter().map(annotation).collect(),
+            reasoning_content: reply.reasoning.as_deref(),
+            thinking_blocks: &reply.thinking_blocks,
+            tool_calls: &reply.tool_calls,
+        };
+        Self {
+            id: &answer.id,
+            object: "chat.completion",
+            created: answer.created,
+            model: &answer.model,
+            choices: [ChoiceJson {
+                index: 0,
+                message,
+                logprobs: None,
+                finish_reason: reply.finish.as_str(),
+            }],
+            usage: reply.usage.map(UsageJson::from),
+        }
     }
-    if !reply.tool_calls.is_empty() {
-        message["tool_calls"] = json!(reply.tool_calls);
-    }
-    let mut written = json!({
-        "id": answer.id,
-        "object": "chat.completion",
-        "created": answer.created,
-        "model": answer.model,
-        "choices": [{
-            "index": 0,
-            "message": message,
-            "logprobs": null,
-            "finish_reason": reply.finish.as_str(),
-        }],
-    });
-    if let Some(usage) = reply.usage {
-        written["usage"] = usage_json(usage);
-    }
-    written
 }
 
 /// Writes a citation as OpenAI's `url_citation`, with our own fields beside it.
@@ -119,15 +166,6 @@ pub(in crate::api) fn address(citation: &Citation) -> String {
     format!("/v1/collections/{collection}/points/{id}")
 }
 
-/// Writes the tokens in OpenAI's shape.
-pub(in crate::api) fn usage_json(usage: TokenUsage) -> Value {
-    json!({
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens.saturating_add(usage.completion_tokens),
-    })
-}
-
 /// Percent-encodes what may not stand in a path (RFC 3986, section 2.3).
 fn encoded(text: &str) -> String {
     text.bytes()
@@ -143,10 +181,10 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::chat::{ChatReply, FinishReason, FunctionCall, ToolCall};
+    use crate::types::chat::{ChatReply, FinishReason, FunctionCall};
 
     fn answer(reply: ChatReply) -> Value {
-        completion_json(&Completion {
+        json!(CompletionJson::from(&Completion {
             id: "chatcmpl-1".into(),
             created: 7,
             model: "p/m".into(),
@@ -162,7 +200,7 @@ mod tests {
             }],
             attempts: 1,
             cache: None,
-        })
+        }))
     }
 
     #[test]

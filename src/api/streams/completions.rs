@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Writer;
 use crate::api::error::openai_body;
-use crate::api::routes::chat::{annotation, usage_json};
+use crate::api::routes::chat::{UsageJson, annotation};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, ToolCallDelta};
 
@@ -64,7 +64,7 @@ impl Writer for Chunks {
                 self.choice(json!({"annotations": annotations}), None)
             }
             Piece::Finish(reason) => self.choice(json!({}), Some(reason.as_str())),
-            Piece::Usage(usage) => self.chunk(json!([]), usage_json(usage)),
+            Piece::Usage(usage) => self.chunk(json!([]), json!(UsageJson::from(usage))),
             Piece::Done => "data: [DONE]\n\n".to_owned(),
             Piece::Failed(error) => {
                 format!("data: {}\n\n", openai_body(&error, &self.request_id))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -92,7 +93,7 @@ impl Upstream {
     pub(in crate::engines) fn call(
         &self,
         path: &str,
-        mut body: Value,
+        body: &impl Serialize,
         stream: bool,
         accept: &str,
     ) -> Result<HttpCall, UpstreamError> {
@@ -102,13 +103,12 @@ impl Upstream {
                 variable: variable.clone(),
             });
         }
-        merge(&mut body, &self.extra_body);
-        // Kimi answers 400 to both at once.
-        if body.get("thinking").is_some()
-            && let Some(fields) = body.as_object_mut()
-        {
-            fields.remove("reasoning_effort");
-        }
+        let body = self
+            .written(body)
+            .map_err(|error| UpstreamError::Unsupported {
+                provider: self.name.clone(),
+                message: error.to_string(),
+            })?;
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("accept".to_owned(), accept.to_owned()),
@@ -122,7 +122,7 @@ impl Upstream {
             method: Method::Post,
             url: format!("{}{path}", self.base_url),
             headers,
-            body: body.to_string().into_bytes(),
+            body,
             timeouts: Timeouts {
                 // Without a stream, the head comes only when the whole answer is there.
                 first_byte_ms: if stream {
@@ -134,6 +134,22 @@ impl Upstream {
                 total_ms: self.total_ms,
             },
         })
+    }
+
+    /// Writes a body and the configured fields as one.
+    fn written(&self, body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+        if self.extra_body.is_empty() {
+            return serde_json::to_vec(body);
+        }
+        let mut body = serde_json::to_value(body)?;
+        merge(&mut body, &self.extra_body);
+        // Kimi answers 400 to both at once.
+        if body.get("thinking").is_some()
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.remove("reasoning_effort");
+        }
+        serde_json::to_vec(&body)
     }
 
     /// Reads a whole answer as JSON, or the error that its status or body tells.
@@ -434,7 +450,7 @@ mod tests {
     fn the_key_goes_into_the_call_and_nowhere_else() {
         let upstream = upstream(Some(" sk-secret\n"));
         let call = upstream
-            .call("/x", json!({"options": {"seed": 1}}), true, "*/*")
+            .call("/x", &json!({"options": {"seed": 1}}), true, "*/*")
             .unwrap();
         assert_eq!(call.url, "http://h/v1/x");
         assert!(
@@ -460,7 +476,7 @@ mod tests {
     fn a_missing_key_names_its_variable() {
         for key in [None, Some("")] {
             let error = upstream(key)
-                .call("/x", json!({}), false, "*/*")
+                .call("/x", &json!({}), false, "*/*")
                 .unwrap_err();
             assert!(error.to_string().contains("K_VAR"), "{error}");
         }

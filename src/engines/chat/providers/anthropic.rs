@@ -172,7 +172,7 @@ impl Provider for Anthropic {
         };
         let body = self.body(request)?;
         self.upstream
-            .call("/messages", body, request.stream, accept)
+            .call("/messages", &body, request.stream, accept)
             .map(Plan::Call)
     }
 

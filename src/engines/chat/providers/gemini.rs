@@ -169,7 +169,7 @@ impl Provider for Gemini {
         };
         let body = self.body(request)?;
         self.upstream
-            .call(&path, body, request.stream, accept)
+            .call(&path, &body, request.stream, accept)
             .map(Plan::Call)
     }
 

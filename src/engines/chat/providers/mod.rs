@@ -9,6 +9,7 @@ mod gemini_stream;
 mod ollama;
 mod ollama_stream;
 mod openai;
+mod openai_request;
 mod openai_stream;
 mod parts;
 mod presets;

@@ -156,7 +156,7 @@ impl Provider for Ollama {
         };
         let body = self.body(request)?;
         self.upstream
-            .call("/api/chat", body, request.stream, accept)
+            .call("/api/chat", &body, request.stream, accept)
             .map(Plan::Call)
     }
 

@@ -1,16 +1,16 @@
 //! OpenAI's chat completions, as its own API and the many compatible servers speak it.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::openai_request::OpenAiRequest;
 use super::openai_stream::OpenAiReader;
 use super::parts::{arguments_of, call_id, text_of};
 use super::sse_stream::SseStream;
 use crate::engines::chat::ChatError;
 use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
-use crate::types::chat::{
-    ChatMessage, ChatReply, ChatRequest, FinishReason, FunctionCall, Role, ToolCall,
-};
+use crate::types::chat::{ChatReply, ChatRequest, FinishReason, FunctionCall, ToolCall};
 use crate::types::evidence::TokenUsage;
 use crate::types::http::HttpReply;
 
@@ -29,57 +29,13 @@ impl OpenAi {
         }
     }
 
-    fn body(&self, request: &ChatRequest) -> Value {
-        let mut body = request.extra.clone();
-        body.insert("model".to_owned(), json!(request.model));
-        body.insert(
-            "messages".to_owned(),
-            request.messages.iter().map(message).collect(),
-        );
-        let mut set = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(name.to_owned(), value);
-            }
-        };
-        let tools = (!request.tools.is_empty()).then(|| {
-            let mut tools = json!(request.tools);
-            let list = tools.as_array_mut();
-            list.into_iter().flatten().for_each(without_foreign);
-            tools
-        });
-        set("tools", tools);
-        set("tool_choice", request.tool_choice.clone());
-        set("response_format", request.response_format.clone());
-        set("temperature", request.temperature.map(Value::from));
-        set("top_p", request.top_p.map(Value::from));
-        let (mut older, mut newer) = (request.max_tokens, request.max_completion_tokens);
-        // Its newer models refuse the older name; other servers may know no other.
-        if self.upstream.is_at("api.openai.com") {
-            newer = newer.or(older.take());
+    /// Refuses an answer that holds an error.
+    fn check(&self, error: Value) -> Result<(), ChatError> {
+        if error.is_null() {
+            return Ok(());
         }
-        set("max_tokens", older.map(Value::from));
-        set("max_completion_tokens", newer.map(Value::from));
-        set(
-            "stop",
-            (!request.stop.is_empty()).then(|| json!(request.stop)),
-        );
-        set("seed", request.seed.map(Value::from));
-        set(
-            "presence_penalty",
-            request.presence_penalty.map(Value::from),
-        );
-        set(
-            "frequency_penalty",
-            request.frequency_penalty.map(Value::from),
-        );
-        set("user", request.user.clone().map(Value::from));
-        set("stream", request.stream.then_some(Value::Bool(true)));
-        let asks_usage = request.stream && self.stream_usage;
-        set(
-            "stream_options",
-            asks_usage.then(|| json!({"include_usage": true})),
-        );
-        Value::Object(body)
+        let found = self.upstream.error_in(&json!({"error": error}));
+        found.map_or(Ok(()), Err)
     }
 }
 
@@ -90,42 +46,47 @@ impl Provider for OpenAi {
         } else {
             "application/json"
         };
-        let body = self.body(request);
+        let body = OpenAiRequest {
+            request,
+            // Its newer models refuse the older name; other servers may know no other.
+            renames_limit: self.upstream.is_at("api.openai.com"),
+            stream_usage: self.stream_usage,
+        };
         self.upstream
-            .call("/chat/completions", body, request.stream, accept)
+            .call("/chat/completions", &body, request.stream, accept)
             .map(Plan::Call)
     }
 
     fn decode(&self, reply: &HttpReply) -> Result<ChatReply, ChatError> {
-        let body = self.upstream.json(reply)?;
-        let choice = body
-            .pointer("/choices/0")
-            .filter(|choice| choice.is_object());
-        let Some(choice) = choice else {
+        let answer: Answer = self.upstream.typed(reply, |_| false)?;
+        self.check(answer.error)?;
+        let Some(choice) = answer.choices.into_iter().flatten().next() else {
             return Err(self.upstream.malformed("it has no choices"));
         };
-        if let Some(error) = self.upstream.error_in(choice) {
-            return Err(error);
-        }
-        let id = body.get("id").and_then(Value::as_str).unwrap_or_default();
-        let message = &choice["message"];
-        let calls = message.get("tool_calls").and_then(Value::as_array);
+        self.check(choice.error)?;
+        let id = answer.id.as_str().unwrap_or_default();
+        let message = choice.message.unwrap_or_default();
+        let calls = message.tool_calls.as_array();
         let tool_calls: Vec<ToolCall> = calls
             .into_iter()
             .flatten()
             .enumerate()
             .filter_map(|(index, call)| tool_call(call, id, index))
             .collect();
-        let reason = choice.get("finish_reason").and_then(Value::as_str);
+        let reason = choice.finish_reason.as_str().unwrap_or("stop");
+        let reasoning = filled(message.reasoning_content).or_else(|| filled(message.reasoning));
         let reply = ChatReply {
-            text: text_of(&message["content"]),
-            reasoning: reasoning(message).map(ToOwned::to_owned),
+            text: match message.content {
+                Value::String(text) => text,
+                content => text_of(&content),
+            },
+            reasoning,
             thinking_blocks: Vec::new(),
-            refusal: text(message, "refusal").map(ToOwned::to_owned),
-            finish: finish_reason(reason.unwrap_or("stop"), !tool_calls.is_empty())
+            refusal: filled(message.refusal),
+            finish: finish_reason(reason, !tool_calls.is_empty())
                 .ok_or_else(|| self.upstream.cut())?,
             tool_calls,
-            usage: body.get("usage").and_then(usage),
+            usage: usage(&answer.usage),
         };
         Ok(reply)
     }
@@ -135,35 +96,43 @@ impl Provider for OpenAi {
     }
 }
 
-/// Writes a message as every compatible server takes it.
-fn message(message: &ChatMessage) -> Value {
-    let mut value = json!(message);
-    if let Some(fields) = value.as_object_mut() {
-        // The older word is understood everywhere, also by OpenAI.
-        if message.role == Role::Developer {
-            fields.insert("role".to_owned(), json!("system"));
-        }
-        // What clients send back from answers but strict servers refuse.
-        const FOREIGN: [&str; 3] = ["annotations", "thinking_blocks", "is_error"];
-        let extra =
-            |name: &String| FOREIGN.contains(&name.as_str()) || message.extra[name].is_null();
-        for name in message.extra.keys().filter(|name| extra(name)) {
-            fields.remove(name);
-        }
-        let parts = fields.get_mut("content").and_then(Value::as_array_mut);
-        parts.into_iter().flatten().for_each(without_foreign);
-        // Kimi needs it beside tool calls; elsewhere some servers refuse it.
-        if message.tool_calls.is_empty() {
-            fields.remove("reasoning_content");
-        }
-    }
-    value
+/// What is read of a whole answer. Values are of whatever type a server writes: what cannot be used is as if it were not
+/// there.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    id: Value,
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Value,
+    #[serde(default)]
+    error: Value,
 }
 
-/// Takes out what other languages say of a part or a tool.
-fn without_foreign(value: &mut Value) {
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("extra_content");
+#[derive(Deserialize)]
+struct Choice {
+    message: Option<Message>,
+    #[serde(default)]
+    finish_reason: Value,
+    #[serde(default)]
+    error: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    content: Value,
+    reasoning_content: Value,
+    reasoning: Value,
+    refusal: Value,
+    tool_calls: Value,
+}
+
+/// A text with something in it.
+fn filled(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
     }
 }
 
@@ -242,7 +211,7 @@ pub(super) fn usage(usage: &Value) -> Option<TokenUsage> {
 mod tests {
     use super::*;
     use crate::engines::chat::{ProviderConfig, build};
-    use crate::types::chat::Tool;
+    use crate::types::chat::{ChatMessage, Tool};
 
     #[test]
     fn tokens_of_a_cache_are_told_in_several_words() {

@@ -22,7 +22,7 @@ impl Wire for Ollama {
     fn plan(&self, model: &str, texts: &[&str], truncate: bool) -> Result<HttpCall, UpstreamError> {
         // Its own default is to cut in silence.
         let body = json!({"model": model, "input": texts, "truncate": truncate});
-        self.0.call("/api/embed", body, false, "application/json")
+        self.0.call("/api/embed", &body, false, "application/json")
     }
 
     fn decode(&self, reply: &HttpReply) -> Result<Batch, UpstreamError> {

@@ -42,7 +42,7 @@ impl Wire for OpenAi {
     fn plan(&self, model: &str, texts: &[&str], _: bool) -> Result<HttpCall, UpstreamError> {
         // This wire has no word for cutting: too long a text is refused.
         let body = json!({"model": model, "input": texts, "encoding_format": "float"});
-        self.0.call("/embeddings", body, false, "application/json")
+        self.0.call("/embeddings", &body, false, "application/json")
     }
 
     fn decode(&self, reply: &HttpReply) -> Result<Batch, UpstreamError> {
