@@ -70,12 +70,13 @@ pub fn check_name(services: &Services, model: &str) -> Result<(), ServiceError> 
 pub async fn complete(
     services: Arc<Services>,
     caller: Caller,
-    input: ChatInput,
+    input: Box<ChatInput>,
 ) -> Result<Completion, ServiceError> {
     let request_id = caller.request_id.clone();
     let (mut sender, receiver) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let answered = answer(services, caller, input, &mut sender).await;
+        // In a box from the start: what a task is made of is copied several times.
+        let answered = Box::pin(answer(services, caller, input, &mut sender)).await;
         if let Some(answered) = answered
             && sender.send(answered).is_err()
         {
@@ -89,13 +90,10 @@ pub async fn complete(
 async fn answer(
     services: Arc<Services>,
     caller: Caller,
-    input: ChatInput,
+    mut input: Box<ChatInput>,
     client: &mut oneshot::Sender<Result<Completion, ServiceError>>,
 ) -> Option<Result<Completion, ServiceError>> {
-    let input = ChatInput {
-        stream: None,
-        ..input
-    };
+    input.stream = None;
     let mut task = match Task::prepare(services, caller, input).await {
         Ok(task) => task,
         Err(error) => return Some(Err(error)),

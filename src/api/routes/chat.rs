@@ -43,7 +43,7 @@ pub(in crate::api) fn told(
 pub(crate) async fn complete(
     context: Context,
     services: Data<Services>,
-    body: Body<ChatInput>,
+    body: Body<Box<ChatInput>>,
 ) -> Result<HttpResponse> {
     let (services, input) = (services.into_inner(), body.0);
     if input.wants_stream() {

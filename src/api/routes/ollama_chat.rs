@@ -215,7 +215,7 @@ async fn answer(
     context: Context,
     services: Data<Services>,
     form: Form,
-    input: Result<ChatInput, ServiceError>,
+    input: Result<Box<ChatInput>, ServiceError>,
     streams: bool,
 ) -> Result<HttpResponse> {
     let (started, created_at) = (Instant::now(), now());

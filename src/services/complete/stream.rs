@@ -77,18 +77,15 @@ impl CompletionStream {
 pub async fn stream(
     services: Arc<Services>,
     caller: Caller,
-    input: ChatInput,
+    mut input: Box<ChatInput>,
 ) -> Result<CompletionStream, ServiceError> {
     let request_id = caller.request_id.clone();
     let (opened, opening) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let include_usage = input.wants_usage();
-        let input = ChatInput {
-            stream: Some(true),
-            ..input
-        };
-        match Task::prepare(services, caller, input).await {
-            Ok(task) => run(task, include_usage, opened).await,
+        input.stream = Some(true);
+        match Box::pin(Task::prepare(services, caller, input)).await {
+            Ok(task) => Box::pin(run(task, include_usage, opened)).await,
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
                     tracing::debug!(request_id, "a refusal came too late for its client");

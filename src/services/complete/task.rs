@@ -74,7 +74,7 @@ impl Task {
     pub(super) async fn prepare(
         services: Arc<Services>,
         caller: Caller,
-        mut input: ChatInput,
+        mut input: Box<ChatInput>,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
         let id = completion_id(input.id_prefix);
@@ -132,7 +132,10 @@ impl Task {
             started,
             evidence,
         };
-        task.answer_early(wish, retrieval).await?;
+        if wish.is_some() || retrieval.is_some() {
+            // In a box, so that requests without it need no room for it.
+            Box::pin(task.answer_early(wish, retrieval)).await?;
+        }
         Ok(task)
     }
 

@@ -94,7 +94,7 @@ impl MessagesInput {
     /// Brings the request into OpenAI's shape.
     ///
     /// Errors: what we could not pass on.
-    pub fn into_chat(self) -> Result<ChatInput, ServiceError> {
+    pub fn into_chat(self) -> Result<Box<ChatInput>, ServiceError> {
         let given = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
         for (param, value) in [
             ("container", &self.container),
@@ -147,7 +147,7 @@ impl MessagesInput {
             json!({"type": "json_schema", "json_schema": schema})
         });
         let user = self.metadata.as_ref().map(|data| word(data, "user_id"));
-        Ok(ChatInput {
+        Ok(Box::new(ChatInput {
             model: self.model,
             messages,
             retrieval: self.retrieval,
@@ -170,7 +170,7 @@ impl MessagesInput {
             ]),
             id_prefix: Some("msg_"),
             ..ChatInput::default()
-        })
+        }))
     }
 }
 
@@ -357,7 +357,7 @@ fn choice_of(choice: &Value) -> Result<Value, ServiceError> {
 mod tests {
     use super::*;
 
-    fn read(given: Value) -> Result<ChatInput, String> {
+    fn read(given: Value) -> Result<Box<ChatInput>, String> {
         let input: MessagesInput =
             serde_json::from_value(given).map_err(|error| error.to_string())?;
         input.into_chat().map_err(|error| error.message)

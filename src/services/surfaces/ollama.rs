@@ -119,7 +119,7 @@ impl OllamaChatInput {
     /// Brings the request into OpenAI's shape.
     ///
     /// Errors: what we could not pass on.
-    pub fn into_chat(self) -> Result<ChatInput, ServiceError> {
+    pub fn into_chat(self) -> Result<Box<ChatInput>, ServiceError> {
         if self.logprobs == Some(true) || self.top_logprobs.is_some() {
             return Err(refused("logprobs", "is not supported"));
         }
@@ -150,7 +150,7 @@ impl OllamaChatInput {
             }
         };
         let levels = self.think.as_ref().filter(|level| level.is_string());
-        Ok(ChatInput {
+        Ok(Box::new(ChatInput {
             model: Some(self.model),
             messages: reader.messages,
             retrieval: self.retrieval,
@@ -177,7 +177,7 @@ impl OllamaChatInput {
                 ),
             ]),
             ..ChatInput::default()
-        })
+        }))
     }
 }
 
@@ -195,7 +195,7 @@ impl OllamaGenerateInput {
     /// Brings the request into OpenAI's shape.
     ///
     /// Errors: what we could not pass on.
-    pub fn into_chat(self) -> Result<ChatInput, ServiceError> {
+    pub fn into_chat(self) -> Result<Box<ChatInput>, ServiceError> {
         let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         for (param, present, message) in [
             ("raw", self.raw == Some(true), "is not supported"),
@@ -354,7 +354,7 @@ fn format_of(format: Option<Value>) -> Result<Option<Value>, ServiceError> {
 mod tests {
     use super::*;
 
-    fn read(given: Value) -> Result<ChatInput, String> {
+    fn read(given: Value) -> Result<Box<ChatInput>, String> {
         let input: OllamaChatInput =
             serde_json::from_value(given).map_err(|error| error.to_string())?;
         input.into_chat().map_err(|error| error.message)

@@ -131,7 +131,7 @@ impl ResponsesInput {
     /// Brings the request into the shape of chat completions.
     ///
     /// Errors: what we could not pass on.
-    pub fn into_chat(self) -> Result<ChatInput, ServiceError> {
+    pub fn into_chat(self) -> Result<Box<ChatInput>, ServiceError> {
         const STATELESS: &str = "nothing is kept between requests: send the whole conversation as \
                                  input";
         let given = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
@@ -192,7 +192,7 @@ impl ResponsesInput {
         let effort = effort.and_then(|reasoning| reasoning.get("effort").cloned());
         let choice = self.tool_choice.as_ref().map(choice_of).transpose()?;
         let verbosity = text.get("verbosity").cloned();
-        Ok(ChatInput {
+        Ok(Box::new(ChatInput {
             model: self.model,
             messages,
             retrieval: self.retrieval,
@@ -214,7 +214,7 @@ impl ResponsesInput {
             stream_options: Some(StreamOptions::with_usage()),
             id_prefix: Some("resp_"),
             ..ChatInput::default()
-        })
+        }))
     }
 }
 
@@ -415,7 +415,7 @@ fn format_of(format: &Value) -> Option<Value> {
 mod tests {
     use super::*;
 
-    fn read(given: Value) -> Result<ChatInput, String> {
+    fn read(given: Value) -> Result<Box<ChatInput>, String> {
         let input: ResponsesInput =
             serde_json::from_value(given).map_err(|error| error.to_string())?;
         input.into_chat().map_err(|error| error.message)
