@@ -10,6 +10,23 @@ use memmap2::MmapMut;
 pub(super) struct Pages(MmapMut);
 
 impl Pages {
+    /// A table of these numbers; `None` when there are none, or the system has no memory for them.
+    pub(super) fn of(numbers: &[f32]) -> Option<Self> {
+        if numbers.is_empty() {
+            return None;
+        }
+        let mut pages = Self::zeroed(size_of_val(numbers))?;
+        let bytes: &[i8] = bytemuck::cast_slice(numbers);
+        pages.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(pages)
+    }
+
+    /// The bytes as numbers.
+    #[inline(always)]
+    pub(super) fn numbers(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
     /// `None` when the system has no memory for them.
     pub(super) fn zeroed(bytes: usize) -> Option<Self> {
         // Nothing cannot be mapped.

@@ -1,10 +1,12 @@
 //! The table of points: rows in the order they came, vectors side by side, tombstones for the gone.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::lexical::{Stems, Words};
+use super::pages::Pages;
 use super::refined::{Code, Codes, Refinement, text_hash};
 use super::{Bits, size_of};
 use crate::types::point::Point;
@@ -29,8 +31,57 @@ impl Doc {
 /// A run of rows. Full ones never change, so a clone of the table shares them.
 #[derive(Debug, Clone, Default)]
 struct Block {
-    vectors: Vec<f32>,
+    vectors: Vectors,
     docs: Vec<Arc<Doc>>,
+}
+
+/// The vectors of a block, side by side.
+#[derive(Debug)]
+enum Vectors {
+    Growing(Vec<f32>),
+    /// Walks read them all over.
+    Full(Pages),
+}
+
+impl Vectors {
+    fn push(&mut self, vector: &[f32]) {
+        if let Self::Growing(numbers) = self {
+            numbers.extend_from_slice(vector);
+        }
+    }
+
+    /// No more will come.
+    fn fill(&mut self) {
+        if let Self::Growing(numbers) = self
+            && let Some(pages) = Pages::of(numbers)
+        {
+            *self = Self::Full(pages);
+        }
+    }
+}
+
+impl Deref for Vectors {
+    type Target = [f32];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Growing(numbers) => numbers,
+            Self::Full(pages) => pages.numbers(),
+        }
+    }
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        Self::Growing(Vec::new())
+    }
+}
+
+impl Clone for Vectors {
+    fn clone(&self) -> Self {
+        Self::Growing(self.to_vec())
+    }
 }
 
 /// Numbered rows, which are added at the end and never change; deleting one only marks it.
@@ -59,8 +110,8 @@ pub struct Progress {
     pub pending: usize,
 }
 
-/// Numbers of a full block: 1 MiB of vectors, large enough to scan, small enough to copy.
-const BLOCK_NUMBERS: usize = 1 << 18;
+/// Numbers of a full block: 2 MiB of vectors, a huge page, and small enough to copy.
+const BLOCK_NUMBERS: usize = 1 << 19;
 
 impl Rows {
     /// Makes an empty table of vectors of `dim` numbers, and second ones of `refined_dim`.
@@ -87,8 +138,11 @@ impl Rows {
         }
         if let Some(last) = self.blocks.last_mut() {
             let block = Arc::make_mut(last);
-            block.vectors.extend_from_slice(vector);
+            block.vectors.push(vector);
             block.docs.push(doc);
+            if block.docs.len() == 1 << self.shift {
+                block.vectors.fill();
+            }
         }
         self.len += 1;
         self.alive.insert(row);
