@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(written, canonical(&serde_json::to_value(&outer).unwrap()));
         assert_eq!(
             written,
-            r#"{"":3,"\u0001":4,"choices":["unit",{"tuple":[1,true]},{"fields":{"x":2,"y":1}}],"list":[{"a":0.10000000149011612,"b":[-1,"\""],"z":null},{"a":null,"b":[-1,"\""],"z":null}],"y\n":1,"y!":{"c":1.7976931348623157e308,"d":1},"y\"":5}"#
+            r#"{"":3,"\u0001":4,"choices":["unit",{"tuple":[1,true]},{"fields":{"x":2,"y":1}}],"list":[{"a":0.10000000149011612,"b":[-1,"\""],"z":null},{"a":null,"b":[-1,"\""],"z":null}],"y\n":1,"y!":{"c":1.7976931348623157e+308,"d":1},"y\"":5}"#
         );
     }
 
