@@ -1,5 +1,6 @@
 //! The one way to write JSON, so that its hash means something.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -85,13 +86,15 @@ impl Order<'_> {
         let from = self.open.pop().unwrap_or_default();
         let mut out = self.out.borrow_mut();
         let members = self.places.get(from..).unwrap_or_default();
-        if !members.is_sorted_by(|a, b| name(&out, a).lt(name(&out, b))) {
-            let mut sorted: Vec<&Range<usize>> = members.iter().rev().collect();
-            sorted.sort_by(|a, b| name(&out, a).cmp(name(&out, b)));
-            sorted.dedup_by(|later, kept| name(&out, later).eq(name(&out, kept)));
-            let sorted: Vec<&[u8]> = sorted.into_iter().map(|place| bytes(&out, place)).collect();
+        let begun = members.first().map_or(out.len(), |first| first.start);
+        let members = members.iter().map(|place| &out[place.clone()]);
+        let mut named: Vec<(Cow<[u8]>, &[u8])> = members.map(|it| (name(it), it)).collect();
+        if !named.is_sorted_by(|a, b| a.0 < b.0) {
+            named.reverse();
+            named.sort_by(|a, b| a.0.cmp(&b.0));
+            named.dedup_by(|later, kept| later.0 == kept.0);
+            let sorted: Vec<&[u8]> = named.into_iter().map(|(_, member)| member).collect();
             let joined = sorted.join(&b","[..]);
-            let begun = members.first().map_or(out.len(), |first| first.start);
             out.truncate(begun);
             out.extend_from_slice(&joined);
         }
@@ -99,30 +102,17 @@ impl Order<'_> {
     }
 }
 
-fn bytes<'a>(out: &'a [u8], place: &Range<usize>) -> &'a [u8] {
-    out.get(place.clone()).unwrap_or_default()
-}
-
-/// The bytes of a member's name as it is read back.
-fn name<'a>(out: &'a [u8], member: &Range<usize>) -> impl Iterator<Item = u8> + 'a {
-    let mut written = bytes(out, member).iter().skip(1).copied();
-    std::iter::from_fn(move || match written.next()? {
-        b'"' => None,
-        b'\\' => Some(match written.next()? {
-            b'b' => 8,
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'f' => 12,
-            b'r' => b'\r',
-            // `\u00xx` for the other control characters.
-            b'u' => written.by_ref().take(4).fold(0, |code, digit| {
-                let digit = char::from(digit).to_digit(16).unwrap_or_default();
-                code * 16 + u8::try_from(digit).unwrap_or_default()
-            }),
-            sign => sign,
-        }),
-        sign => Some(sign),
-    })
+/// A member's name as it is read back.
+fn name(member: &[u8]) -> Cow<'_, [u8]> {
+    let quoted = member.get(1..).unwrap_or_default();
+    match quoted.iter().position(|sign| b"\"\\".contains(sign)) {
+        Some(at) if quoted[at] == b'"' => Cow::Borrowed(&quoted[..at]),
+        _ => {
+            let mut read = serde_json::Deserializer::from_slice(member).into_iter::<String>();
+            let name = read.next().and_then(Result::ok).unwrap_or_default();
+            Cow::Owned(name.into_bytes())
+        }
+    }
 }
 
 impl Formatter for Order<'_> {
