@@ -1,13 +1,16 @@
 //! `boathouse eval`: quality, measured on an evaluation set.
 
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
+use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, serve, transfer};
 use crate::config::Overrides;
-use crate::services::evaluate::{Evaluation, Report, Way};
+use crate::services::evaluate::{self, EvalFolder, Evaluation, Report, Way};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EvalCommand {
@@ -16,6 +19,41 @@ pub(super) enum EvalCommand {
     /// FOLDER holds corpus.jsonl and queries.jsonl ({"id", "text"} on each line) and qrels.tsv (query id, document
     /// id, relevance), or sts.tsv (score, sentence, sentence), or both.
     Embed(EmbedArgs),
+    /// Whether a model would find what helped in production
+    ///
+    /// The questions are those whose answers were accepted, the documents all points of a collection, and what should be
+    /// found are the passages that these answers cite. Materialize before, so that the tasks are of now.
+    #[command(after_help = EVIDENCE_EXAMPLES)]
+    Evidence(EvidenceArgs),
+}
+
+const EVIDENCE_EXAMPLES: &str = "Examples:
+  boathouse eval evidence docs                             the model in the settings
+  boathouse eval evidence docs --model minilm              another one, before the collection is embedded anew
+  boathouse eval evidence docs --to sets/docs              keep the set, for `boathouse eval embed sets/docs`
+
+A passage that was not retrieved then cannot have been cited: the measure favours the search that served.";
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceArgs {
+    /// The collection that was searched
+    #[arg(value_parser = super::ingest::collection_name)]
+    collection: String,
+    /// The model; default embedding.default
+    #[arg(long, default_value = "")]
+    model: String,
+    /// The model that ranks the first hits of hybrid searches anew
+    #[arg(long, value_name = "MODEL")]
+    refiner: Option<String>,
+    /// Write the set into this folder instead of measuring
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+    /// The server; default http://ADDRESS:PORT of the settings
+    #[arg(long)]
+    url: Option<String>,
+    /// Print a list of one report as JSON, values from 0 to 1
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -36,39 +74,95 @@ pub(super) struct EmbedArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &EvalCommand) -> Result<(), CliError> {
-    let settings = serve::settings(overrides)?;
-    let EvalCommand::Embed(args) = command;
-    let evaluation = Evaluation::new(
-        &settings.embedding,
-        &settings.storage.models_dir(),
-        &args.model,
-        args.refiner.as_deref(),
-    )
-    .map_err(|error| CliError::failed(error.to_string()))?;
+    match command {
+        EvalCommand::Embed(args) => embed(overrides, args),
+        EvalCommand::Evidence(args) => evidence(overrides, args),
+    }
+}
+
+fn embed(overrides: &Overrides, args: &EmbedArgs) -> Result<(), CliError> {
+    let evaluation = evaluation(overrides, &args.model, args.refiner.as_deref())?;
     let mut reports = Vec::with_capacity(args.folders.len());
     for folder in &args.folders {
-        let bar = output::progress(0, "evaluating");
-        let report = evaluation.run(folder, &mut |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        let report = report.map_err(|error| CliError::failed(error.to_string()))?;
+        let set = evaluate::read(folder).map_err(|error| CliError::failed(error.to_string()))?;
+        let report = measure(&evaluation, &set)?;
         if !args.json {
-            print(&report, folder);
+            print(&report, &folder.display());
         }
         reports.push(report);
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&reports)
-            .map_err(|error| CliError::failed(error.to_string()))?;
-        output::say(text);
+        print_json(&reports)?;
     }
     Ok(())
 }
 
-fn print(report: &Report, folder: &Path) {
-    output::say(format_args!("{} on {}", report.model, folder.display()));
+fn evidence(overrides: &Overrides, args: &EvidenceArgs) -> Result<(), CliError> {
+    let data = serve::settings(overrides)?.storage.data_dir;
+    let base = serve::base_url(overrides, args.url.as_deref())?;
+    let mut documents = Vec::new();
+    actix_web::rt::System::new().block_on(async {
+        let path = format!("/v1/collections/{}/export", args.collection);
+        let stream = Client::new(base).stream(&path).await?;
+        let read = transfer::read_export(stream, |_, line| {
+            if let (Some(Value::String(id)), Some(text)) = (line.id, line.text) {
+                documents.push((id, text));
+            }
+            Ok(())
+        });
+        read.await
+    })?;
+    let set = evaluate::of_evidence(&data, &args.collection, &documents);
+    let set = set.map_err(|error| CliError::failed(error.to_string()))?;
+    if let Some(folder) = &args.to {
+        evaluate::write(&set, folder).map_err(|error| CliError::failed(error.to_string()))?;
+        output::say(format_args!(
+            "{} documents and {} questions in {}",
+            documents.len(),
+            set.queries.as_deref().unwrap_or_default().lines().count(),
+            folder.display()
+        ));
+        return Ok(());
+    }
+    let evaluation = evaluation(overrides, &args.model, args.refiner.as_deref())?;
+    let report = measure(&evaluation, &set)?;
+    if args.json {
+        return print_json(&[report]);
+    }
+    print(&report, &format_args!("what helped in {}", args.collection));
+    Ok(())
+}
+
+fn evaluation(
+    overrides: &Overrides,
+    model: &str,
+    refiner: Option<&str>,
+) -> Result<Evaluation, CliError> {
+    let settings = serve::settings(overrides)?;
+    let pulled = settings.storage.models_dir();
+    Evaluation::new(&settings.embedding, &pulled, model, refiner)
+        .map_err(|error| CliError::failed(error.to_string()))
+}
+
+fn measure(evaluation: &Evaluation, set: &EvalFolder) -> Result<Report, CliError> {
+    let bar = output::progress(0, "evaluating");
+    let report = evaluation.run(set, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    report.map_err(|error| CliError::failed(error.to_string()))
+}
+
+fn print_json(reports: &[Report]) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(reports)
+        .map_err(|error| CliError::failed(error.to_string()))?;
+    output::say(text);
+    Ok(())
+}
+
+fn print(report: &Report, what: &dyn Display) {
+    output::say(format_args!("{} on {what}", report.model));
     if let Some(found) = &report.retrieval {
         output::say(format_args!(
             "  {} documents, {} queries    nDCG@10  recall@10",

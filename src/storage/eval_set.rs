@@ -40,6 +40,14 @@ pub enum EvalFolderError {
         /// In the system's words.
         reason: String,
     },
+    /// Make room, or point elsewhere.
+    #[error("cannot write {path}: {reason}")]
+    Unwritable {
+        /// The file or folder.
+        path: String,
+        /// In the system's words.
+        reason: String,
+    },
 }
 
 impl EvalFolderError {
@@ -47,7 +55,7 @@ impl EvalFolderError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotAFolder { .. } => ErrorKind::NotFound,
-            Self::Unreadable { .. } => ErrorKind::BadRequest,
+            Self::Unreadable { .. } | Self::Unwritable { .. } => ErrorKind::BadRequest,
         }
     }
 }
@@ -69,6 +77,29 @@ impl EvalFolder {
             qrels: file(folder, "qrels.tsv")?,
             sts: file(folder, "sts.tsv")?,
         })
+    }
+
+    /// Writes the files that there are.
+    ///
+    /// Errors: [`EvalFolderError::Unwritable`].
+    pub fn write(&self, folder: &Path) -> Result<(), EvalFolderError> {
+        let failed = |path: &Path, error: &std::io::Error| EvalFolderError::Unwritable {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+        for (name, text) in [
+            ("corpus.jsonl", &self.corpus),
+            ("queries.jsonl", &self.queries),
+            ("qrels.tsv", &self.qrels),
+            ("sts.tsv", &self.sts),
+        ] {
+            if let Some(text) = text {
+                let path = folder.join(name);
+                std::fs::write(&path, text).map_err(|error| failed(&path, &error))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +135,10 @@ mod tests {
         assert_eq!(EvalFolder::read(folder.path()), Ok(EvalFolder::default()));
         std::fs::write(folder.path().join("sts.tsv"), "1\ta\tb\n").unwrap();
         let read = EvalFolder::read(folder.path()).unwrap();
+        let copy = folder.path().join("made/copy");
+        read.write(&copy).unwrap();
+        assert_eq!(EvalFolder::read(&copy).unwrap(), read);
+        assert!(read.write(&copy.join("sts.tsv")).is_err());
         assert_eq!(
             read,
             EvalFolder {

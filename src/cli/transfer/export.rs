@@ -80,12 +80,27 @@ impl Sink {
     }
 }
 
-async fn write(mut stream: HttpStream, path: &Path, format: Format) -> Result<usize, CliError> {
+async fn write(stream: HttpStream, path: &Path, format: Format) -> Result<usize, CliError> {
     let file = File::create(path).map_err(|error| failed(path)(&error))?;
     let mut sink = match format {
         Format::Jsonl => Sink::Jsonl(BufWriter::new(file)),
         Format::Parquet => Sink::Parquet(Box::new(ParquetWriter::new(file))),
     };
+    let points = read(stream, |raw, line| {
+        sink.take(raw, line).map_err(|error| failed(path)(&error))
+    })
+    .await?;
+    sink.finish().map_err(|error| failed(path)(&error))?;
+    Ok(points)
+}
+
+/// Hands on each line of an export as it comes, the first and the last too; counts the points.
+///
+/// Errors: it broke off before its end; what `take` says.
+pub(in crate::cli) async fn read(
+    mut stream: HttpStream,
+    mut take: impl FnMut(&[u8], ExportLine) -> Result<(), CliError>,
+) -> Result<usize, CliError> {
     let mut lines = Lines::default();
     let mut bar = ProgressBar::hidden();
     let (mut points, mut ended) = (0, false);
@@ -106,8 +121,7 @@ async fn write(mut stream: HttpStream, path: &Path, format: Format) -> Result<us
                 points += 1;
                 bar.inc(1);
             }
-            sink.take(&raw, line)
-                .map_err(|error| failed(path)(&error))?;
+            take(&raw, line)?;
         }
     }
     bar.finish_and_clear();
@@ -116,7 +130,6 @@ async fn write(mut stream: HttpStream, path: &Path, format: Format) -> Result<us
             "the export broke off after {points} points; run it again"
         )));
     }
-    sink.finish().map_err(|error| failed(path)(&error))?;
     Ok(points)
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::error::CliError;
 use crate::types::export::{ExportHead, SecondVector};
 
-pub(super) use export::run as export;
+pub(super) use export::{read as read_export, run as export};
 pub(super) use import::run as import;
 
 #[derive(Debug, Args)]

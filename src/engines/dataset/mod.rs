@@ -16,6 +16,7 @@ pub mod exporters;
 #[cfg(test)]
 mod fixture;
 mod join;
+mod judged;
 mod recipe;
 mod redact;
 mod schemas;
@@ -27,6 +28,7 @@ pub use card::card;
 pub use config::DatasetConfig;
 pub use export::{Export, ExportCounts, Placed};
 pub use join::{Counts, Join, Quarantined, Step};
+pub use judged::Judged;
 pub use recipe::{DEFAULT_RECIPE, Recipe, RecipeError};
 pub use redact::{RedactError, Redactions, Redactor};
 pub use schemas::SCHEMAS;
