@@ -22,6 +22,7 @@ const TRIES: u32 = 6;
 pub(super) struct Client {
     base: String,
     transport: Transport,
+    headers: Vec<(String, String)>,
 }
 
 /// An answer of the API.
@@ -52,7 +53,14 @@ impl Client {
         Self {
             base: base.trim_end_matches('/').to_owned(),
             transport: Transport::new(CONNECT),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         }
+    }
+
+    /// Sends this header with every question.
+    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Asks once and returns whatever comes.
@@ -66,7 +74,7 @@ impl Client {
         let call = HttpCall {
             method,
             url: url.clone(),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            headers: self.headers.clone(),
             body: body
                 .map(|body| body.to_string().into_bytes())
                 .unwrap_or_default(),

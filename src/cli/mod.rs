@@ -13,6 +13,7 @@ mod logging;
 mod models;
 mod output;
 mod reembed;
+mod replay;
 mod serve;
 mod settings;
 mod transfer;
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection check             read all collections on disk, say what is damaged
   boathouse collection export docs --to docs.parquet
   boathouse audit                        walk the evidence journal, name what is not as it was written
+  boathouse replay small --model up/small
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
@@ -102,6 +104,8 @@ enum Command {
     Collection(collection::CollectionCommand),
     /// Walk the evidence journal and name what is not as it was written
     Audit(audit::AuditArgs),
+    /// Ask a candidate what was asked in production, and compare its answers with what was accepted
+    Replay(replay::ReplayArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -138,6 +142,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),
+        Command::Replay(args) => replay::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),

@@ -15,6 +15,7 @@ pub mod ollama;
 pub mod reembed;
 pub mod refine;
 pub mod repair;
+pub mod replay;
 pub mod search;
 pub mod supervision;
 pub mod surfaces;

@@ -32,7 +32,7 @@ pub enum DatasetStoreError {
         reason: String,
     },
     /// The name cannot be a folder's. Change it.
-    #[error("export name must be 1 to 64 of a-z, A-Z, 0-9, _ and -, got {0:?}")]
+    #[error("the name must be 1 to 64 of a-z, A-Z, 0-9, _ and -, got {0:?}")]
     Name(String),
 }
 
@@ -78,12 +78,23 @@ impl DatasetStore {
     ///
     /// Errors: [`DatasetStoreError::Name`].
     pub fn export(&self, name: &str) -> Result<PathBuf, DatasetStoreError> {
+        self.named("exports", name)
+    }
+
+    /// The folder of a replay.
+    ///
+    /// Errors: [`DatasetStoreError::Name`].
+    pub fn replay(&self, name: &str) -> Result<PathBuf, DatasetStoreError> {
+        self.named("replays", name)
+    }
+
+    fn named(&self, of: &str, name: &str) -> Result<PathBuf, DatasetStoreError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) {
             let shown = name.chars().take(80).collect();
             return Err(DatasetStoreError::Name(shown));
         }
-        Ok(self.root.join("exports").join(name))
+        Ok(self.root.join(of).join(name))
     }
 
     /// Lists the exports by name.

@@ -25,6 +25,7 @@ mod models;
 mod operations;
 mod reembedding;
 mod remote_embedders;
+mod replaying;
 mod searching;
 mod supervision;
 mod surfaces;

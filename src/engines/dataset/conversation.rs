@@ -17,6 +17,11 @@ pub(super) fn last_user_text(messages: &[Value]) -> Option<String> {
     Some(text_parts(last.get("content")).unwrap_or_default().0)
 }
 
+/// Text of a message.
+pub(super) fn text(message: &Value) -> String {
+    text_parts(message.get("content")).unwrap_or_default().0
+}
+
 /// Puts each message into the shape `role, content, [tool_calls], [tool_call_id], [name]`, content
 /// a string. Errors: the reason why it cannot be.
 pub(super) fn uniform(messages: &[Value]) -> Result<Vec<Value>, &'static str> {

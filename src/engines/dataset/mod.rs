@@ -19,6 +19,7 @@ mod join;
 mod judged;
 mod recipe;
 mod redact;
+pub mod replay;
 mod schemas;
 mod score;
 mod split;

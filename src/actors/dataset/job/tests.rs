@@ -303,8 +303,8 @@ fn wrong_requests_are_refused_and_leave_nothing() {
     };
     for (error, text) in [
         (export("nothing", "a", None), "known are rag, sft"),
-        (export("sft", "../a", None), "export name must be"),
-        (export("sft", "", None), "export name must be"),
+        (export("sft", "../a", None), "the name must be"),
+        (export("sft", "", None), "the name must be"),
         (
             export("sft", "a", Some(0.6)),
             "test_fraction must be 0 to 0.5, got 0.6",

@@ -1,0 +1,207 @@
+//! Asking production's questions again of a candidate: the folder of a replay, from which it goes on after a stop.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::ServiceError;
+pub use crate::engines::dataset::Outcome;
+use crate::engines::dataset::replay;
+pub use crate::engines::dataset::replay::{
+    Answered, Asked, Candidate, Mean, Replayed, Retrieval, Selection, Summary,
+};
+use crate::storage::dataset_store::DatasetStore;
+
+/// What a replay asks of whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The configuration that is tried.
+    pub candidate: Candidate,
+    /// Which tasks.
+    pub selection: Selection,
+    /// At most so many tasks, the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// A plan with the file that it was made for.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Written {
+    plan: Plan,
+    /// Hex.
+    tasks_sha256: String,
+}
+
+/// A replay under way.
+#[derive(Debug)]
+pub struct Replay {
+    folder: PathBuf,
+    written: Written,
+    results: File,
+    done: Vec<Replayed>,
+    pending: Vec<Asked>,
+}
+
+impl Replay {
+    /// Begins the replay `name` in the data folder, or goes on with it. The tasks are those of `from`: `tasks.jsonl` or
+    /// rows of an export; left out, what was materialized last.
+    ///
+    /// Errors: nothing to ask; a line that cannot be read; another plan under this name, unless `anew`.
+    pub fn open(
+        data: &Path,
+        name: &str,
+        plan: Plan,
+        from: Option<&Path>,
+        anew: bool,
+    ) -> Result<Self, ServiceError> {
+        let store = DatasetStore::new(&data.join("datasets"));
+        let folder = store.replay(name).map_err(|error| wrong(&error))?;
+        let tasks = from.map_or_else(|| store.tasks().join("tasks.jsonl"), Path::to_path_buf);
+        let (mut pending, tasks_sha256) = read(&tasks, &plan)?;
+        let written = Written { plan, tasks_sha256 };
+        if anew && folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
+        }
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
+        keep(&folder.join("plan.json"), &written)?;
+        let path = folder.join("results.jsonl");
+        let done = results(&path)?;
+        let known: std::collections::HashSet<&str> =
+            done.iter().map(|line| line.id.as_str()).collect();
+        pending.retain(|asked| !known.contains(asked.id.as_str()));
+        let results = OpenOptions::new().create(true).append(true).open(&path);
+        Ok(Self {
+            results: results.map_err(|error| failed(&path, &error))?,
+            folder,
+            written,
+            done,
+            pending,
+        })
+    }
+
+    /// Takes out what is still to be asked.
+    pub fn pending(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Counts the tasks that have their line.
+    pub fn done(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Writes a line.
+    ///
+    /// Errors: the disk.
+    pub fn take(&mut self, line: Replayed) -> Result<(), ServiceError> {
+        let mut text = serde_json::to_string(&line).map_err(|error| wrong(&error))?;
+        text.push('\n');
+        let written = self.results.write_all(text.as_bytes());
+        written.map_err(|error| failed(&self.folder, &error))?;
+        self.done.push(line);
+        Ok(())
+    }
+
+    /// Writes `report.json` and `report.html` of all lines; returns what they say, and the page's place.
+    ///
+    /// Errors: the disk.
+    pub fn report(&mut self) -> Result<(Summary, PathBuf), ServiceError> {
+        // Answers come in any order; the report is the same whatever it was.
+        self.done.sort_by(|a, b| a.id.cmp(&b.id));
+        let summary = replay::summary(&self.done);
+        let name = self.folder.file_name().unwrap_or_default();
+        let title = format!("Replay {}", name.to_string_lossy());
+        let page = self.folder.join("report.html");
+        let written = fs::write(&page, replay::html(&title, &summary, &self.done));
+        written.map_err(|error| failed(&page, &error))?;
+        let path = self.folder.join("report.json");
+        let report = json!({"plan": self.written, "summary": summary});
+        let written = fs::write(&path, format!("{report:#}\n"));
+        written.map_err(|error| failed(&path, &error))?;
+        Ok((summary, page))
+    }
+}
+
+/// Reads the tasks that the plan selects, and the hash of the file.
+fn read(path: &Path, plan: &Plan) -> Result<(Vec<Asked>, String), ServiceError> {
+    let file = File::open(path).map_err(|error| {
+        wrong(&format_args!(
+            "{}: {error}; materialize first (POST /v1/materialize), or name a file",
+            path.display()
+        ))
+    })?;
+    let mut hash = Sha256::new();
+    let mut asked = Vec::new();
+    let most = plan.limit.unwrap_or(usize::MAX);
+    for (at, line) in (1_u64..).zip(BufReader::new(file).lines()) {
+        let line = line.map_err(|error| failed(path, &error))?;
+        hash.update(line.as_bytes());
+        hash.update(b"\n");
+        if asked.len() >= most || line.trim().is_empty() {
+            continue;
+        }
+        let task = replay::task_of(&line)
+            .map_err(|error| wrong(&format_args!("{} line {at}: {error}", path.display())))?;
+        if plan.selection.has(&task) {
+            asked.extend(plan.candidate.ask(&task));
+        }
+    }
+    if asked.is_empty() {
+        return Err(wrong(&format_args!(
+            "{}: no task of this selection has an answer to compare with",
+            path.display()
+        )));
+    }
+    let hash = hash.finalize();
+    let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((asked, hash))
+}
+
+/// Writes down what the folder is for, or checks that it is for the same.
+fn keep(path: &Path, own: &Written) -> Result<(), ServiceError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::write(path, format!("{:#}\n", json!(own))).map_err(|error| failed(path, &error))
+        }
+        Err(error) => Err(failed(path, &error)),
+        Ok(text) => match serde_json::from_slice::<Written>(&text) {
+            Ok(known) if known == *own => Ok(()),
+            _ => Err(wrong(&format_args!(
+                "{} is of another candidate, selection or tasks: give this replay another name, or begin it anew",
+                path.display()
+            ))),
+        },
+    }
+}
+
+/// Reads the lines so far, and cuts off one that was not finished.
+fn results(path: &Path) -> Result<Vec<Replayed>, ServiceError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        let file = OpenOptions::new().write(true).open(path);
+        let cut = file.and_then(|file| file.set_len(whole as u64));
+        cut.map_err(|error| failed(path, &error))?;
+    }
+    let lines = text.get(..whole).unwrap_or_default().lines();
+    let read = (1_u64..).zip(lines).map(|(at, line)| {
+        serde_json::from_str(line)
+            .map_err(|error| wrong(&format_args!("{} line {at}: {error}", path.display())))
+    });
+    read.collect()
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> ServiceError {
+    wrong(&format_args!("{}: {error}", path.display()))
+}
+
+fn wrong(error: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::bad_request(error.to_string())
+}
