@@ -11,7 +11,7 @@ use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::{ChatEvidence, FeedbackEvidence, Kind, Rating};
 
 /// Longest comment or edited answer, bytes.
-const MAX_FEEDBACK_BYTES: usize = 256 * 1024;
+pub(super) const MAX_FEEDBACK_BYTES: usize = 256 * 1024;
 
 /// A request to `POST /v1/feedback`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -76,8 +76,11 @@ pub async fn feedback(
         comment: input.comment,
         edited_answer: input.edited_answer,
         user: input.user,
+        review: false,
+        imported: None,
     };
     let (seq, hash) = self::record(services, Kind::Feedback, request_id, &record).await?;
+    services.review.queue.settle(&record.target);
     Ok(FeedbackOutput {
         id: request_id.to_owned(),
         seq,

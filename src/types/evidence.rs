@@ -74,6 +74,12 @@ pub struct FeedbackEvidence {
     /// Who said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Whether a reviewer decided so, with all in view: it goes before every automatic verdict.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
+    /// The source that it was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
 }
 
 /// A hit of a search, without its content.
@@ -171,6 +177,38 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// A score that another system gave an answer, under its own name and on its own scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedScore {
+    /// What it measures; empty when nobody said.
+    pub name: String,
+    /// Its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Its word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// Where an answer was before it was imported. What `ts` of its record says is when it came here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportedEvidence {
+    /// The name of the source.
+    pub source: String,
+    /// Its id there.
+    pub id: String,
+    /// When it was given there, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ts: Option<u64>,
+    /// Its tags there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Its scores there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<ImportedScore>,
+}
+
 /// One chat completion, also a failed one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatEvidence {
@@ -216,6 +254,9 @@ pub struct ChatEvidence {
     /// `hit` or `semantic` when it was kept from an earlier request, which `answered_by` answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
+    /// Where it was before, when it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedEvidence>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }

@@ -5,6 +5,7 @@ pub mod collection;
 pub mod error_kind;
 pub mod evidence;
 pub mod export;
+pub mod foreign;
 pub mod http;
 pub mod point;
 pub mod usage;

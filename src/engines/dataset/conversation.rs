@@ -83,7 +83,7 @@ pub(super) fn uniform_calls(calls: &[Value]) -> Result<Vec<Value>, &'static str>
 }
 
 /// The text of a message's content, and whether it is all there is; `None` for what is no content.
-fn text_parts(content: Option<&Value>) -> Option<(String, bool)> {
+pub(super) fn text_parts(content: Option<&Value>) -> Option<(String, bool)> {
     match content {
         None | Some(Value::Null) => Some((String::new(), true)),
         Some(Value::String(text)) => Some((text.clone(), true)),

@@ -28,6 +28,7 @@ pub(super) fn chat(question: &str, answer: &str) -> ChatEvidence {
         user: None,
         key: None,
         cache: None,
+        imported: None,
         latency_ms: 7,
     }
 }
@@ -50,6 +51,8 @@ pub(super) fn feedback(target: &str, rating: Rating) -> FeedbackEvidence {
         comment: None,
         edited_answer: None,
         user: None,
+        review: false,
+        imported: None,
     }
 }
 

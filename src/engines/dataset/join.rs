@@ -167,6 +167,7 @@ impl Join {
             comment: said.comment,
             edited_answer: said.edited_answer,
             user: said.user,
+            review: said.review,
         };
         self.feedback.insert(key, feedback);
     }

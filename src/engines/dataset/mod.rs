@@ -15,6 +15,7 @@ mod export;
 pub mod exporters;
 #[cfg(test)]
 mod fixture;
+pub mod import;
 mod join;
 mod judged;
 mod recipe;
@@ -38,4 +39,4 @@ pub use task::{Outcome, Task, TaskFeedback, TaskValidation};
 
 /// Version of the shapes of tasks, receipts and exports, and of the rules that make them; raising
 /// it makes an unchanged journal worth materializing again.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;

@@ -34,8 +34,8 @@ mod tests {
     use super::super::fixture;
     use super::*;
     use crate::types::evidence::{
-        AttemptEvidence, EvidenceRecord, FeedbackEvidence, HitEvidence, Kind, Rating,
-        SCHEMA_VERSION, SearchEvidence, TokenUsage,
+        AttemptEvidence, EvidenceRecord, FeedbackEvidence, HitEvidence, ImportedEvidence,
+        ImportedScore, Kind, Rating, SCHEMA_VERSION, SearchEvidence, TokenUsage,
     };
     use crate::types::validation::{Finding, Severity, Verdict};
 
@@ -142,6 +142,17 @@ mod tests {
         }];
         full.error = Some("e".to_owned());
         full.user = Some("u".to_owned());
+        full.imported = Some(ImportedEvidence {
+            source: "s".to_owned(),
+            id: "i".to_owned(),
+            ts: Some(1),
+            tags: vec!["t".to_owned()],
+            scores: vec![ImportedScore {
+                name: "n".to_owned(),
+                value: Some(0.5),
+                label: Some("l".to_owned()),
+            }],
+        });
         both("chat", &full, &least);
     }
 
@@ -213,6 +224,8 @@ mod tests {
                 comment: Some("c".to_owned()),
                 edited_answer: Some("e".to_owned()),
                 user: Some("u".to_owned()),
+                review: true,
+                imported: Some("s".to_owned()),
                 ..least.clone()
             };
             both("feedback", &full, &least);

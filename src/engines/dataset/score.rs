@@ -7,7 +7,8 @@ use crate::types::validation::Verdict;
 
 /// Scores an answer: the worst rule that applies counts, all that apply are reasons.
 ///
-/// An edited answer is accepted as edited, for every other rule judges the answer before the edit.
+/// An edited answer is accepted as edited, for every other rule judges the answer before the edit. What a reviewer
+/// decided stands: he saw what the other rules say.
 pub(super) fn score(
     chat: &ChatEvidence,
     feedback: Option<&TaskFeedback>,
@@ -16,6 +17,14 @@ pub(super) fn score(
 ) -> (Outcome, Vec<String>) {
     if feedback.is_some_and(|feedback| feedback.edit().is_some()) {
         return (Outcome::Accepted, vec!["feedback_edited".to_owned()]);
+    }
+    if let Some(decided) = feedback.filter(|feedback| feedback.review) {
+        let (outcome, reason) = match decided.rating {
+            Rating::Accepted => (Outcome::Accepted, "review_accepted"),
+            Rating::PartiallyAccepted => (Outcome::PartiallyAccepted, "review_partially_accepted"),
+            Rating::Rejected => (Outcome::Rejected, "review_rejected"),
+        };
+        return (outcome, vec![reason.to_owned()]);
     }
     let mut found: Vec<(Outcome, String)> = Vec::new();
     if chat.error.is_some() {
@@ -96,6 +105,7 @@ mod tests {
             comment: None,
             edited_answer: None,
             user: None,
+            review: false,
         }
     }
 
@@ -270,6 +280,28 @@ mod tests {
                 "{reason}: {:?}",
                 scored.1
             );
+        }
+    }
+
+    #[test]
+    fn what_a_reviewer_decided_stands() {
+        let good = fixture::chat("q", "a");
+        let doubts = [verdict(Verdict::Repairable), verdict(Verdict::Fail)];
+        for (rating, outcome, reason) in [
+            (Rating::Accepted, Outcome::Accepted, "review_accepted"),
+            (
+                Rating::PartiallyAccepted,
+                Outcome::PartiallyAccepted,
+                "review_partially_accepted",
+            ),
+            (Rating::Rejected, Outcome::Rejected, "review_rejected"),
+        ] {
+            let decided = TaskFeedback {
+                review: true,
+                ..said(rating)
+            };
+            let scored = score(&good, Some(&decided), &doubts, &ScoreRules::default());
+            assert_eq!(scored, (outcome, vec![reason.to_owned()]));
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::conversation;
-use crate::types::evidence::{ChatEvidence, PassageEvidence, Rating};
+use crate::types::evidence::{ChatEvidence, ImportedEvidence, PassageEvidence, Rating};
 use crate::types::validation::Verdict;
 
 /// What became of an answer, best first: the worst of several counts.
@@ -60,6 +60,9 @@ pub struct TaskFeedback {
     /// Who said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Whether a reviewer decided so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
 }
 
 impl TaskFeedback {
@@ -134,6 +137,9 @@ pub struct Task {
     pub feedback: Option<TaskFeedback>,
     /// The last verdict of each validator, by its name.
     pub validations: Vec<TaskValidation>,
+    /// Where it was before, when it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedEvidence>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }
@@ -147,6 +153,11 @@ pub(super) struct Place {
 }
 
 impl Task {
+    /// Text of the last message by the user; empty without one.
+    pub fn question(&self) -> String {
+        conversation::last_user_text(&self.messages).unwrap_or_default()
+    }
+
     /// Joins a completion with what was said of it; the scorer's result comes with it.
     pub(super) fn new(
         place: Place,
@@ -186,6 +197,7 @@ impl Task {
             passages: chat.passages,
             feedback,
             validations,
+            imported: chat.imported,
             latency_ms: chat.latency_ms,
         }
     }

@@ -37,6 +37,7 @@ pub struct Told<'a> {
     cost_usd: Option<f64>,
     is_whole: bool,
     is_kept: bool,
+    is_imported: bool,
     usage: TokenUsage,
 }
 
@@ -49,6 +50,7 @@ impl<'a> From<&'a ChatEvidence> for Told<'a> {
             cost_usd: evidence.cost_usd,
             is_whole: evidence.finish_reason.is_some(),
             is_kept: evidence.cache.is_some(),
+            is_imported: evidence.imported.is_some(),
             usage: evidence.usage.unwrap_or_default(),
         }
     }
@@ -68,6 +70,7 @@ impl<'a> From<&'a Value> for Told<'a> {
             cost_usd: evidence.get("cost_usd").and_then(Value::as_f64),
             is_whole: word("finish_reason").is_some(),
             is_kept: word("cache").is_some(),
+            is_imported: evidence.get("imported").is_some(),
             usage: TokenUsage {
                 prompt_tokens: count("prompt_tokens"),
                 completion_tokens: count("completion_tokens"),
@@ -79,8 +82,12 @@ impl<'a> From<&'a Value> for Told<'a> {
 }
 
 impl Call {
-    /// Sums up what the evidence of Unix time `ts_ms` tells. `None` for a time that is none.
+    /// Sums up what the evidence of Unix time `ts_ms` tells. `None` for a time that is none, and for an answer that was
+    /// imported: it was paid elsewhere.
     pub fn of(ts_ms: u64, told: Told) -> Option<Self> {
+        if told.is_imported {
+            return None;
+        }
         // Records from before costs were told have none, and this one never cost anything.
         let is_free = told.answered_by == Some(EXTRACTIVE);
         let cost_usd = told.cost_usd.or_else(|| is_free.then_some(0.0));
@@ -174,6 +181,13 @@ mod tests {
         assert_eq!(Call::of(u64::MAX, (&cut).into()), None);
         let long = json!({"model": "ü".repeat(5_000)});
         assert_eq!(Call::of(MARCH, (&long).into()).unwrap().model.len(), 200);
+    }
+
+    #[test]
+    fn an_imported_answer_is_no_call() {
+        let imported = json!({"model": "main", "answered_by": "up/m", "finish_reason": "stop",
+            "cost_usd": 0.5, "imported": {"source": "s", "id": "i"}});
+        assert_eq!(Call::of(MARCH, (&imported).into()), None);
     }
 
     #[test]

@@ -176,6 +176,7 @@ mod tests {
             user: None,
             key: None,
             cache: None,
+            imported: None,
             latency_ms: 1,
         }
     }

@@ -118,6 +118,7 @@ impl Task {
             user: request.user.clone(),
             key: Some(caller.key),
             cache: None,
+            imported: None,
             latency_ms: 0,
         };
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
