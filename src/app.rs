@@ -12,7 +12,7 @@ use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, 
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::{Collections, found_on_disk};
-use crate::actors::{chat, dataset, embedding, evidence, step, validation};
+use crate::actors::{chat, dataset, embedding, evidence, imports, review, step, validation};
 use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
 use crate::engines::chat::ResponseCache;
@@ -291,6 +291,16 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let (validation_child, validation) =
         validation::child_spec(policies.child("validation"), Arc::clone(&validators));
     engine_children.push(validation_child);
+    let (imports_child, imports) = imports::child_spec(
+        policies.child("imports"),
+        paths.evidence.clone(),
+        data_dir.join("imported.ids"),
+    );
+    let (review_child, review) = review::child_spec(
+        policies.child("review"),
+        paths.evidence.clone(),
+        &paths.datasets,
+    );
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
     let (provider_children, dispatcher) =
         chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
@@ -337,7 +347,13 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         .child(group("chat", provider_children))
         .child(group(
             "datasets",
-            vec![dataset_child, refine_child, reembed_child],
+            vec![
+                dataset_child,
+                imports_child,
+                review_child,
+                refine_child,
+                reembed_child,
+            ],
         ));
     let options = TreeOptions {
         seed: jitter_seed(),
@@ -365,6 +381,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         kept: ResponseCache::new(&settings.chat.cache),
         budgets,
         dataset,
+        imports,
+        importing: tokio::sync::Mutex::default(),
+        review,
         collections,
         refine,
         reembed,

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::routes::{
     chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
-    responses, supervision, transfer, usage, validation,
+    responses, review, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]
@@ -49,6 +49,10 @@ use super::routes::{
         validation::list,
         validation::feedback,
         datasets::head,
+        review::import,
+        review::list,
+        review::read,
+        review::decide,
         datasets::materialize,
         datasets::list,
         datasets::export,

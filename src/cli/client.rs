@@ -174,3 +174,17 @@ pub(super) fn refused(path: &str, answer: &Answer) -> CliError {
     let said = answer.said();
     CliError::failed(format!("{path} answered {}: {said}", answer.status))
 }
+
+/// An id as part of a path: everything but what is harmless there in `%XX`.
+pub(super) fn escaped(id: &str) -> String {
+    let mut path = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte));
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
+}

@@ -8,12 +8,14 @@ mod descriptors;
 mod error;
 mod eval;
 mod extract;
+mod import;
 mod ingest;
 mod logging;
 mod models;
 mod output;
 mod reembed;
 mod replay;
+mod review;
 mod serve;
 mod settings;
 mod transfer;
@@ -35,6 +37,8 @@ const EXAMPLES: &str = "Examples:
   boathouse tree                         watch the supervision tree
   boathouse collection check             read all collections on disk, say what is damaged
   boathouse collection export docs --to docs.parquet
+  boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
+  boathouse review list                  what waits for a person's judgement
   boathouse audit                        walk the evidence journal, name what is not as it was written
   boathouse replay small --model up/small
   boathouse eval embed config/demo/trecqa
@@ -97,6 +101,11 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Load a folder or files into a collection of a running server
     Ingest(ingest::IngestArgs),
+    /// Take conversations of OpenAI, LiteLLM, Langfuse, ShareGPT and others into the evidence of a running server
+    Import(import::ImportArgs),
+    /// List what waits for a person's judgement, and decide
+    #[command(subcommand)]
+    Review(review::ReviewCommand),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
     /// Export, import and embed collections anew; check or repair them on disk
@@ -139,6 +148,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve => serve::run(&overrides),
         Command::Demo(args) => demo::run(&overrides, &args),
         Command::Ingest(args) => ingest::run(&overrides, &args),
+        Command::Import(args) => import::run(&overrides, &args),
+        Command::Review(command) => review::run(&overrides, &command),
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),

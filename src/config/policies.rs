@@ -15,13 +15,15 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 8] = [
+const CHILDREN: [&str; 10] = [
     "evidence",
     "embedding",
     "validation",
     "collection",
     "provider",
     "dataset",
+    "imports",
+    "review",
     "refine",
     "reembed",
 ];
@@ -104,7 +106,9 @@ impl Default for SupervisorsConfig {
                 ("validation".to_owned(), validation),
                 ("collection".to_owned(), collection),
                 ("provider".to_owned(), provider),
-                ("dataset".to_owned(), dataset),
+                ("dataset".to_owned(), dataset.clone()),
+                ("imports".to_owned(), dataset.clone()),
+                ("review".to_owned(), dataset),
                 ("refine".to_owned(), refine.clone()),
                 ("reembed".to_owned(), refine),
             ]

@@ -1,6 +1,19 @@
-//! Text made safe for HTML.
+//! Text made safe for HTML, and what stands around every page.
 
 use std::fmt;
+
+/// Puts a page's sections between its head and its foot.
+pub(super) fn frame(sections: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+         <title>Boathouse</title><link rel=stylesheet href=\"/console/console.css\">\
+         <script src=\"/console/console.js\" defer></script></head><body>\
+         <header><h1>Boathouse</h1><nav><a href=\"/console\">tree</a> <a href=\"/console/review\">review</a> \
+         <a href=\"/docs/\">API</a> <a href=\"/metrics\">metrics</a></nav></header>\
+         <main>{sections}</main></body></html>\n"
+    )
+}
 
 /// Displays `0` with the characters that mean something in HTML written as entities.
 pub(super) struct Escaped<'a>(pub(super) &'a str);

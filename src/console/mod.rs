@@ -1,12 +1,18 @@
-//! The web console, server-rendered: the live tree, the collections and a search box.
+//! The web console, server-rendered: the live tree, the collections and a search box, and the review queue.
 //!
 //! It works without scripts; a small one refreshes the tree. No external requests; a strict policy says so.
 
 mod html;
 mod page;
+mod review;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::web::{self, Data, Query, ServiceConfig};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::services::search::SearchInput;
@@ -14,6 +20,8 @@ use crate::services::{Services, collections, search, supervision};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Largest form: some corrected answers of the longest kind, with every byte escaped.
+const MAX_FORM_BYTES: usize = 2 << 20;
 const STYLE: &str = include_str!("assets/console.css");
 const SCRIPT: &str = include_str!("assets/console.js");
 
@@ -22,6 +30,13 @@ pub fn mount(app: &mut ServiceConfig) {
     app.route("/", web::get().to(root))
         .route("/console", web::get().to(console))
         .route("/console/live", web::get().to(live))
+        .route("/console/review", web::get().to(review::list))
+        .service(
+            web::resource("/console/review/{task}")
+                .app_data(web::FormConfig::default().limit(MAX_FORM_BYTES))
+                .route(web::get().to(review::task))
+                .route(web::post().to(review::decide)),
+        )
         .route(
             "/console/console.css",
             web::get().to(|| asset("text/css; charset=utf-8", STYLE)),
@@ -57,15 +72,8 @@ async fn console(request: HttpRequest, services: Data<Services>, ask: Query<Ask>
                 query: Some(query.to_owned()),
                 ..SearchInput::default()
             };
-            // The edge's middleware has named the request; a search here is evidence like any other.
-            let id = request
-                .headers()
-                .get("x-request-id")
-                .and_then(|id| id.to_str().ok())
-                .map_or_else(
-                    || format!("console-{:p}", &raw const *request.extensions()),
-                    str::to_owned,
-                );
+            // A search here is evidence like any other.
+            let id = request_id(&request);
             Some(search::search(&services, &id, &ask.collection, input).await)
         }
     };
@@ -76,6 +84,20 @@ async fn console(request: HttpRequest, services: Data<Services>, ask: Query<Ask>
         &ask.q,
         found.as_ref(),
     ))
+}
+
+/// The client's own name of a request, or one of ours: the edge's stands in the answer only.
+fn request_id(request: &HttpRequest) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PREFIX: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    let sent = request.headers().get("x-request-id");
+    sent.and_then(|id| id.to_str().ok()).map_or_else(
+        || {
+            let count = NEXT.fetch_add(1, Ordering::Relaxed);
+            format!("console-{:016x}-{count:x}", *PREFIX)
+        },
+        str::to_owned,
+    )
 }
 
 async fn live(services: Data<Services>) -> HttpResponse {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::html::Escaped;
+use super::html::{Escaped, frame};
 use crate::services::ServiceError;
 use crate::services::collections::CollectionState;
 use crate::services::search::SearchOutput;
@@ -50,23 +50,18 @@ pub(super) fn page(
             "<tr><td colspan=4>none yet: <code>PUT /v1/collections/docs</code></td></tr>",
         );
     }
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <title>Boathouse</title><link rel=stylesheet href=\"/console/console.css\">\
-         <script src=\"/console/console.js\" defer></script></head><body>\
-         <header><h1>Boathouse</h1><nav><a href=\"/docs/\">API</a> <a href=\"/metrics\">metrics</a></nav></header>\
-         <main><section><h2>Supervision tree</h2><div id=live aria-live=off>{tree}</div></section>\
+    frame(&format!(
+        "<section><h2>Supervision tree</h2><div id=live aria-live=off>{tree}</div></section>\
          <section><h2>Collections</h2><table><thead><tr><th>name<th class=n>points<th class=n>dim<th>embedder</thead>\
          <tbody>{rows}</tbody></table></section>\
          <section><h2>Search</h2><form method=get action=\"/console\">\
          <label>Collection <select name=collection>{options}</select></label> \
          <label>Query <input name=q type=search value=\"{query}\" required></label> <button>Search</button></form>\
-         {hits}</section></main></body></html>\n",
+         {hits}</section>",
         tree = tree(tree_json),
         query = Escaped(query),
         hits = found.map_or_else(String::new, hits),
-    )
+    ))
 }
 
 fn hits(found: &Result<SearchOutput, ServiceError>) -> String {

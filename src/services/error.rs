@@ -5,7 +5,9 @@ use std::fmt::Display;
 use supervisors::Fault;
 
 use crate::actors::dataset::DatasetError;
+use crate::actors::imports::ImportsError;
 use crate::actors::index::CollectionsError;
+use crate::actors::review::ReviewError;
 use crate::engines::chat::ChatError;
 use crate::engines::embedding::EmbedError;
 use crate::engines::index::IndexError;
@@ -105,6 +107,18 @@ impl EngineError for EvidenceLogError {
 }
 
 impl EngineError for DatasetError {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl EngineError for ImportsError {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl EngineError for ReviewError {
     fn error_kind(&self) -> ErrorKind {
         self.kind()
     }

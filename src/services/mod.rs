@@ -10,12 +10,14 @@ mod error;
 pub mod evaluate;
 pub mod evidence;
 pub mod health;
+pub mod import;
 pub mod models;
 pub mod ollama;
 pub mod reembed;
 pub mod refine;
 pub mod repair;
 pub mod replay;
+pub mod review;
 pub mod search;
 pub mod supervision;
 pub mod surfaces;
@@ -28,13 +30,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use supervisors::{CellRef, Deadline, Tree};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::actors::chat::Chat;
 use crate::actors::dataset::DatasetWorker;
 use crate::actors::embedding::Embedding;
 use crate::actors::evidence::{Journal, Usage};
+use crate::actors::imports::ImportsWorker;
 use crate::actors::index::Collections;
+use crate::actors::review::Review;
 use crate::actors::step::StepWorker;
 use crate::actors::validation::ValidationWorker;
 use crate::engines::chat::ResponseCache;
@@ -66,6 +70,12 @@ pub struct Services {
     pub budgets: Budgets,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
+    /// Knows what was imported.
+    pub imports: CellRef<ImportsWorker>,
+    /// One import at a time: whether what its cell knows is all that is in the journal.
+    pub importing: Mutex<bool>,
+    /// The tasks that wait for a person.
+    pub review: Review,
     /// The collections and their cells.
     pub collections: Collections,
     /// Brings points their second vectors, a few with each call.

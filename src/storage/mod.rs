@@ -8,6 +8,7 @@ pub mod eval_set;
 pub mod evidence_log;
 pub(crate) mod file_lock;
 mod frame;
+pub mod id_table;
 pub mod model_folder;
 pub mod model_store;
 pub(crate) mod os;

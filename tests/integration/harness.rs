@@ -139,6 +139,16 @@ impl Api {
             .unwrap()
     }
 
+    /// Posts a form.
+    pub(crate) async fn form(&self, headers: &[(&str, &str)], path: &str, form: &str) -> Answer {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let body = form.as_bytes().to_vec();
+        self.call(headers.collect(), Method::Post, path, body)
+            .await
+            .unwrap()
+    }
+
     /// Posts, expects 200, and returns the body.
     pub(crate) async fn ok(&self, path: &str, body: Value) -> Value {
         let answer = self.post(path, body).await;

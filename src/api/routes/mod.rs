@@ -10,6 +10,7 @@ pub(super) mod ollama_chat;
 pub(super) mod operations;
 pub(super) mod points;
 pub(super) mod responses;
+pub(super) mod review;
 pub(super) mod supervision;
 pub(super) mod transfer;
 pub(super) mod usage;
@@ -126,6 +127,12 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ("/v1/validators", vec![get().to(validation::list)]),
         ("/v1/feedback", vec![post().to(validation::feedback)]),
         ("/v1/evidence/head", vec![get().to(datasets::head)]),
+        ("/v1/evidence/import", vec![post().to(review::import)]),
+        ("/v1/review", vec![get().to(review::list)]),
+        (
+            "/v1/review/{task}",
+            vec![get().to(review::read), post().to(review::decide)],
+        ),
         ("/v1/materialize", vec![post().to(datasets::materialize)]),
         (
             "/v1/exports",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::sources::{Document, Item};
-use crate::cli::client::{Client, refused};
+use crate::cli::client::{Client, escaped, refused};
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::types::http::Method;
@@ -198,20 +198,6 @@ impl<'a> Loader<'a> {
         }
         Ok(())
     }
-}
-
-/// An id as part of a path: everything but what is harmless there in `%XX`.
-fn escaped(id: &str) -> String {
-    let mut path = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte));
-            }
-            _ => path.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    path
 }
 
 fn count(number: &Value) -> usize {

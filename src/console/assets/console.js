@@ -11,4 +11,4 @@ async function refresh() {
     live.style.opacity = "0.4";
   }
 }
-setInterval(refresh, 1000);
+if (live) setInterval(refresh, 1000);
