@@ -99,7 +99,7 @@ impl Entry {
     /// Writes the record of now.
     ///
     /// Errors: nested too deeply.
-    fn of<T: Serialize>(kind: Kind, id: &str, body: &T) -> Result<Self, ServiceError> {
+    pub(super) fn of<T: Serialize>(kind: Kind, id: &str, body: &T) -> Result<Self, ServiceError> {
         let record = NewRecord {
             ts_ms: now_ms(),
             kind,
