@@ -8,14 +8,21 @@ use super::error::{ServiceError, fault};
 use super::{Services, evidence};
 use crate::actors::dataset::{DatasetJob, DatasetReply};
 
+/// The flavour of an export that names none.
+const DEFAULT_FLAVOUR: &str = "trl";
+
 /// A request to `POST /v1/exports`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportInput {
-    /// `rag` or `sft`.
+    /// `rag`, `triplets`, `sft`, `preference` or `kto`.
     #[schema(example = "sft")]
     pub kind: String,
-    /// The folder's name under `datasets/exports`; default: the kind. An export of the same name is replaced whole.
+    /// Whose shape the rows have: `trl` (default), `openai` (`sft` and `preference`) or `sharegpt` (`sft`).
+    #[schema(example = "trl")]
+    pub flavour: Option<String>,
+    /// The folder's name under `datasets/exports`; default: the kind, with the flavour unless it is
+    /// `trl` (`sft-openai`). An export of the same name is replaced whole.
     pub name: Option<String>,
     /// Share of tasks held out for testing: 0 to 0.5, default from the settings.
     pub test_fraction: Option<f64>,
@@ -42,11 +49,19 @@ pub async fn materialize(
 
 /// Serves `POST /v1/exports`: tasks to a dataset folder. Replies with its receipt and place.
 pub async fn export(services: &Services, input: ExportInput) -> Result<Value, ServiceError> {
-    let name = input.name.unwrap_or_else(|| input.kind.clone());
+    let flavour = input.flavour.unwrap_or_else(|| DEFAULT_FLAVOUR.to_owned());
+    let name = input.name.unwrap_or_else(|| {
+        if flavour == DEFAULT_FLAVOUR {
+            input.kind.clone()
+        } else {
+            format!("{}-{flavour}", input.kind)
+        }
+    });
     run(
         services,
         DatasetJob::Export {
             kind: input.kind,
+            flavour,
             name,
             test_fraction: input.test_fraction,
         },

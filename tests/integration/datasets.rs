@@ -98,6 +98,46 @@ fn an_edit_becomes_the_answer() {
 }
 
 #[test]
+fn judged_answers_become_pairs_and_labels_in_the_flavour_that_is_asked_for() {
+    serve(async |api| {
+        api.collection("docs", &["The ferry leaves at nine."]).await;
+        let good = answer(&api, "When does the ferry leave?").await;
+        let bad = answer(&api, "When does the ferry leave?").await;
+        let edit = "At ten.";
+        for (target, rating, edit) in [(good, "accepted", None), (bad, "rejected", Some(edit))] {
+            let body = json!({"target": target, "rating": rating, "edited_answer": edit});
+            api.ok("/v1/feedback", body).await;
+        }
+        api.ok("/v1/materialize", json!({})).await;
+        let body = json!({"kind": "preference", "flavour": "openai"});
+        let export = api.ok("/v1/exports", body).await;
+        assert_eq!(export["name"], "preference-openai");
+        let pairs = rows(&export["path"]);
+        assert_eq!(pairs.len(), 1, "{export}");
+        let asked = &pairs[0]["input"]["messages"][0]["content"];
+        assert_eq!(asked, "When does the ferry leave?");
+        assert_eq!(pairs[0]["preferred_output"][0]["content"], edit);
+        let worse = pairs[0]["non_preferred_output"][0]["content"].as_str();
+        assert!(worse.unwrap().contains("nine"), "{pairs:?}");
+        let export = api.ok("/v1/exports", json!({"kind": "kto"})).await;
+        let mut labels: Vec<_> = rows(&export["path"])
+            .iter()
+            .map(|row| row["label"].as_bool().unwrap())
+            .collect();
+        labels.sort_unstable();
+        assert_eq!(labels, [false, true, true]);
+        let body = json!({"kind": "kto", "flavour": "sharegpt"});
+        let refused = api.post("/v1/exports", body).await;
+        assert_eq!(refused.status, 400);
+        let said = refused.text();
+        assert!(
+            said.contains("a kto export has no sharegpt shape"),
+            "{said}"
+        );
+    });
+}
+
+#[test]
 fn an_export_needs_materialized_evidence() {
     serve(async |api| {
         let early = api.post("/v1/exports", json!({"kind": "sft"})).await;

@@ -5,7 +5,6 @@
 use serde_json::{Map, Value, json};
 
 use super::DatasetPaths;
-use crate::engines::dataset::exporters;
 use crate::engines::dataset::{RecipeError, RedactError};
 use crate::storage::dataset_store::{DatasetStore, DatasetStoreError};
 use crate::storage::evidence_log::EvidenceLogError;
@@ -33,6 +32,8 @@ pub enum DatasetJob {
     Export {
         /// Which exporter.
         kind: String,
+        /// In whose shape.
+        flavour: String,
         /// The folder's name.
         name: String,
         /// Share held out; the recipe's by default.
@@ -56,6 +57,24 @@ pub enum DatasetError {
         /// What was asked for.
         kind: String,
         /// What there is.
+        known: String,
+    },
+    /// No such flavour. Change the request.
+    #[error("unknown flavour {flavour:?}: known are {known}")]
+    UnknownFlavour {
+        /// What was asked for.
+        flavour: String,
+        /// What there is.
+        known: String,
+    },
+    /// The kind has no shape in this flavour. Change the request.
+    #[error("a {kind} export has no {flavour} shape: it has {known}")]
+    NoShape {
+        /// What was asked for.
+        kind: &'static str,
+        /// In which flavour.
+        flavour: &'static str,
+        /// Those that it has.
         known: String,
     },
     /// The share is out of range. Change the request.
@@ -91,7 +110,10 @@ impl DatasetError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownKind { .. } | Self::TestFraction(_) => ErrorKind::BadRequest,
+            Self::UnknownKind { .. }
+            | Self::UnknownFlavour { .. }
+            | Self::NoShape { .. }
+            | Self::TestFraction(_) => ErrorKind::BadRequest,
             Self::NotMaterialized | Self::Stale(_) | Self::TasksChanged(_) => ErrorKind::Conflict,
             Self::Log(error) => error.kind(),
             Self::Store(error) => error.kind(),
@@ -114,17 +136,17 @@ pub(super) fn run(
         DatasetJob::Materialize { force } => materialize::run(paths, &store, force, tick),
         DatasetJob::Export {
             kind,
+            flavour,
             name,
             test_fraction,
         } => {
-            let Some(exporter) = exporters::exporter(&kind) else {
-                let kind = kind.chars().take(80).collect();
-                return Err(DatasetError::UnknownKind {
-                    kind,
-                    known: exporters::kinds(),
-                });
+            let wanted = export::Wanted {
+                kind,
+                flavour,
+                name,
+                test_fraction,
             };
-            export::run(paths, &store, exporter, &name, test_fraction, tick)
+            export::run(paths, &store, &wanted, tick)
         }
         DatasetJob::List => list(&store),
     }
@@ -141,7 +163,14 @@ fn list(store: &DatasetStore) -> Result<Value, DatasetError> {
         entry.insert("path".to_owned(), path.display().to_string().into());
         match receipt(&path) {
             Some(receipt) => {
-                for key in ["kind", "rows", "counts", "test_fraction", "as_of_ms"] {
+                for key in [
+                    "kind",
+                    "flavour",
+                    "rows",
+                    "counts",
+                    "test_fraction",
+                    "as_of_ms",
+                ] {
                     entry.insert(key.to_owned(), receipt[key].clone());
                 }
             }

@@ -28,6 +28,68 @@ pub(super) fn uniform(messages: &[Value]) -> Result<Vec<Value>, &'static str> {
     messages.iter().map(uniform_message).collect()
 }
 
+/// The messages before an answer, in the uniform shape. Errors: the reason why nothing can be learnt
+/// from an answer to them.
+pub(super) fn asked(messages: &[Value]) -> Result<Vec<Value>, &'static str> {
+    let messages = uniform(messages)?;
+    if !messages.iter().any(|message| message["role"] == "user") {
+        return Err("no_user_message");
+    }
+    // An answer that continues the assistant's own words is half a message.
+    if messages
+        .last()
+        .is_none_or(|last| last["role"] == "assistant")
+    {
+        return Err("continues_assistant");
+    }
+    Ok(messages)
+}
+
+/// The same for a prompt of its own column, whose last words must be the user's.
+pub(super) fn prompt(messages: &[Value]) -> Result<Vec<Value>, &'static str> {
+    let messages = asked(messages)?;
+    if messages.last().is_none_or(|last| last["role"] != "user") {
+        return Err("prompt_does_not_end_with_user");
+    }
+    Ok(messages)
+}
+
+/// The assistant's message of an answer, in the uniform shape.
+pub(super) fn answer(text: &str, calls: &[Value]) -> Result<Value, &'static str> {
+    let calls = uniform_calls(calls)?;
+    if text.trim().is_empty() && calls.is_empty() {
+        return Err("empty_answer");
+    }
+    let mut answer = Map::new();
+    answer.insert("role".to_owned(), "assistant".into());
+    answer.insert("content".to_owned(), text.into());
+    if !calls.is_empty() {
+        answer.insert("tool_calls".to_owned(), calls.into());
+    }
+    Ok(Value::Object(answer))
+}
+
+/// Adds the tools that were offered, if any.
+pub(super) fn with_tools(mut row: Value, tools: &[Value]) -> Result<Value, &'static str> {
+    if !tools.is_empty() {
+        if !tools.iter().all(Value::is_object) {
+            return Err(MALFORMED);
+        }
+        row["tools"] = tools.into();
+    }
+    Ok(row)
+}
+
+/// The words of a message, with its tool calls.
+pub(super) fn words(message: &Value) -> String {
+    let mut words = message["content"].as_str().unwrap_or_default().to_owned();
+    if let Some(calls) = message.get("tool_calls") {
+        words.push('\n');
+        words.push_str(&calls.to_string());
+    }
+    words
+}
+
 fn uniform_message(message: &Value) -> Result<Value, &'static str> {
     let role = message["role"].as_str().ok_or(MALFORMED)?;
     if !matches!(role, "system" | "developer" | "user" | "assistant" | "tool") {

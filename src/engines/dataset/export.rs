@@ -1,60 +1,45 @@
 //! Tasks to rows: admitted, redacted, each once, each on its side of the split.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::caps::Caps;
+use super::columns::Held;
 use super::conversation;
-use super::exporters::Exporter;
+use super::counts::{Dropped, ExportCounts, Placed};
+use super::exporters::{Context, Exporter, Made};
+use super::flavour::Flavour;
+use super::near::Near;
 use super::recipe::Recipe;
 use super::redact::{RedactError, Redactions, Redactor};
-use super::split::{self, Side};
+use super::rivals::Rivals;
+use super::split;
 use super::task::{Task, normalised, task_key};
 
-/// What a task became.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placed {
-    /// A row, as one line of JSON, on its side.
-    Row(Side, String),
-    /// The same row was there before.
-    Duplicate,
-    /// Left out, with the reason in a stable word.
-    Skipped(&'static str),
-}
-
-/// How many tasks went where.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ExportCounts {
-    /// Tasks that were read; the sum of the rest.
-    #[serde(rename = "in")]
-    pub read: u64,
-    /// Rows to learn from.
-    pub train: u64,
-    /// Rows held out.
-    pub test: u64,
-    /// Tasks whose row was there before.
-    pub duplicates: u64,
-    /// Tasks that were left out, by reason.
-    pub skipped: BTreeMap<&'static str, u64>,
-}
-
-impl ExportCounts {
-    /// Rows on both sides.
-    pub fn rows(&self) -> u64 {
-        self.train + self.test
-    }
-}
+#[cfg(test)]
+mod tests;
 
 /// One export in the making.
+///
+/// The tasks are read [`Export::readings`] times for [`Export::prepare`] and then once for
+/// [`Export::add`], each time in the order of the journal. Of rows that are alike the oldest is
+/// kept, so growing data takes nothing back.
 pub struct Export<'a> {
     exporter: &'static dyn Exporter,
+    flavour: Flavour,
     recipe: &'a Recipe,
     test_fraction: f64,
     redactor: Redactor,
-    seen: HashSet<[u8; 32]>,
+    rivals: Rivals,
+    /// The number of the kept row of each fingerprint.
+    seen: HashMap<[u8; 32], u32>,
+    /// The completion of each kept row.
+    kept: Vec<Box<str>>,
+    near: Option<Near>,
+    caps: Caps,
     counts: ExportCounts,
-    uniform: bool,
+    held: Held,
 }
 
 impl<'a> Export<'a> {
@@ -63,58 +48,126 @@ impl<'a> Export<'a> {
     /// Errors: a redaction pattern does not compile.
     pub fn new(
         exporter: &'static dyn Exporter,
+        flavour: Flavour,
         recipe: &'a Recipe,
         test_fraction: f64,
     ) -> Result<Option<Self>, RedactError> {
         if !split::fraction_is_valid(test_fraction) {
             return Ok(None);
         }
+        let likeness = recipe.export.near_duplicate;
         Ok(Some(Self {
             exporter,
+            flavour,
             recipe,
             test_fraction,
             redactor: Redactor::new(&recipe.redact)?,
-            seen: HashSet::new(),
+            rivals: Rivals::default(),
+            seen: HashMap::new(),
+            kept: Vec::new(),
+            near: (likeness > 0.0).then(|| Near::new(likeness)),
+            caps: Caps::default(),
             counts: ExportCounts::default(),
-            uniform: true,
+            held: Held::default(),
         }))
     }
 
-    /// Makes the row of a task.
-    pub fn add(&mut self, task: &Task) -> Placed {
-        let placed = self.place(task);
-        self.counts.read += 1;
-        match &placed {
-            Placed::Row(Side::Train, _) => self.counts.train += 1,
-            Placed::Row(Side::Test, _) => self.counts.test += 1,
-            Placed::Duplicate => self.counts.duplicates += 1,
-            Placed::Skipped(reason) => *self.counts.skipped.entry(reason).or_default() += 1,
+    /// How often the tasks are read before rows are made of them.
+    pub fn readings(&self) -> usize {
+        if self.exporter.pairs() { 2 } else { 0 }
+    }
+
+    /// Reads a task in one of the readings before, counted from 0.
+    pub fn prepare(&mut self, reading: usize, task: &Task) {
+        if !self.admits(task) {
+            return;
         }
+        match reading {
+            0 => self.rivals.survey(task, self.recipe),
+            _ => self.rivals.gather(task),
+        }
+    }
+
+    /// Makes the rows of a task; returns at least one thing that became of it.
+    pub fn add(&mut self, task: &Task) -> Vec<Placed> {
+        let context = Context {
+            recipe: self.recipe,
+            rivals: &self.rivals,
+        };
+        let made = if !self.exporter.admits(task.outcome, self.recipe) {
+            Err(task.outcome.name())
+        } else if !self.admits(task) {
+            Err("answer_too_long")
+        } else {
+            self.exporter.rows(task, &context)
+        };
+        let placed = match made {
+            Ok(rows) => rows
+                .into_iter()
+                .map(|made| self.place(task, made).unwrap_or_else(Placed::Skipped))
+                .collect(),
+            Err(_) if self.exporter.pairs() && self.rivals.stands(task) => vec![Placed::Paired],
+            Err(reason) => vec![Placed::Skipped(reason)],
+        };
+        self.counts.count(&placed);
         placed
     }
 
-    fn place(&mut self, task: &Task) -> Placed {
-        if !self.exporter.admits(task.outcome, self.recipe) {
-            return Placed::Skipped(task.outcome.name());
-        }
-        if task.answer.len() > self.recipe.export.max_answer_bytes {
-            return Placed::Skipped("answer_too_long");
-        }
-        let mut row = match self.exporter.row(task) {
-            Ok(row) => row,
-            Err(reason) => return Placed::Skipped(reason),
-        };
+    fn admits(&self, task: &Task) -> bool {
+        self.exporter.admits(task.outcome, self.recipe)
+            && task.answer.len() <= self.recipe.export.max_answer_bytes
+    }
+
+    /// Errors: the reason why there is no row.
+    fn place(&mut self, task: &Task, made: Made) -> Result<Placed, &'static str> {
+        let Made { mut row, about } = made;
         self.redactor.row(&mut row);
+        self.exporter.check(&row)?;
         let mut hasher = blake3::Hasher::new();
         fingerprint(&mut hasher, &row);
-        if !self.seen.insert(*hasher.finalize().as_bytes()) {
-            return Placed::Duplicate;
+        let fingerprint = *hasher.finalize().as_bytes();
+        let texts = self.near.is_some().then(|| self.exporter.texts(&row));
+        let held = held(&row);
+        let row = self.exporter.shape(row, self.flavour)?;
+
+        let mut origin = origin(task, about);
+        if let Some(kept) = self.seen.get(&fingerprint) {
+            let kept = self.kept.get(*kept as usize);
+            origin.insert("why".to_owned(), "duplicate".into());
+            origin.insert("kept".to_owned(), json!(kept));
+            return Ok(dropped(Dropped::Duplicate, origin));
         }
-        self.uniform &= is_uniform(&row);
+        let near = self.near.as_ref().zip(texts);
+        let sketch = near.and_then(|(near, texts)| near.sketch(&texts));
+        let like = self.near.as_ref().zip(sketch.as_ref());
+        if let Some(like) = like.and_then(|(near, sketch)| near.find(sketch)) {
+            let kept = self.kept.get(like.row as usize);
+            origin.insert("why".to_owned(), "near_duplicate".into());
+            origin.insert("kept".to_owned(), json!(kept));
+            origin.insert("likeness".to_owned(), json!(like.likeness));
+            return Ok(dropped(Dropped::NearDuplicate, origin));
+        }
         let question = conversation::last_user_text(&task.messages).unwrap_or_default();
         // Redacted, or the same question with two addresses would be two tasks.
         let key = task_key(&self.redactor.uncounted(&question).0);
-        Placed::Row(split::side(&key, self.test_fraction), row.to_string())
+        if let Err(source) = self.caps.admit(task, &key, &self.recipe.caps) {
+            origin.insert("why".to_owned(), format!("capped_{source}").into());
+            return Ok(dropped(Dropped::Capped(source), origin));
+        }
+        // Only now: what is left out for another reason must not keep its like out too.
+        let number = u32::try_from(self.kept.len()).map_err(|_| "too_many_rows")?;
+        self.kept.push(task.id.as_str().into());
+        self.seen.insert(fingerprint, number);
+        if let Some((near, sketch)) = self.near.as_mut().zip(sketch) {
+            near.keep(sketch, number);
+        }
+        self.held.calls |= held.calls;
+        self.held.tools |= held.tools;
+        Ok(Placed::Row {
+            side: split::side(&key, self.test_fraction),
+            line: row.to_string(),
+            about: Value::Object(origin).to_string(),
+        })
     }
 
     /// How many tasks went where.
@@ -122,32 +175,56 @@ impl<'a> Export<'a> {
         &self.counts
     }
 
-    /// What was replaced.
+    /// What was replaced, also in rows that were dropped afterwards.
     pub fn redactions(&self) -> &Redactions {
         self.redactor.counts()
     }
 
-    /// Whether every row has the declared columns and no others, so that their types can be
-    /// declared.
-    pub fn uniform(&self) -> bool {
-        self.uniform
+    /// What the rows hold beside texts.
+    pub fn held(&self) -> Held {
+        self.held
     }
 }
 
-/// Whether a row has neither tools nor messages with more than role and content.
-fn is_uniform(row: &Value) -> bool {
-    let plain = |message: &Value| {
-        message
-            .as_object()
-            .is_some_and(|members| members.len() == 2)
-    };
-    row.get("tools").is_none()
-        && row["messages"]
-            .as_array()
-            .is_none_or(|messages| messages.iter().all(plain))
+/// Where a row comes from.
+fn origin(task: &Task, about: Map<String, Value>) -> Map<String, Value> {
+    let mut origin = Map::new();
+    origin.insert("id".to_owned(), task.id.clone().into());
+    origin.insert("seq".to_owned(), task.seq.into());
+    origin.insert("ts".to_owned(), task.ts.into());
+    origin.insert("outcome".to_owned(), task.outcome.name().into());
+    origin.insert("answered_by".to_owned(), json!(task.answered_by));
+    if let Some(client) = &task.client {
+        origin.insert("client".to_owned(), client.clone().into());
+    }
+    origin.extend(about);
+    origin
 }
 
-/// Hashes what makes a row the same: its texts without case and white space, not its numbers.
+fn dropped(why: Dropped, about: Map<String, Value>) -> Placed {
+    let about = Value::Object(about).to_string();
+    Placed::Dropped { why, about }
+}
+
+/// What a row holds beside texts.
+fn held(row: &Value) -> Held {
+    let more = |message: &Value| {
+        message
+            .as_object()
+            .is_none_or(|members| members.len() != 2 || !members["content"].is_string())
+    };
+    let lists = ["messages", "prompt", "completion", "chosen", "rejected"];
+    let messages = lists
+        .into_iter()
+        .filter_map(|name| row.get(name).and_then(Value::as_array));
+    Held {
+        calls: messages.flatten().any(more),
+        tools: row.get("tools").is_some(),
+    }
+}
+
+/// Hashes what makes a row the same: its texts without case and white space, and its labels, not
+/// its numbers.
 fn fingerprint(hasher: &mut blake3::Hasher, value: &Value) {
     match value {
         Value::String(text) => {
@@ -167,149 +244,11 @@ fn fingerprint(hasher: &mut blake3::Hasher, value: &Value) {
                 fingerprint(hasher, member);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
+        Value::Bool(true) => {
+            hasher.update(b"+");
+        }
+        Value::Null | Value::Bool(false) | Value::Number(_) => {
             hasher.update(b"-");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::super::exporters::{EXPORTERS, exporter};
-    use super::super::fixture;
-    use super::super::task::{Outcome, Place};
-    use super::*;
-
-    fn task(question: &str, answer: &str, outcome: Outcome) -> Task {
-        let place = Place {
-            seq: 1,
-            ts: 2,
-            id: "c".to_owned(),
-        };
-        let mut chat = fixture::chat(question, answer);
-        chat.passages.push(fixture::passage("p", true));
-        Task::new(place, chat, None, Vec::new(), (outcome, Vec::new()))
-    }
-
-    fn export<'a>(kind: &str, recipe: &'a Recipe, test_fraction: f64) -> Export<'a> {
-        Export::new(exporter(kind).unwrap(), recipe, test_fraction)
-            .unwrap()
-            .unwrap()
-    }
-
-    #[test]
-    fn rows_are_redacted_and_each_once() {
-        let recipe = Recipe::default();
-        let mut sft = export("sft", &recipe, 0.0);
-        let placed = sft.add(&task(
-            "Who is a@b.co?",
-            "Call 555-123-4567",
-            Outcome::Accepted,
-        ));
-        let Placed::Row(Side::Train, line) = placed else {
-            panic!("{placed:?}")
-        };
-        let row: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(row["messages"][0]["content"], "Who is [EMAIL]?");
-        assert_eq!(row["messages"][1]["content"], "Call [PHONE]");
-        assert_eq!(
-            (sft.redactions()["email"], sft.redactions()["phone"]),
-            (1, 1)
-        );
-        let again = task("who is c@d.co?", "call  555-999-4567", Outcome::Accepted);
-        assert_eq!(sft.add(&again), Placed::Duplicate);
-        let other = task("who is c@d.co?", "nobody", Outcome::Accepted);
-        assert!(matches!(sft.add(&other), Placed::Row(..)));
-        assert!(sft.uniform());
-    }
-
-    #[test]
-    fn what_is_left_out_is_counted_by_reason() {
-        let mut recipe = Recipe::default();
-        recipe.export.max_answer_bytes = 3;
-        let mut rag = export("rag", &recipe, 0.0);
-        for (answer, outcome) in [
-            ("a", Outcome::Accepted),
-            ("b", Outcome::PartiallyAccepted),
-            ("c", Outcome::NeedsReview),
-            ("d", Outcome::Rejected),
-            ("long", Outcome::Accepted),
-            (" ", Outcome::Accepted),
-        ] {
-            rag.add(&task("q", answer, outcome));
-        }
-        let skipped = [
-            ("answer_too_long", 1),
-            ("empty_answer", 1),
-            ("needs_review", 1),
-            ("rejected", 1),
-        ];
-        let expected = ExportCounts {
-            read: 6,
-            train: 2,
-            test: 0,
-            duplicates: 0,
-            skipped: BTreeMap::from(skipped),
-        };
-        assert_eq!(*rag.counts(), expected);
-    }
-
-    #[test]
-    fn tools_make_the_columns_differ() {
-        let recipe = Recipe::default();
-        let mut sft = export("sft", &recipe, 0.0);
-        let mut tooled = task("q", "a", Outcome::Accepted);
-        tooled.tools.push(json!({"type": "function"}));
-        sft.add(&tooled);
-        assert!(!sft.uniform());
-        assert!(Export::new(EXPORTERS[0], &recipe, 0.6).unwrap().is_none());
-    }
-
-    fn outcome() -> impl Strategy<Value = Outcome> {
-        proptest::sample::select(Outcome::ALL.to_vec())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn nothing_rejected_or_unjudged_is_ever_in_sft(
-            tasks in proptest::collection::vec(("[a-c]{1,3}", "[a-c]{1,3}", outcome()), 1..40),
-            partially in any::<bool>(),
-        ) {
-            let mut recipe = Recipe::default();
-            recipe.sft.include_partially_accepted = partially;
-            let mut sft = export("sft", &recipe, 0.3);
-            let mut good = HashSet::new();
-            for (question, answer, outcome) in &tasks {
-                let row = sft.add(&task(question, answer, *outcome));
-                let admitted = *outcome == Outcome::Accepted
-                    || (partially && *outcome == Outcome::PartiallyAccepted);
-                let first = admitted && good.insert((question.clone(), answer.clone()));
-                prop_assert_eq!(matches!(row, Placed::Row(..)), first, "{:?}", row);
-            }
-            prop_assert_eq!(sft.counts().rows(), good.len() as u64);
-        }
-
-        #[test]
-        fn a_task_is_never_on_both_sides(
-            tasks in proptest::collection::vec(("[aAbB ]{1,4}", "[a-z]{1,8}"), 1..60),
-        ) {
-            let recipe = Recipe::default();
-            for kind in ["rag", "sft"] {
-                let mut export = export(kind, &recipe, 0.5);
-                let mut sides = BTreeMap::new();
-                for (question, answer) in &tasks {
-                    let task = task(question, answer, Outcome::Accepted);
-                    if let Placed::Row(side, _) = export.add(&task) {
-                        let before = sides.insert(normalised(question), side);
-                        prop_assert!(before.is_none_or(|before| before == side));
-                    }
-                }
-            }
         }
     }
 }

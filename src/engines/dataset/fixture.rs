@@ -2,6 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::counts::{ExportCounts, Placed};
+use super::export::Export;
+use super::exporters::exporter;
+use super::flavour::Flavour;
+use super::recipe::Recipe;
+use super::task::{Outcome, Place, Task, TaskFeedback};
 use crate::storage::evidence_log::JournalLine;
 use crate::types::evidence::{
     ChatEvidence, EvidenceRecord, FeedbackEvidence, Kind, PassageEvidence, Rating,
@@ -65,6 +71,62 @@ pub(super) fn validation(target: &str, verdict: Verdict) -> ValidationEvidence {
         payload_sha256: "0".repeat(64),
         target: Some(target.to_owned()),
     }
+}
+
+/// The task of completion `c{seq}`.
+pub(super) fn task(
+    seq: u64,
+    chat: ChatEvidence,
+    outcome: Outcome,
+    feedback: Option<TaskFeedback>,
+) -> Task {
+    let place = Place {
+        seq,
+        ts: 1_000 + seq,
+        id: format!("c{seq}"),
+    };
+    Task::new(place, chat, feedback, Vec::new(), (outcome, Vec::new()))
+}
+
+pub(super) fn said(rating: Rating, edit: Option<&str>) -> TaskFeedback {
+    TaskFeedback {
+        seq: 99,
+        rating,
+        score: None,
+        comment: None,
+        edited_answer: edit.map(str::to_owned),
+        user: None,
+    }
+}
+
+/// What became of tasks, all readings of them.
+pub(super) fn export(
+    (kind, flavour): (&str, Flavour),
+    recipe: &Recipe,
+    test_fraction: f64,
+    tasks: &[Task],
+) -> (Vec<Placed>, ExportCounts) {
+    let exporter = exporter(kind).unwrap();
+    let mut export = Export::new(exporter, flavour, recipe, test_fraction)
+        .unwrap()
+        .unwrap();
+    for reading in 0..export.readings() {
+        tasks.iter().for_each(|task| export.prepare(reading, task));
+    }
+    let placed = tasks.iter().flat_map(|task| export.add(task)).collect();
+    let counts = export.counts().clone();
+    assert!(counts.reconcile(), "{counts:?}");
+    assert_eq!(counts.read, tasks.len() as u64);
+    (placed, counts)
+}
+
+/// The lines of the rows among them.
+pub(super) fn lines(placed: &[Placed]) -> Vec<String> {
+    let line = |one: &Placed| match one {
+        Placed::Row { line, .. } => Some(line.clone()),
+        _ => None,
+    };
+    placed.iter().filter_map(line).collect()
 }
 
 /// A journal as it is read: sequence numbers in order.

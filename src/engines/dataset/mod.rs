@@ -6,29 +6,40 @@
 //! 1. [`Join`] reads the journal once and keeps what people and validators said of each answer.
 //! 2. [`Join::step`] makes a [`Task`] of each chat completion on a second reading, and scores it.
 //! 3. [`Export`] turns tasks into rows with an [`exporters::Exporter`], redacts them, drops
-//!    duplicates, and splits them by task.
+//!    duplicates and what is nearly one, holds sources to their caps, writes each in a
+//!    [`Flavour`], and splits them by task.
 
+mod caps;
 mod card;
+mod columns;
 mod config;
 mod conversation;
+mod counts;
+mod dialect;
 mod export;
 pub mod exporters;
 #[cfg(test)]
 mod fixture;
+mod flavour;
 pub mod import;
 mod join;
 mod judged;
+mod near;
 mod recipe;
 mod redact;
 pub mod replay;
+mod rivals;
 mod schemas;
 mod score;
 mod split;
 mod task;
 
 pub use card::card;
+pub use columns::{Column, Feature, Held};
 pub use config::DatasetConfig;
-pub use export::{Export, ExportCounts, Placed};
+pub use counts::{Dropped, ExportCounts, Placed};
+pub use export::Export;
+pub use flavour::Flavour;
 pub use join::{Counts, Join, Quarantined, Step};
 pub use judged::Judged;
 pub use recipe::{DEFAULT_RECIPE, Recipe, RecipeError};

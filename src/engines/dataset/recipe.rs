@@ -46,10 +46,18 @@ pub struct Recipe {
     pub score: ScoreRules,
     /// What all exports share.
     pub export: ExportRules,
+    /// Bounds on the rows of one source.
+    pub caps: CapRules,
     /// The `rag` export.
     pub rag: AdmitRules,
+    /// The `triplets` export.
+    pub triplets: TripletRules,
     /// The `sft` export.
     pub sft: AdmitRules,
+    /// The `preference` export.
+    pub preference: AdmitRules,
+    /// The `kto` export.
+    pub kto: AdmitRules,
     /// What is replaced in texts.
     pub redact: RedactRules,
 }
@@ -80,6 +88,32 @@ pub struct ExportRules {
     pub test_fraction: f64,
     /// Longest answer.
     pub max_answer_bytes: usize,
+    /// Jaccard likeness from which on two rows are near-duplicates; 0 keeps them.
+    pub near_duplicate: f64,
+}
+
+/// Most rows of one source; 0 is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CapRules {
+    /// Of a model that answered, as `provider/model`.
+    pub per_model: u64,
+    /// Of its provider.
+    pub per_provider: u64,
+    /// Of a client's token.
+    pub per_client: u64,
+    /// Of a last user message.
+    pub per_question: u64,
+}
+
+/// What the triplets are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TripletRules {
+    /// Whether partially accepted answers are good enough.
+    pub include_partially_accepted: bool,
+    /// Hardest passages that each cited one is set against.
+    pub negatives_per_positive: usize,
 }
 
 /// Which outcomes an export takes besides accepted.
@@ -115,7 +149,11 @@ impl Default for Recipe {
             rag: AdmitRules {
                 include_partially_accepted: true,
             },
+            caps: CapRules::default(),
+            triplets: TripletRules::default(),
             sft: AdmitRules::default(),
+            preference: AdmitRules::default(),
+            kto: AdmitRules::default(),
             redact: RedactRules::default(),
         }
     }
@@ -139,6 +177,16 @@ impl Default for ExportRules {
         Self {
             test_fraction: 0.1,
             max_answer_bytes: 256 * 1024,
+            near_duplicate: 0.85,
+        }
+    }
+}
+
+impl Default for TripletRules {
+    fn default() -> Self {
+        Self {
+            include_partially_accepted: false,
+            negatives_per_positive: 4,
         }
     }
 }
@@ -212,6 +260,18 @@ impl Recipe {
                 self.export.max_answer_bytes
             ));
         }
+        let likeness = self.export.near_duplicate;
+        if likeness != 0.0 && !(0.5..=1.0).contains(&likeness) {
+            return Err(format!(
+                "export.near_duplicate must be 0 (off), or 0.5 to 1, got {likeness}"
+            ));
+        }
+        let negatives = self.triplets.negatives_per_positive;
+        if !(1..=64).contains(&negatives) {
+            return Err(format!(
+                "triplets.negatives_per_positive must be 1 to 64, got {negatives}"
+            ));
+        }
         Ok(())
     }
 }
@@ -230,7 +290,7 @@ mod tests {
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len))
             .sum();
-        assert_eq!(count, 16);
+        assert_eq!(count, 25);
     }
 
     #[test]
@@ -248,6 +308,13 @@ mod tests {
             ),
             ("[export]\ntest_fraction = 0.6", "got 0.6"),
             ("[export]\nmax_answer_bytes = 0", "got 0"),
+            ("[export]\nnear_duplicate = 0.4", "got 0.4"),
+            ("[export]\nnear_duplicate = nan", "got NaN"),
+            (
+                "[triplets]\nnegatives_per_positive = 65",
+                "must be 1 to 64, got 65",
+            ),
+            ("[caps]\nper_model = -1", "recipe line 2"),
             ("[redact]\nemail = \"yes\"", "recipe line 2: invalid type"),
             ("= 1", "recipe line 1"),
         ];

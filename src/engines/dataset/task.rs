@@ -109,6 +109,9 @@ pub struct Task {
     pub model: String,
     /// `provider/model` that answered.
     pub answered_by: Option<String>,
+    /// Whose use it counted as: the label of the client's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The client's messages in OpenAI's shape.
     pub messages: Vec<Value>,
     /// The answer to learn from: the edited one if there is one.
@@ -186,6 +189,7 @@ impl Task {
             reasons,
             model: chat.model,
             answered_by: chat.answered_by,
+            client: chat.key,
             messages: chat.messages,
             answer,
             original_answer,

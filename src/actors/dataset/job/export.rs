@@ -3,25 +3,38 @@
 use serde_json::{Value, json};
 
 use super::{DatasetError, DatasetPaths, RECEIPT, TICK_LINES, pretty, receipt};
-use crate::engines::dataset::exporters::Exporter;
-use crate::engines::dataset::{Export, FORMAT_VERSION, Placed, Recipe, Side, Task, card};
+use crate::engines::dataset::exporters::{Exporter, exporter, kinds};
+use crate::engines::dataset::{
+    Export, ExportCounts, FORMAT_VERSION, Flavour, Placed, Recipe, Side, Task, card,
+};
 use crate::storage::dataset_store::{
     DatasetStore, FileReceipt, HashedFile, HashedLines, Staging, sha256,
 };
+
+/// Rows that OpenAI's fine-tuning wants at least.
+const OPENAI_LEAST: u64 = 10;
+
+/// What is asked for.
+pub(super) struct Wanted {
+    pub(super) kind: String,
+    pub(super) flavour: String,
+    pub(super) name: String,
+    pub(super) test_fraction: Option<f64>,
+}
 
 /// Exports what was materialized last.
 pub(super) fn run(
     paths: &DatasetPaths,
     store: &DatasetStore,
-    exporter: &'static dyn Exporter,
-    name: &str,
-    test_fraction: Option<f64>,
+    wanted: &Wanted,
     tick: &mut dyn FnMut(),
 ) -> Result<Value, DatasetError> {
+    let (exporter, flavour) = known(wanted)?;
+    let name = &wanted.name;
     let target = store.export(name)?;
     let recipe = Recipe::parse(&paths.recipe)?;
-    let test_fraction = test_fraction.unwrap_or(recipe.export.test_fraction);
-    let Some(mut export) = Export::new(exporter, &recipe, test_fraction)? else {
+    let test_fraction = wanted.test_fraction.unwrap_or(recipe.export.test_fraction);
+    let Some(mut export) = Export::new(exporter, flavour, &recipe, test_fraction)? else {
         return Err(DatasetError::TestFraction(test_fraction));
     };
     let made = receipt(&store.tasks()).ok_or(DatasetError::NotMaterialized)?;
@@ -33,10 +46,15 @@ pub(super) fn run(
         return Err(DatasetError::Stale("recipe"));
     }
     let staging = store.stage(&target)?;
+    for reading in 0..export.readings() {
+        read(store, tick, |task| {
+            export.prepare(reading, task);
+            Ok(())
+        })?;
+    }
     let mut sides = Sides::new(&staging)?;
-    let input = read(store, tick, |task| match export.add(task) {
-        Placed::Row(side, line) => sides.row(side, &line),
-        Placed::Duplicate | Placed::Skipped(_) => Ok(()),
+    let input = read(store, tick, |task| {
+        export.add(task).iter().try_for_each(|one| sides.place(one))
     })?;
     let outputs = made["outputs"].as_array().map_or(&[][..], Vec::as_slice);
     if !outputs.contains(&json!(input)) {
@@ -51,14 +69,18 @@ pub(super) fn run(
         // An empty file has no columns: readers fail on it.
         .filter(|(side, rows)| *rows > 0 || (*side == Side::Train && counts.rows() == 0))
         .collect();
-    files.push(staging.write("README.md", &card(exporter, name, &rows, export.uniform()))?);
+    files.push(staging.write(
+        "README.md",
+        &card((exporter, flavour), name, &rows, export.held()),
+    )?);
     let columns = exporter
-        .columns()
+        .columns(flavour)
         .iter()
         .map(|one| json!({"name": one.name, "type": one.kind}));
     let manifest = json!({
         "format": FORMAT_VERSION,
         "kind": exporter.kind(),
+        "flavour": flavour.name(),
         "name": name,
         "columns": columns.collect::<Vec<_>>(),
         "rows": {"train": counts.train, "test": counts.test},
@@ -68,6 +90,7 @@ pub(super) fn run(
         "format": FORMAT_VERSION,
         "job": "export",
         "kind": exporter.kind(),
+        "flavour": flavour.name(),
         "name": name,
         "as_of_ms": made["as_of_ms"],
         "rows": counts.rows(),
@@ -79,8 +102,8 @@ pub(super) fn run(
         "redactions": export.redactions(),
         "outputs": files,
     });
-    if counts.rows() == 0 {
-        receipt["note"] = why_empty(&export).into();
+    if let Some(note) = note(counts, flavour) {
+        receipt["note"] = note.into();
     }
     staging.write(RECEIPT, &pretty(&receipt))?;
     let path = staging.commit()?;
@@ -112,9 +135,46 @@ fn read(
     Ok(lines.finish())
 }
 
+/// Finds what makes the rows. Errors: there is no such kind, or not in this flavour.
+fn known(wanted: &Wanted) -> Result<(&'static dyn Exporter, Flavour), DatasetError> {
+    let shown = |word: &str| word.chars().take(80).collect();
+    let Some(exporter) = exporter(&wanted.kind) else {
+        return Err(DatasetError::UnknownKind {
+            kind: shown(&wanted.kind),
+            known: kinds(),
+        });
+    };
+    let Some(flavour) = Flavour::find(&wanted.flavour) else {
+        return Err(DatasetError::UnknownFlavour {
+            flavour: shown(&wanted.flavour),
+            known: Flavour::list(&Flavour::ALL),
+        });
+    };
+    if !exporter.flavours().contains(&flavour) {
+        return Err(DatasetError::NoShape {
+            kind: exporter.kind(),
+            flavour: flavour.name(),
+            known: Flavour::list(exporter.flavours()),
+        });
+    }
+    Ok((exporter, flavour))
+}
+
+/// Says what a trainer would stumble over, and what to do.
+fn note(counts: &ExportCounts, flavour: Flavour) -> Option<String> {
+    if counts.rows() == 0 {
+        return Some(why_empty(counts));
+    }
+    (flavour == Flavour::OpenAi && counts.train < OPENAI_LEAST).then(|| {
+        format!(
+            "{} rows to learn from: OpenAI's fine-tuning refuses fewer than {OPENAI_LEAST}",
+            counts.train
+        )
+    })
+}
+
 /// Says why there is no row, and what to do.
-fn why_empty(export: &Export<'_>) -> String {
-    let counts = export.counts();
+fn why_empty(counts: &ExportCounts) -> String {
     if counts.read == 0 {
         return "no rows: the journal has no answered chat completions yet; chat, then materialize \
                 again"
@@ -125,44 +185,76 @@ fn why_empty(export: &Export<'_>) -> String {
         .iter()
         .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
+    let advice = match counts.skipped.get("needs_review") {
+        Some(_) => "; give feedback (POST /v1/feedback) and materialize again",
+        None => "",
+    };
     format!(
-        "no rows: all {} tasks were left out ({}); give feedback (POST /v1/feedback) and \
-         materialize again",
+        "no rows: all {} tasks were left out ({}){advice}",
         counts.read,
         reasons.join(", ")
     )
 }
 
-/// The data files; the held out one only exists when it has rows.
+/// The files of a side.
+struct Files {
+    data: HashedFile,
+    origin: HashedFile,
+}
+
+impl Files {
+    fn new(staging: &Staging, side: Side) -> Result<Self, DatasetError> {
+        Ok(Self {
+            data: staging.create(&format!("data/{}.jsonl", side.name()))?,
+            origin: staging.create(&format!("origin/{}.jsonl", side.name()))?,
+        })
+    }
+}
+
+/// The data files, and line by line where their rows come from; those of the held out side only
+/// exist when it has rows.
 struct Sides<'a> {
     staging: &'a Staging,
-    train: HashedFile,
-    test: Option<HashedFile>,
+    train: Files,
+    test: Option<Files>,
+    dropped: HashedFile,
 }
 
 impl<'a> Sides<'a> {
     fn new(staging: &'a Staging) -> Result<Self, DatasetError> {
         Ok(Self {
             staging,
-            train: staging.create("data/train.jsonl")?,
+            train: Files::new(staging, Side::Train)?,
             test: None,
+            dropped: staging.create("origin/dropped.jsonl")?,
         })
     }
 
-    fn row(&mut self, side: Side, line: &str) -> Result<(), DatasetError> {
-        let file = match (side, &mut self.test) {
-            (Side::Train, _) => &mut self.train,
-            (Side::Test, Some(test)) => test,
-            (Side::Test, empty @ None) => empty.insert(self.staging.create("data/test.jsonl")?),
-        };
-        Ok(file.line(line)?)
+    fn place(&mut self, placed: &Placed) -> Result<(), DatasetError> {
+        match placed {
+            Placed::Row { side, line, about } => {
+                let files = match (side, &mut self.test) {
+                    (Side::Train, _) => &mut self.train,
+                    (Side::Test, Some(test)) => test,
+                    (Side::Test, empty @ None) => {
+                        empty.insert(Files::new(self.staging, Side::Test)?)
+                    }
+                };
+                files.data.line(line)?;
+                Ok(files.origin.line(about)?)
+            }
+            Placed::Dropped { about, .. } => Ok(self.dropped.line(about)?),
+            Placed::Paired | Placed::Skipped(_) => Ok(()),
+        }
     }
 
     fn finish(self) -> Result<Vec<FileReceipt>, DatasetError> {
-        let mut files = vec![self.train.finish()?];
-        if let Some(test) = self.test {
-            files.push(test.finish()?);
+        let mut files = Vec::new();
+        for side in [Some(self.train), self.test].into_iter().flatten() {
+            files.push(side.data.finish()?);
+            files.push(side.origin.finish()?);
         }
+        files.push(self.dropped.finish()?);
         Ok(files)
     }
 }

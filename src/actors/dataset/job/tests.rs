@@ -100,10 +100,20 @@ impl World {
     }
 
     fn export(&self, kind: &str, test_fraction: Option<f64>) -> Result<Value, DatasetError> {
-        let (kind, name) = (kind.to_owned(), kind.to_owned());
+        self.export_as(kind, "trl", kind, test_fraction)
+    }
+
+    fn export_as(
+        &self,
+        kind: &str,
+        flavour: &str,
+        name: &str,
+        test_fraction: Option<f64>,
+    ) -> Result<Value, DatasetError> {
         self.run(DatasetJob::Export {
-            kind,
-            name,
+            kind: kind.to_owned(),
+            flavour: flavour.to_owned(),
+            name: name.to_owned(),
             test_fraction,
         })
     }
@@ -284,6 +294,133 @@ fn exports_are_whole_folders_that_reconcile() {
 }
 
 #[test]
+fn every_kind_in_every_flavour_is_a_whole_folder() {
+    let world = World::new();
+    let mut batch = Vec::new();
+    for n in 1..=24_u64 {
+        // Twelve questions, each answered well and badly; every third is edited too.
+        let (question, good) = (n.div_ceil(2), n % 2 == 0);
+        let mut body = json!({
+            "request_id": format!("req-{n}"),
+            "model": "main",
+            "answered_by": format!("p/{}", n % 3),
+            "messages": [{"role": "user", "content": format!("Question {question}?")}],
+            "answer": format!("Answer {n} [1]"),
+            "finish_reason": "stop",
+            "passages": [
+                {"collection": "docs", "id": "p1", "score": 0.5, "text": "cited", "cited": true},
+                {"collection": "docs", "id": "p2", "score": 0.4, "text": "not cited", "cited": false},
+            ],
+            "usage": null, "attempts": [], "stream": false, "latency_ms": 5,
+        });
+        if question % 4 == 0 {
+            body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+        }
+        batch.push(record(n, Kind::Chat, &format!("chatcmpl-{n}"), body));
+        let mut said = json!({"target": format!("chatcmpl-{n}"),
+            "rating": if good { "accepted" } else { "rejected" }});
+        if !good && question % 3 == 0 {
+            said["edited_answer"] = json!(format!("Edit {n}"));
+        }
+        batch.push(record(n, Kind::Feedback, &format!("f-{n}"), said));
+    }
+    world.append(batch);
+    assert_eq!(world.materialize(false)["counts"]["tasks"], 24);
+    for (kind, flavour, rows) in [
+        ("rag", "trl", 16),
+        ("triplets", "trl", 12),
+        ("sft", "trl", 16),
+        ("sft", "openai", 16),
+        ("sft", "sharegpt", 12),
+        ("preference", "trl", 12),
+        ("preference", "openai", 12),
+        ("kto", "trl", 28),
+    ] {
+        let name = format!("{kind}-{flavour}");
+        let receipt = world.export_as(kind, flavour, &name, Some(0.3)).unwrap();
+        assert_eq!(receipt["rows"], rows, "{receipt}");
+        assert_eq!(
+            (&receipt["kind"], &receipt["flavour"]),
+            (&json!(kind), &json!(flavour))
+        );
+        let files = world.files();
+        let folder = format!("exports/{name}");
+        check_outputs(&receipt, &folder, &files);
+        let manifest: Value =
+            serde_json::from_str(&files[&format!("{folder}/manifest.json")]).unwrap();
+        for side in ["train", "test"] {
+            let lines = |of: &str| {
+                files[&format!("{folder}/{of}/{side}.jsonl")]
+                    .lines()
+                    .count()
+            };
+            assert_eq!(lines("data"), lines("origin"), "{name}");
+            assert_eq!(manifest["rows"][side], lines("data"));
+        }
+        let again = world.export_as(kind, flavour, &name, Some(0.3)).unwrap();
+        assert_eq!((again, world.files()), (receipt, files));
+    }
+    let listed = world.run(DatasetJob::List).unwrap();
+    assert_eq!(listed["exports"].as_array().unwrap().len(), 8);
+    assert_eq!(listed["exports"][0]["flavour"], "trl");
+}
+
+#[test]
+fn what_is_dropped_is_counted_and_told() {
+    let mut world = World::new();
+    let again = |n: u64, like: u64| {
+        let mut body = json!({
+            "request_id": "r", "model": "main", "answered_by": "p/m",
+            "answer": format!("Answer {like}"), "finish_reason": "stop",
+            "messages": [{"role": "user", "content": format!("Question {like}?")}],
+            "usage": null, "attempts": [], "stream": false, "latency_ms": 5,
+        });
+        if n == 3 {
+            body["answer"] = json!("Answer, 1!");
+        }
+        record(n, Kind::Chat, &format!("c{n}"), body)
+    };
+    let mut batch = vec![
+        again(1, 1),
+        again(2, 1),
+        again(3, 1),
+        again(4, 4),
+        again(5, 5),
+    ];
+    batch.extend((1..=5).map(|n| {
+        let said = json!({"target": format!("c{n}"), "rating": "accepted"});
+        record(n, Kind::Feedback, &format!("f{n}"), said)
+    }));
+    world.append(batch);
+    world.paths.recipe = "[caps]\nper_model = 2".to_owned();
+    world.materialize(false);
+    let receipt = world.export_as("sft", "openai", "sft", Some(0.0)).unwrap();
+    let expected = json!({"in": 5, "further": 0, "train": 2, "test": 0, "duplicates": 1,
+        "near_duplicates": 1, "paired": 0, "capped": {"model": 1}, "skipped": {}});
+    assert_eq!(receipt["counts"], expected);
+    let note = receipt["note"].as_str().unwrap();
+    assert!(note.starts_with("2 rows to learn from"), "{note}");
+    let files = world.files();
+    let told: Vec<_> = files["exports/sft/origin/dropped.jsonl"]
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| {
+            (
+                line["id"].clone(),
+                line["why"].clone(),
+                line["kept"].clone(),
+            )
+        })
+        .collect();
+    let expected = [
+        (json!("c2"), json!("duplicate"), json!("c1")),
+        (json!("c3"), json!("near_duplicate"), json!("c1")),
+        (json!("c5"), json!("capped_model"), Value::Null),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn wrong_requests_are_refused_and_leave_nothing() {
     let world = World::filled(4);
     let error = world.export("sft", None).unwrap_err();
@@ -291,25 +428,32 @@ fn wrong_requests_are_refused_and_leave_nothing() {
     assert!(error.to_string().contains("materialize first"), "{error}");
     world.materialize(false);
     let before = world.files();
-    let export = |kind: &str, name: &str, test_fraction| {
-        let (kind, name) = (kind.to_owned(), name.to_owned());
-        world
-            .run(DatasetJob::Export {
-                kind,
-                name,
-                test_fraction,
-            })
-            .unwrap_err()
+    let export = |kind: &str, flavour: &str, name: &str, test_fraction| {
+        let refused = world.export_as(kind, flavour, name, test_fraction);
+        refused.unwrap_err()
     };
     for (error, text) in [
-        (export("nothing", "a", None), "known are rag, sft"),
-        (export("sft", "../a", None), "the name must be"),
-        (export("sft", "", None), "the name must be"),
         (
-            export("sft", "a", Some(0.6)),
+            export("nothing", "trl", "a", None),
+            "known are rag, triplets, sft, preference, kto",
+        ),
+        (
+            export("sft", "qwen", "a", None),
+            "unknown flavour \"qwen\": known are trl, openai, sharegpt",
+        ),
+        (
+            export("preference", "sharegpt", "a", None),
+            "a preference export has no sharegpt shape: it has trl, openai",
+        ),
+        (export("kto", "openai", "a", None), "it has trl"),
+        (export("rag", "openai", "a", None), "it has trl"),
+        (export("sft", "trl", "../a", None), "the name must be"),
+        (export("sft", "trl", "", None), "the name must be"),
+        (
+            export("sft", "trl", "a", Some(0.6)),
             "test_fraction must be 0 to 0.5, got 0.6",
         ),
-        (export("sft", "a", Some(f64::NAN)), "got NaN"),
+        (export("sft", "trl", "a", Some(f64::NAN)), "got NaN"),
     ] {
         assert_eq!(error.kind(), ErrorKind::BadRequest);
         assert!(error.to_string().contains(text), "{error}");

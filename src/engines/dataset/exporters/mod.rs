@@ -1,15 +1,28 @@
 //! The kinds of export: one file and one line in the table each.
 
+mod kto;
+mod preference;
 mod rag;
 mod sft;
+mod triplets;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::columns::{Column, Feature};
+use super::conversation;
+use super::flavour::Flavour;
 use super::recipe::Recipe;
+use super::rivals::Rivals;
 use super::task::{Outcome, Task};
 
 /// The kinds of export.
-pub static EXPORTERS: &[&dyn Exporter] = &[&rag::Rag, &sft::Sft];
+pub static EXPORTERS: &[&dyn Exporter] = &[
+    &rag::Rag,
+    &triplets::Triplets,
+    &sft::Sft,
+    &preference::Preference,
+    &kto::Kto,
+];
 
 /// Makes rows of tasks.
 pub trait Exporter: Sync {
@@ -19,25 +32,100 @@ pub trait Exporter: Sync {
     /// What a row is, in a sentence for the card.
     fn summary(&self) -> &'static str;
 
+    /// The flavours it has a shape in, the default first.
+    fn flavours(&self) -> &'static [Flavour] {
+        &[Flavour::Trl]
+    }
+
     /// The members of every row, in order.
-    fn columns(&self) -> &'static [Column];
+    fn columns(&self, flavour: Flavour) -> &'static [Column];
 
     /// Whether tasks of an outcome may be in it.
     fn admits(&self, outcome: Outcome, recipe: &Recipe) -> bool;
 
-    /// Makes a row of an admitted task. Errors: the reason why there is none, a stable word.
-    fn row(&self, task: &Task) -> Result<Value, &'static str>;
+    /// Whether [`Context::rivals`] must have read the tasks before.
+    fn pairs(&self) -> bool {
+        false
+    }
+
+    /// Makes the rows of an admitted task, in the shape that redaction and the search for duplicates
+    /// know. Errors: the reason why there is none, a stable word.
+    fn rows(&self, task: &Task, context: &Context<'_>) -> Result<Vec<Made>, &'static str>;
+
+    /// Looks at a redacted row. Errors: the reason why nothing can be learnt from it any more.
+    fn check(&self, _row: &Value) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// What a row asks and what it answers.
+    fn texts(&self, row: &Value) -> Texts;
+
+    /// Gives a row its final shape. Errors: the reason why it has none.
+    fn shape(&self, row: Value, _flavour: Flavour) -> Result<Value, &'static str> {
+        Ok(row)
+    }
 }
 
-/// A member of every row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: &'static str,
-    /// Its type, for people.
-    pub kind: &'static str,
-    /// Its type in the card's YAML (what follows its name); empty when it differs from row to row.
-    pub feature: &'static str,
+/// What an exporter knows beside the task.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The rules.
+    pub(super) recipe: &'a Recipe,
+    /// The good answers to prompts with bad ones.
+    pub(super) rivals: &'a Rivals,
+}
+
+/// A row, and what its line in the sidecar says beside the task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    pub(super) row: Value,
+    pub(super) about: Map<String, Value>,
+}
+
+impl Made {
+    fn of(row: Value) -> Self {
+        Self {
+            row,
+            about: Map::new(),
+        }
+    }
+
+    fn about(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.about.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// What a row asks and what it answers, for the search for near-duplicates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    pub(super) asked: String,
+    pub(super) answered: String,
+    /// Rows of different classes are never near-duplicates.
+    pub(super) class: u8,
+}
+
+/// The answer is longer than the recipe wants.
+const TOO_LONG: &str = "answer_too_long";
+/// A good answer to a prompt without bad ones, or one of more than enough.
+pub(super) const UNRIVALLED: &str = "no_rejected_answer";
+
+/// Columns that several kinds have.
+const PROMPT: Column = Column {
+    name: "prompt",
+    kind: "list of {role, content: string, tool_calls?, tool_call_id?, name?}; the last is the user's",
+    feature: Feature::Messages,
+};
+const TOOLS: Column = Column {
+    name: "tools",
+    kind: "list of tools in OpenAI's shape; only where offered",
+    feature: Feature::Tools,
+};
+
+/// What the prompt of a row asks.
+fn asked(row: &Value) -> String {
+    let messages = row["prompt"].as_array().map_or(&[][..], Vec::as_slice);
+    conversation::last_user_text(messages).unwrap_or_default()
 }
 
 /// Finds a kind by its name.
@@ -58,92 +146,4 @@ pub fn kinds() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::super::fixture;
-    use super::super::task::Place;
-    use super::*;
-    use crate::engines::dataset::recipe::AdmitRules;
-
-    pub(super) fn task(chat: crate::types::evidence::ChatEvidence, outcome: Outcome) -> Task {
-        let place = Place {
-            seq: 1,
-            ts: 2,
-            id: "c".to_owned(),
-        };
-        Task::new(place, chat, None, Vec::new(), (outcome, Vec::new()))
-    }
-
-    #[test]
-    fn names_are_unique_and_found() {
-        assert_eq!(kinds(), "rag, sft");
-        for one in EXPORTERS {
-            assert_eq!(exporter(one.kind()).map(Exporter::kind), Some(one.kind()));
-        }
-        assert!(exporter("nothing").is_none());
-    }
-
-    #[test]
-    fn rows_have_the_columns_they_declare() {
-        let mut chat = fixture::chat("q", "a");
-        chat.passages.push(fixture::passage("p", true));
-        for one in EXPORTERS {
-            let row = one.row(&task(chat.clone(), Outcome::Accepted)).unwrap();
-            let members: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
-            let always = one
-                .columns()
-                .iter()
-                .filter(|column| !column.feature.is_empty());
-            assert_eq!(
-                members,
-                always.map(|column| column.name).collect::<Vec<_>>()
-            );
-        }
-    }
-
-    #[test]
-    fn no_recipe_admits_what_is_rejected_or_not_yet_judged() {
-        for partially in [true, false] {
-            let rules = AdmitRules {
-                include_partially_accepted: partially,
-            };
-            let recipe = Recipe {
-                rag: rules,
-                sft: rules,
-                ..Recipe::default()
-            };
-            for one in EXPORTERS {
-                let admitted = Outcome::ALL.map(|outcome| one.admits(outcome, &recipe));
-                assert_eq!(admitted, [true, partially, false, false], "{}", one.kind());
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_messages_never_panic(
-            role in "user|assistant|tool|wizard",
-            text in ".{0,20}",
-            shape in 0_u8..6,
-            answer in ".{0,20}",
-        ) {
-            let content = match shape {
-                0 => json!(text),
-                1 => json!([{"type": "text", "text": text}]),
-                2 => json!([{"type": "image_url"}, text]),
-                3 => json!({"text": text}),
-                4 => json!(null),
-                _ => json!(1),
-            };
-            let mut chat = fixture::chat("q", &answer);
-            chat.messages = vec![json!({"role": role, "content": content, "tool_calls": content})];
-            chat.tool_calls = vec![content.clone()];
-            chat.tools = vec![content];
-            for one in EXPORTERS {
-                let _ = one.row(&task(chat.clone(), Outcome::Accepted));
-            }
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,144 @@
+//! Pairs of a better and a worse answer to the same prompt.
+
+use serde_json::{Value, json};
+
+use super::{Context, Exporter, Made, TOO_LONG, Texts};
+use crate::engines::dataset::columns::{Column, Feature};
+use crate::engines::dataset::flavour::Flavour;
+use crate::engines::dataset::recipe::Recipe;
+use crate::engines::dataset::rivals::{SAME_ANSWERS, same, to_avoid};
+use crate::engines::dataset::task::{Outcome, Task};
+use crate::engines::dataset::{conversation, dialect};
+
+pub(super) struct Preference;
+
+const MESSAGE: &str = "list of one message of the assistant";
+
+const COLUMNS: [Column; 4] = [
+    super::PROMPT,
+    Column {
+        name: "chosen",
+        kind: MESSAGE,
+        feature: Feature::Messages,
+    },
+    Column {
+        name: "rejected",
+        kind: MESSAGE,
+        feature: Feature::Messages,
+    },
+    super::TOOLS,
+];
+
+const OPENAI: [Column; 3] = [
+    Column {
+        name: "input",
+        kind: "{messages, tools, parallel_tool_calls}; the last message is the user's",
+        feature: Feature::OpenAiInput,
+    },
+    Column {
+        name: "preferred_output",
+        kind: MESSAGE,
+        feature: Feature::Messages,
+    },
+    Column {
+        name: "non_preferred_output",
+        kind: MESSAGE,
+        feature: Feature::Messages,
+    },
+];
+
+impl Exporter for Preference {
+    fn kind(&self) -> &'static str {
+        "preference"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Each row is a prompt with a better and a worse answer: an answer and its edit by a person, \
+         or an accepted and a rejected answer to the same prompt."
+    }
+
+    fn flavours(&self) -> &'static [Flavour] {
+        &[Flavour::Trl, Flavour::OpenAi]
+    }
+
+    fn columns(&self, flavour: Flavour) -> &'static [Column] {
+        match flavour {
+            Flavour::OpenAi => &OPENAI,
+            Flavour::Trl | Flavour::ShareGpt => &COLUMNS,
+        }
+    }
+
+    fn admits(&self, outcome: Outcome, recipe: &Recipe) -> bool {
+        match outcome {
+            Outcome::Accepted | Outcome::Rejected => true,
+            Outcome::PartiallyAccepted => recipe.preference.include_partially_accepted,
+            Outcome::NeedsReview => false,
+        }
+    }
+
+    fn pairs(&self) -> bool {
+        true
+    }
+
+    fn rows(&self, task: &Task, context: &Context<'_>) -> Result<Vec<Made>, &'static str> {
+        let prompt = conversation::prompt(&task.messages)?;
+        let (chosen, rejected, pair, chosen_id) = if let Some(original) = &task.original_answer {
+            to_avoid(task, context.recipe)?;
+            if original.len() > context.recipe.export.max_answer_bytes {
+                return Err(TOO_LONG);
+            }
+            let edit = conversation::answer(&task.answer, &task.tool_calls)?;
+            let original = conversation::answer(original, &task.original_tool_calls)?;
+            (edit, original, "edit", task.id.clone())
+        } else if task.outcome == Outcome::Rejected {
+            let bad = conversation::answer(&task.answer, &task.tool_calls)?;
+            to_avoid(task, context.recipe)?;
+            let winner = context.rivals.against(task, &bad)?;
+            (winner.message.clone(), bad, "answers", winner.id.clone())
+        } else {
+            return Err(super::UNRIVALLED);
+        };
+        let row = json!({"prompt": prompt, "chosen": [chosen], "rejected": [rejected]});
+        let row = conversation::with_tools(row, &task.tools)?;
+        self.check(&row)?;
+        let made = Made::of(row)
+            .about("pair", pair)
+            .about("chosen_id", chosen_id);
+        Ok(vec![made])
+    }
+
+    fn check(&self, row: &Value) -> Result<(), &'static str> {
+        if same(&row["chosen"][0], &row["rejected"][0]) {
+            return Err(SAME_ANSWERS);
+        }
+        Ok(())
+    }
+
+    fn texts(&self, row: &Value) -> Texts {
+        let words = |name: &str| conversation::words(&row[name][0]);
+        Texts {
+            asked: super::asked(row),
+            answered: format!("{}\n{}", words("chosen"), words("rejected")),
+            class: 0,
+        }
+    }
+
+    fn shape(&self, mut row: Value, flavour: Flavour) -> Result<Value, &'static str> {
+        for name in ["prompt", "chosen", "rejected"] {
+            dialect::write(&mut row[name], flavour)?;
+        }
+        if flavour != Flavour::OpenAi {
+            return Ok(row);
+        }
+        let tools = row.get("tools").cloned().unwrap_or_else(|| json!([]));
+        Ok(json!({
+            "input": {
+                "messages": row["prompt"],
+                "tools": tools,
+                "parallel_tool_calls": true,
+            },
+            "preferred_output": row["chosen"],
+            "non_preferred_output": row["rejected"],
+        }))
+    }
+}
