@@ -3,6 +3,7 @@
 mod audit;
 mod client;
 mod collection;
+mod dataset;
 mod demo;
 mod descriptors;
 mod error;
@@ -40,6 +41,8 @@ const EXAMPLES: &str = "Examples:
   boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
   boathouse review list                  what waits for a person's judgement
   boathouse audit                        walk the evidence journal, name what is not as it was written
+  boathouse materialize                  score what was answered, then:
+  boathouse export preference --flavour openai
   boathouse replay small --model up/small
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
@@ -113,6 +116,10 @@ enum Command {
     Collection(collection::CollectionCommand),
     /// Walk the evidence journal and name what is not as it was written
     Audit(audit::AuditArgs),
+    /// Turn the evidence of a running server into scored tasks, for `export`
+    Materialize(dataset::MaterializeArgs),
+    /// Write a dataset of the tasks of a running server: rag, triplets, sft, preference, kto
+    Export(dataset::ExportArgs),
     /// Ask a candidate what was asked in production, and compare its answers with what was accepted
     Replay(replay::ReplayArgs),
     /// Measure quality on an evaluation set
@@ -153,6 +160,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),
+        Command::Materialize(args) => dataset::materialize(&overrides, &args),
+        Command::Export(args) => dataset::export(&overrides, &args),
         Command::Replay(args) => replay::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
@@ -192,6 +201,9 @@ mod tests {
             "boathouse --port 65536",
             "boathouse swim",
             "boathouse ingest",
+            "boathouse export",
+            "boathouse export sft --list",
+            "boathouse export sft --test-fraction much",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

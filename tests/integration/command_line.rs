@@ -187,3 +187,41 @@ fn passages_that_cannot_be_stored_are_named_and_a_shorter_file_leaves_nothing_be
     assert_eq!(status, Some(1));
     assert!(said.contains("nothing to ingest"), "{said}");
 }
+
+#[test]
+fn evidence_becomes_datasets_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = crate::harness::Process::start(folder.path());
+    let url = format!("http://{}", process.address);
+    let asked = |arguments: &[&str]| run(&[arguments, &["--url", &url]].concat(), &[]);
+
+    let (status, _, said) = asked(&["export", "sft"]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("materialize first"), "{said}");
+
+    let (status, shown, said) = asked(&["materialize"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(shown.contains("0 tasks of 0 records"), "{shown}");
+    let (_, receipt, _) = asked(&["materialize", "--json"]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(receipt["unchanged"], true);
+
+    let (status, shown, said) = asked(&["export", "preference", "--flavour", "openai"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(shown.contains("preference-openai: 0 rows"), "{shown}");
+    assert!(said.contains("no answered chat completions"), "{said}");
+    let wrong: [(&[&str], &str); 3] = [
+        (&["export", "kto", "--flavour", "openai"], "it has trl"),
+        (&["export", "poem"], "rag, triplets, sft, preference, kto"),
+        (&["export", "sft", "--test-fraction", "0.9"], "0 to 0.5"),
+    ];
+    for (arguments, says) in wrong {
+        let (status, _, said) = asked(arguments);
+        assert_eq!(status, Some(1), "{arguments:?}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+    let (status, shown, _) = asked(&["export", "--list"]);
+    assert_eq!(status, Some(0));
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+    assert!(shown.starts_with("preference-openai"), "{shown}");
+}

@@ -1,0 +1,227 @@
+//! `boathouse materialize` and `boathouse export`: from a running server's evidence to training data.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::client::Client;
+use super::error::CliError;
+use super::{output, serve};
+use crate::config::Overrides;
+use crate::types::http::Method;
+
+const MATERIALIZE_EXAMPLES: &str = "Examples:
+  boathouse materialize                  score every answer by what people and validators said of it
+  boathouse materialize --json           the receipt: inputs and outputs with sha256, counts, the state of the journal's chain
+
+It reads the whole journal, and does nothing when neither the journal nor the recipe has changed.";
+
+const EXPORT_EXAMPLES: &str = "Examples:
+  boathouse export sft                          conversations that end with an accepted answer, as TRL reads them
+  boathouse export sft --flavour openai         the same for OpenAI's fine-tuning, in the folder sft-openai
+  boathouse export preference --name dpo-may    pairs of a better and a worse answer to the same prompt
+  boathouse export kto --test-fraction 0.2      single answers with a label, a fifth of the questions held out
+  boathouse export triplets                     questions with a cited passage and one that was not, for embedders
+  boathouse export --list
+
+Kinds and their flavours: rag, triplets and kto: trl; preference: trl, openai; sft: trl, openai, sharegpt.
+The folder has data/ with train.jsonl and test.jsonl, origin/ with where each row comes from, a card, a manifest and a receipt;
+datasets.load_dataset reads it as it is. It is on the server, below datasets/exports of its data folder.
+Run `boathouse materialize` first.";
+
+#[derive(Debug, Args)]
+#[command(after_help = MATERIALIZE_EXAMPLES)]
+pub(super) struct MaterializeArgs {
+    /// Do it again even when nothing has changed
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(super) struct ExportArgs {
+    /// rag, triplets, sft, preference or kto
+    #[arg(required_unless_present = "list", conflicts_with = "list")]
+    kind: Option<String>,
+    /// Whose shape the rows have: trl, openai or sharegpt; default trl
+    #[arg(long, requires = "kind")]
+    flavour: Option<String>,
+    /// The folder's name; default the kind, with the flavour unless it is trl
+    #[arg(long, requires = "kind")]
+    name: Option<String>,
+    /// Share of the questions held out, 0 to 0.5; default the recipe's
+    #[arg(long, requires = "kind", value_name = "SHARE")]
+    test_fraction: Option<f64>,
+    /// List the exports that there are
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Print the receipt as JSON
+    #[arg(long)]
+    json: bool,
+    /// The server; default http://ADDRESS:PORT of the settings
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Runs `boathouse materialize`.
+pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Result<(), CliError> {
+    let body = json!({"force": args.force});
+    let common = &args.common;
+    let receipt = ask(
+        overrides,
+        common,
+        "/v1/materialize",
+        Some(&body),
+        "reading the journal",
+    )?;
+    if common.json {
+        return print(&receipt);
+    }
+    let (counts, outcomes) = (&receipt["counts"], &receipt["outcomes"]);
+    output::say(format_args!(
+        "{} tasks of {} records: {}",
+        counts["tasks"],
+        counts["in"],
+        words(outcomes, &[])
+    ));
+    let shown = ["in", "tasks"];
+    output::say(format_args!("the records: {}", words(counts, &shown)));
+    if receipt["unchanged"] == true {
+        output::say("nothing has changed since the last time");
+    }
+    output::say(text(&receipt["path"]));
+    if receipt["chain"]["intact"] == false {
+        output::note("the journal's chain is broken: `boathouse audit` says where");
+    }
+    Ok(())
+}
+
+/// Runs `boathouse export`.
+pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), CliError> {
+    let common = &args.common;
+    let Some(kind) = &args.kind else {
+        return list(overrides, common);
+    };
+    let mut body = Map::new();
+    body.insert("kind".to_owned(), json!(kind));
+    for (name, value) in [("flavour", &args.flavour), ("name", &args.name)] {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), json!(value));
+        }
+    }
+    if let Some(share) = args.test_fraction {
+        body.insert("test_fraction".to_owned(), json!(share));
+    }
+    let body = Value::Object(body);
+    let receipt = ask(overrides, common, "/v1/exports", Some(&body), "exporting")?;
+    if common.json {
+        return print(&receipt);
+    }
+    let counts = &receipt["counts"];
+    output::say(format_args!(
+        "{}: {} rows to learn from and {} held out, of {} tasks",
+        text(&receipt["name"]),
+        counts["train"],
+        counts["test"],
+        counts["in"]
+    ));
+    let left_out = words(counts, &["in", "further", "train", "test"]);
+    if !left_out.is_empty() {
+        output::say(format_args!("not in it: {left_out}"));
+    }
+    let redacted = words(&receipt["redactions"], &[]);
+    if !redacted.is_empty() {
+        output::say(format_args!("redacted: {redacted}"));
+    }
+    output::say(text(&receipt["path"]));
+    if let Some(note) = receipt["note"].as_str() {
+        output::note(note);
+    }
+    Ok(())
+}
+
+fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
+    let listed = ask(overrides, common, "/v1/exports", None, "listing")?;
+    if common.json {
+        return print(&listed);
+    }
+    for one in listed["exports"].as_array().into_iter().flatten() {
+        output::say(format_args!(
+            "{:<24} {:<10} {:<8} {:>8} rows  {}",
+            text(&one["name"]),
+            text(&one["kind"]),
+            text(&one["flavour"]),
+            one["rows"],
+            text(&one["path"])
+        ));
+    }
+    Ok(())
+}
+
+/// Asks while something turns: posts the body, or reads without one.
+fn ask(
+    overrides: &Overrides,
+    common: &Common,
+    path: &str,
+    body: Option<&Value>,
+    doing: &'static str,
+) -> Result<Value, CliError> {
+    let client = Client::new(serve::base_url(overrides, common.url.as_deref())?);
+    let method = if body.is_some() {
+        Method::Post
+    } else {
+        Method::Get
+    };
+    let spinner = output::spinner(doing);
+    let answer = actix_web::rt::System::new().block_on(client.must(method, path, body));
+    spinner.finish_and_clear();
+    answer
+}
+
+fn print(receipt: &Value) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(receipt);
+    output::say(text.map_err(|error| CliError::failed(error.to_string()))?);
+    Ok(())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The counts that are not zero, with their names; those of a group stand after it.
+fn words(counts: &Value, without: &[&str]) -> String {
+    let mut said = Vec::new();
+    for (name, count) in counts.as_object().into_iter().flatten() {
+        if without.contains(&name.as_str()) || *count == 0 {
+            continue;
+        }
+        match count.as_object() {
+            Some(group) if group.is_empty() => {}
+            Some(_) => said.push(format!("{name} ({})", words(count, &[]))),
+            None => said.push(format!("{count} {}", name.replace('_', " "))),
+        }
+    }
+    said.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_said_in_words_without_zeros() {
+        let counts = json!({"in": 9, "train": 3, "near_duplicates": 2, "duplicates": 0,
+            "capped": {}, "skipped": {"no_passages": 4}});
+        assert_eq!(
+            words(&counts, &["in", "train"]),
+            "2 near duplicates, skipped (4 no passages)"
+        );
+    }
+}
