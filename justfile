@@ -19,6 +19,11 @@ clients:
     cargo build --release
     tests/clients/run.sh target/release/boathouse
 
+# every kind of export, read by `datasets`; installs it under target/
+datasets:
+    cargo build --release
+    tests/datasets/run.sh target/release/boathouse
+
 # known vulnerabilities; fetches the advisory database
 advisories:
     cargo deny check advisories
