@@ -96,6 +96,7 @@ pub(super) fn said(rating: Rating, edit: Option<&str>) -> TaskFeedback {
         comment: None,
         edited_answer: edit.map(str::to_owned),
         user: None,
+        review: false,
     }
 }
 
