@@ -101,6 +101,9 @@ impl App {
         let data_dir = settings.storage.data_dir.clone();
         let lock = DataLock::acquire(&data_dir)?;
         let services = build(&settings, source).await?;
+        if let Err(error) = evidence_service::finish_changes(&services).await {
+            tracing::error!(%error, "an erasure or removal that was begun is not complete, will retry");
+        }
         let metrics = Arc::new(Metrics::new().map_err(part)?);
         let state = EdgeState {
             services: Arc::clone(&services),
@@ -143,6 +146,7 @@ impl App {
                 Arc::clone(&services),
                 Duration::from_millis(settings.evidence.sync_interval_ms),
             )),
+            actix_web::rt::spawn(retain_evidence(Arc::clone(&services))),
             actix_web::rt::spawn(maintain(
                 Arc::clone(&services),
                 Duration::from_millis(settings.storage.maintenance_ms),
@@ -467,6 +471,21 @@ fn jitter_seed() -> u64 {
     std::collections::hash_map::RandomState::new()
         .build_hasher()
         .finish()
+}
+
+/// How often old evidence is looked for.
+const RETENTION: Duration = Duration::from_secs(600);
+
+/// Removes what the settings do not want to be kept any longer.
+async fn retain_evidence(services: Arc<Services>) {
+    let mut ticks = tokio::time::interval(RETENTION);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = evidence_service::retain(&services).await {
+            tracing::warn!(%error, "old evidence could not be removed, will retry");
+        }
+    }
 }
 
 /// Bounds what a power cut can take from the journal when `evidence.ack = "written"`.

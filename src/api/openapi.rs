@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::routes::{
-    chat, collections, datasets, embeddings, messages, ollama, ollama_chat, operations, points,
-    responses, review, supervision, transfer, usage, validation,
+    chat, collections, datasets, embeddings, evidence, messages, ollama, ollama_chat, operations,
+    points, responses, review, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]
@@ -48,7 +48,9 @@ use super::routes::{
         validation::validate,
         validation::list,
         validation::feedback,
-        datasets::head,
+        evidence::list,
+        evidence::head,
+        evidence::erase,
         review::import,
         review::list,
         review::read,

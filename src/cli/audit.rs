@@ -15,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   curl -s localhost:8642/v1/evidence/head > head.json       keep this elsewhere, and later:
   boathouse audit --head head.json                 also finds a journal that was rewritten or cut as a whole
 
+An erased record is fine where a record of the erasure names it, and so is a beginning that retention removed where a record says so.
 It changes nothing, and may run beside a server. Exit status: 0 intact, 1 not.";
 
 #[derive(Debug, Args)]
@@ -47,6 +48,25 @@ pub(super) fn run(overrides: &Overrides, args: &AuditArgs) -> Result<(), CliErro
             "{} records in {} files, the last is {} {}",
             report.records, report.segments, report.head_seq, report.head_hash
         ));
+        if let Some(removed) = &report.removed {
+            output::say(format_args!(
+                "begins at record {}; record {} {} and all before it were removed by {}, says record {}",
+                report.first_seq, removed.last, removed.hash, removed.reason, removed.by
+            ));
+        }
+        if report.kept_head_removed {
+            output::say("the head that was kept is of a record that was removed: nothing is left to compare it with");
+        }
+        match (report.erased, report.unverifiable) {
+            (0, _) => {}
+            (erased, 0) => output::say(format_args!("{erased} erased, chain intact through them")),
+            (erased, old) => output::say(format_args!(
+                "{erased} erased, chain intact through them; {old} of them are of the first version, whose erased content cannot be verified"
+            )),
+        }
+        if report.pending {
+            output::say("an erasure or removal is under way, or was interrupted; the next start completes it");
+        }
         if report.torn_bytes > 0 {
             output::say(format_args!(
                 "the last line is not finished: {} bytes, of a write under way or of a crash; the next start cuts them off",

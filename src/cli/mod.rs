@@ -8,6 +8,7 @@ mod demo;
 mod descriptors;
 mod error;
 mod eval;
+mod evidence;
 mod extract;
 mod import;
 mod ingest;
@@ -41,6 +42,7 @@ const EXAMPLES: &str = "Examples:
   boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
   boathouse review list                  what waits for a person's judgement
   boathouse audit                        walk the evidence journal, name what is not as it was written
+  boathouse evidence list --limit 5      the newest records of the evidence journal
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai
   boathouse replay small --model up/small
@@ -116,6 +118,9 @@ enum Command {
     Collection(collection::CollectionCommand),
     /// Walk the evidence journal and name what is not as it was written
     Audit(audit::AuditArgs),
+    /// Read the evidence of a running server, or erase contents from it
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Turn the evidence of a running server into scored tasks, for `export`
     Materialize(dataset::MaterializeArgs),
     /// Write a dataset of the tasks of a running server: rag, triplets, sft, preference, kto
@@ -160,6 +165,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),
+        Command::Evidence(command) => evidence::run(&overrides, &command),
         Command::Materialize(args) => dataset::materialize(&overrides, &args),
         Command::Export(args) => dataset::export(&overrides, &args),
         Command::Replay(args) => replay::run(&overrides, &args),

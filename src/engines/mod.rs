@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod dataset;
 pub mod embedding;
+pub mod evidence;
 pub mod index;
 pub mod upstream;
 pub mod usage;

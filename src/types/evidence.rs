@@ -5,8 +5,12 @@ use serde_json::Value;
 
 use super::validation::{Finding, Verdict};
 
-/// Version of the record shapes below; a change of shape raises it.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Version of the record's shape; a change of it raises it.
+///
+/// 1: `hash` covers `body`. 2: `hash` covers `content`, which covers `salt` and `body`, so that these can be erased.
+pub const SCHEMA_VERSION: u32 = 2;
+/// Version of the shapes of bodies; a change of shape raises it.
+pub const BODY_VERSION: u32 = 1;
 
 /// What a record tells of; the shape of its `body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +24,39 @@ pub enum Kind {
     Validation,
     /// [`FeedbackEvidence`].
     Feedback,
+    /// [`ErasureEvidence`].
+    Erasure,
+    /// [`RetentionEvidence`].
+    Retention,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Chat,
+        Self::Search,
+        Self::Validation,
+        Self::Feedback,
+        Self::Erasure,
+        Self::Retention,
+    ];
+
+    /// Its word in a record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Search => "search",
+            Self::Validation => "validation",
+            Self::Feedback => "feedback",
+            Self::Erasure => "erasure",
+            Self::Retention => "retention",
+        }
+    }
+
+    /// Whether it tells what was done to the journal itself. Such records are never erased.
+    pub fn is_of_the_journal(self) -> bool {
+        matches!(self, Self::Erasure | Self::Retention)
+    }
 }
 
 /// One line of the journal.
@@ -35,12 +72,74 @@ pub struct EvidenceRecord {
     pub kind: Kind,
     /// What it is about: a request's or completion's id.
     pub id: String,
-    /// By `kind`.
+    /// By `kind`; null when it was erased.
     pub body: Value,
+    /// Hex of blake3(`salt`'s characters ‖ canonical JSON of `body`). Absent in records of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// 32 random hex digits, so that nobody guesses what was erased; erased with the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// When and why the body was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
     /// `hash` of the record before; 64 zeros for the first.
     pub prev: String,
-    /// Hex of blake3(`prev`'s bytes ‖ canonical JSON of all fields but `hash`).
+    /// Hex of blake3(`prev`'s bytes ‖ canonical JSON of all fields but `hash`, `body`, `salt` and `erased`). In records of
+    /// version 1 it covers `body` too.
     pub hash: String,
+}
+
+/// What stands in place of an erased body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// Unix time, milliseconds.
+    pub at: u64,
+    /// Sequence number of the erasure's own record.
+    pub by: u64,
+    /// Why, as the erasure's record says.
+    pub reason: String,
+}
+
+/// Contents that were erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureEvidence {
+    /// Why.
+    pub reason: String,
+    /// What they were chosen by: `id`, `seq`, `key` or `user`; not which, for that would tell what was to be forgotten.
+    pub by: String,
+    /// First and last sequence number of each run of records.
+    pub records: Vec<(u64, u64)>,
+    /// What is left of records of version 1: their hash covers what is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<FrameEvidence>,
+}
+
+/// What is left of an erased record of version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameEvidence {
+    /// The record.
+    pub seq: u64,
+    /// Hex of blake3(canonical JSON of all its fields but `body` and `erased`).
+    pub digest: String,
+}
+
+/// Old records that were removed whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionEvidence {
+    /// The setting that asked for it: `retain_days` or `retain_bytes`.
+    pub reason: String,
+    /// The first record that was removed.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    /// Its hash: `prev` of the first record that is left.
+    pub last_hash: String,
+    /// Files that were removed.
+    pub files: u64,
+    /// Their length, bytes.
+    pub bytes: u64,
 }
 
 /// A person's judgement.

@@ -1,36 +1,55 @@
 //! The journal as those who write to it see it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use supervisors::{CellRef, Deadline, Fault};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::{EvidenceReply, EvidenceRequest, EvidenceWorker};
 use crate::engines::usage::Call;
-use crate::storage::evidence_log::{Ack, Appended, EvidenceLogError, Head, NewRecord};
+use crate::storage::evidence_log::{
+    Ack, Appended, EvidenceConfig, EvidenceLogError, Head, NewRecord,
+};
 
 /// Appends, and waits for the disk where that is wanted. Cheap to clone; all clones are the same. Used inside a
 /// `LocalSet`, as every actix worker is.
 #[derive(Clone)]
 pub struct Journal {
     pub(super) cell: CellRef<EvidenceWorker>,
-    ack: Ack,
+    pub(super) dir: PathBuf,
+    pub(super) config: EvidenceConfig,
     /// How often the disk has failed.
     failures: Arc<AtomicU64>,
     /// The newest record that is on the disk. Who holds the lock syncs for all that wait for it.
     pub(super) synced: Arc<Mutex<u64>>,
+    /// Who holds the lock replaces or removes files.
+    pub(super) changing: Arc<Mutex<()>>,
+    /// Readings of the files that may go on at once.
+    pub(super) readings: Arc<Semaphore>,
 }
 
-type Answer<T> = Result<T, Fault<EvidenceLogError>>;
+/// Readings of the files that may go on at once: each takes a thread, and the disk.
+const READINGS: usize = 4;
+
+pub(super) type Answer<T> = Result<T, Fault<EvidenceLogError>>;
 
 impl Journal {
-    pub(super) fn new(cell: CellRef<EvidenceWorker>, ack: Ack, failures: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        cell: CellRef<EvidenceWorker>,
+        dir: PathBuf,
+        config: EvidenceConfig,
+        failures: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             cell,
-            ack,
+            dir,
+            config,
             failures,
             synced: Arc::default(),
+            changing: Arc::default(),
+            readings: Arc::new(Semaphore::new(READINGS)),
         }
     }
 
@@ -49,7 +68,7 @@ impl Journal {
         let EvidenceReply::Appended(appended) = self.cell.ask(request, deadline).await? else {
             return Err(no_answer());
         };
-        if self.ack == Ack::Synced {
+        if self.config.ack == Ack::Synced {
             self.sync_to(appended.seq, failures, deadline).await?;
         }
         Ok(appended)
@@ -66,7 +85,7 @@ impl Journal {
     pub async fn head(&self, deadline: Deadline) -> Answer<Head> {
         match self.cell.ask(EvidenceRequest::Head, deadline).await? {
             EvidenceReply::Head(head) => Ok(head),
-            EvidenceReply::Appended(_) | EvidenceReply::Unsynced(_) => Err(no_answer()),
+            _ => Err(no_answer()),
         }
     }
 
@@ -118,6 +137,6 @@ async fn sync(
 }
 
 /// Pairs with the requests: each has its own kind of reply.
-fn no_answer() -> Fault<EvidenceLogError> {
+pub(super) fn no_answer() -> Fault<EvidenceLogError> {
     Fault::ShuttingDown
 }

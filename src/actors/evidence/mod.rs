@@ -1,5 +1,6 @@
 //! The evidence cell: the one writer of the journal, which also keeps the sums of its chat calls.
 
+mod changes;
 mod journal;
 mod usage;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use supervisors::{ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
 
+pub use changes::ChangeRight;
 pub use journal::Journal;
 pub use usage::Usage;
 
@@ -29,6 +31,11 @@ pub enum EvidenceRequest {
     Unsynced,
     /// What came of it. Replies with the head.
     Synced(Result<u64, EvidenceLogError>),
+    /// Append the records of a change to the files, which concerns records up to the number, and force them to the disk.
+    /// Replies with their sequence numbers and hashes.
+    BeginChange(u64, Vec<NewRecord>),
+    /// Complete the file that is written to. Replies with the head.
+    CompleteSegment,
     /// Replies with the newest hash.
     Head,
 }
@@ -42,6 +49,8 @@ pub enum EvidenceReply {
     Unsynced(Option<Unsynced>),
     /// The newest hash.
     Head(Head),
+    /// The receipts of the records of a change.
+    Begun(Vec<Appended>),
 }
 
 /// Owns the journal. After a disk error it is reopened, which cuts what was half written.
@@ -84,10 +93,47 @@ impl EvidenceWorker {
         let turned = log.segment() != before;
         self.usage.count(&appended, call);
         if turned {
-            // A start reads a segment at most.
-            self.usage.keep(&self.dir);
+            self.tell_turned();
         }
         Ok(EvidenceReply::Appended(appended))
+    }
+
+    fn begin_change(
+        &mut self,
+        upto: u64,
+        told: &[NewRecord],
+    ) -> Result<EvidenceReply, EvidenceLogError> {
+        let log = self.open()?;
+        let before = log.segment();
+        let begun = log.begin_change(upto, told)?;
+        let turned = log.segment() != before;
+        for appended in &begun {
+            self.usage.count(appended, None);
+        }
+        if turned {
+            self.tell_turned();
+        }
+        Ok(EvidenceReply::Begun(begun))
+    }
+
+    fn complete_segment(&mut self) -> Result<EvidenceReply, EvidenceLogError> {
+        let log = self.open()?;
+        let before = log.segment();
+        log.complete_segment()?;
+        let (head, turned) = (log.head(), log.segment() != before);
+        if turned {
+            self.tell_turned();
+        }
+        Ok(EvidenceReply::Head(head))
+    }
+
+    /// A segment is complete: its receipt goes where the log goes, too, which may be off the machine.
+    fn tell_turned(&self) {
+        if let Some(last) = self.log.as_ref().and_then(EvidenceLog::completed) {
+            tracing::info!(seq = last.seq, hash = last.hash, "a segment of the evidence journal is complete");
+        }
+        // A start reads a segment at most.
+        self.usage.keep(&self.dir);
     }
 }
 
@@ -113,6 +159,8 @@ impl Worker for EvidenceWorker {
                 log.synced(&outcome)?;
                 Ok(EvidenceReply::Head(log.head()))
             }),
+            EvidenceRequest::BeginChange(upto, told) => self.begin_change(upto, &told),
+            EvidenceRequest::CompleteSegment => self.complete_segment(),
             EvidenceRequest::Head => self.open().map(|log| EvidenceReply::Head(log.head())),
         };
         if matches!(
@@ -138,8 +186,9 @@ pub fn child_spec(
         workers: 1,
         ..policy
     };
-    let (ack, failures) = (config.ack, Arc::new(AtomicU64::new(0)));
+    let failures = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&failures);
+    let (journal_dir, journal_config) = (dir.clone(), config.clone());
     let (spec, cell) = ChildSpec::sync("evidence", policy, move |_| {
         let mut worker = EvidenceWorker {
             dir: dir.clone(),
@@ -153,5 +202,8 @@ pub fn child_spec(
             .map_err(|error| StartError::new(error.to_string()))?;
         Ok(worker)
     });
-    (spec, Journal::new(cell, ack, failures))
+    (
+        spec,
+        Journal::new(cell, journal_dir, journal_config, failures),
+    )
 }

@@ -9,9 +9,11 @@ use supervisors::{ChildPolicy, Deadline, Fault, Policy, SupervisorSpec, Tree};
 use super::{EvidenceRequest, Journal, Usage, child_spec};
 use crate::engines::usage::Named;
 use crate::storage::evidence_log::{
-    Ack, Body, EvidenceConfig, EvidenceLogError, NewRecord, verify,
+    Ack, Body, EvidenceConfig, EvidenceLogError, NewRecord, Salt, verify,
 };
 use crate::types::evidence::Kind;
+
+const SALT: Salt = Salt::new([1; 16]);
 
 fn with_journal(dir: &Path, ack: Ack, work: impl AsyncFnOnce(Journal)) {
     let config = EvidenceConfig {
@@ -33,7 +35,7 @@ fn record(n: u64) -> NewRecord {
         ts_ms: n,
         kind: Kind::Search,
         id: format!("r{n}"),
-        body: Body::of(&json!({"n": n})).unwrap(),
+        body: Body::of(&json!({"n": n}), SALT).unwrap(),
     }
 }
 

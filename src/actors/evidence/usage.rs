@@ -169,8 +169,10 @@ impl Upto {
                 if record.seq == self.seq + 1 && record.prev != self.hash {
                     return None;
                 }
+                // Of what was erased nobody can tell what it took.
                 if record.seq > self.seq
                     && record.kind == Kind::Chat
+                    && record.erased.is_none()
                     && let Some(call) = Call::of(record.ts, (&record.body).into())
                 {
                     self.ledger.count(&call);
@@ -188,7 +190,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, segments};
+    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt, segments};
     use crate::types::usage::UsageRow;
 
     /// 2026-03-01T00:00:00Z.
@@ -203,7 +205,7 @@ mod tests {
             ts_ms: MARCH,
             kind: Kind::Chat,
             id: "i".to_owned(),
-            body: Body::of(&body(key)).unwrap(),
+            body: Body::of(&body(key), Salt::new([1; 16])).unwrap(),
         }
     }
 

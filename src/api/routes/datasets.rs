@@ -1,18 +1,13 @@
-//! The journal's head, materialization and exports.
+//! Materialization and exports.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::services::Services;
 use crate::services::dataset::{self, ExportInput, MaterializeInput};
-use crate::services::{Services, evidence};
 
-/// Reads the journal's newest hash.
-#[utoipa::path(get, path = "/v1/evidence/head", tag = "evidence", responses((status = 200, body = Object)))]
-pub(crate) async fn head(context: Context, services: Data<Services>) -> Result<HttpResponse> {
-    Ok(context.json(evidence::head(&services).await)?)
-}
 
 /// Turns the journal into scored tasks; answers with the receipt.
 #[utoipa::path(

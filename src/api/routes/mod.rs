@@ -4,6 +4,7 @@ pub(super) mod chat;
 pub(super) mod collections;
 pub(super) mod datasets;
 pub(super) mod embeddings;
+pub(super) mod evidence;
 pub(super) mod messages;
 pub(super) mod ollama;
 pub(super) mod ollama_chat;
@@ -126,7 +127,9 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ("/v1/validate", vec![post().to(validation::validate)]),
         ("/v1/validators", vec![get().to(validation::list)]),
         ("/v1/feedback", vec![post().to(validation::feedback)]),
-        ("/v1/evidence/head", vec![get().to(datasets::head)]),
+        ("/v1/evidence", vec![get().to(evidence::list)]),
+        ("/v1/evidence/head", vec![get().to(evidence::head)]),
+        ("/v1/evidence/erase", vec![post().to(evidence::erase)]),
         ("/v1/evidence/import", vec![post().to(review::import)]),
         ("/v1/review", vec![get().to(review::list)]),
         (

@@ -145,6 +145,9 @@ impl Journal {
             kind,
             id: id.to_owned(),
             body,
+            content: None,
+            salt: None,
+            erased: None,
             prev: String::new(),
             hash: format!("hash {seq}"),
         };

@@ -32,6 +32,10 @@ pub struct Counts {
     pub failed: u64,
     /// Answers that the cache had for a similar question, which no person judged.
     pub similar: u64,
+    /// Records whose content was erased.
+    pub erased: u64,
+    /// Records of erasures, and of what retention removed.
+    pub changes: u64,
     /// Records with the same kind, id and body as one before.
     pub duplicates: u64,
     /// Lines that are no record of a known shape.
@@ -48,6 +52,8 @@ impl Counts {
                 + self.searches
                 + self.failed
                 + self.similar
+                + self.erased
+                + self.changes
                 + self.duplicates
                 + self.quarantined
     }
@@ -124,7 +130,8 @@ impl Join {
     /// First reading: keeps what was said of each answer, the last of each.
     pub fn gather(&mut self, line: &JournalLine) {
         let Ok(record) = &line.record else { return };
-        if record.schema != SCHEMA_VERSION || record.kind == Kind::Search {
+        let of_no_answer = record.kind == Kind::Search || record.kind.is_of_the_journal();
+        if record.schema > SCHEMA_VERSION || record.erased.is_some() || of_no_answer {
             return;
         }
         // A repeated record must not count as the last word, or as the newest answer, again.
@@ -151,7 +158,7 @@ impl Join {
                     self.gather_validation(record.seq, said);
                 }
             }
-            Kind::Search => {}
+            Kind::Search | Kind::Erasure | Kind::Retention => {}
         }
     }
 
@@ -217,17 +224,25 @@ impl Join {
     }
 
     fn record(&mut self, record: EvidenceRecord, recipe: &Recipe) -> Result<Step, BadLine> {
-        if record.schema != SCHEMA_VERSION {
-            let reason = format!("schema {} is not {SCHEMA_VERSION}", record.schema);
+        if record.schema > SCHEMA_VERSION {
+            let reason = format!("schema {} is newer than {SCHEMA_VERSION}", record.schema);
             return Err(bad(&record, reason));
         }
         self.newest_ts = self.newest_ts.max(record.ts);
+        if record.erased.is_some() {
+            self.counts.erased += 1;
+            return Ok(Step::Counted);
+        }
         // Parsed before duplicates are told apart: a bad record is no original of anything.
         let chat = match record.kind {
             Kind::Chat => Some(body::<ChatEvidence>(&record)?),
             Kind::Search => body::<SearchEvidence>(&record).map(|_| None)?,
             Kind::Validation => body::<ValidationEvidence>(&record).map(|_| None)?,
             Kind::Feedback => body::<FeedbackEvidence>(&record).map(|_| None)?,
+            Kind::Erasure | Kind::Retention => {
+                self.counts.changes += 1;
+                return Ok(Step::Counted);
+            }
         };
         let key = digest(&record);
         if !self.seen.insert(key) {
@@ -235,7 +250,7 @@ impl Join {
             return Ok(Step::Counted);
         }
         match record.kind {
-            Kind::Chat => {}
+            Kind::Chat | Kind::Erasure | Kind::Retention => {}
             Kind::Search => self.counts.searches += 1,
             Kind::Validation => self.counts.validations += 1,
             Kind::Feedback => self.counts.feedback += 1,
@@ -508,6 +523,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_erased_is_counted_and_is_no_task_and_no_damage() {
+        let mut journal = Journal::default();
+        journal.push(Kind::Chat, "c1", &fixture::chat("q", "a"));
+        journal.push(Kind::Chat, "c2", &fixture::chat("other", "a"));
+        journal.push(
+            Kind::Feedback,
+            "f1",
+            &fixture::feedback("c1", Rating::Accepted),
+        );
+        journal.push(Kind::Erasure, "e", &json!({"records": [[1, 1], [3, 3]]}));
+        journal.push(Kind::Retention, "retention", &json!({}));
+        for at in [0, 2] {
+            if let Ok(record) = &mut journal.0[at].record {
+                record.body = serde_json::Value::Null;
+                record.erased = Some(crate::types::evidence::Erased {
+                    at: 9,
+                    by: 4,
+                    reason: "asked".to_owned(),
+                });
+            }
+        }
+        let (tasks, aside, join) = run(&journal);
+        assert_eq!((tasks.len(), aside.len()), (1, 0));
+        assert_eq!(tasks[0].id, "c2");
+        let counts = join.counts();
+        assert_eq!((counts.erased, counts.changes, counts.tasks), (2, 2, 1));
+        assert_eq!(counts.feedback, 0);
+    }
+
+    #[test]
     fn every_line_goes_somewhere() {
         let mut journal = Journal::default();
         let mut failed = fixture::chat("q", "");
@@ -547,6 +592,6 @@ mod tests {
             reasons[0].1.starts_with("body does not fit its kind"),
             "{reasons:?}"
         );
-        assert_eq!(reasons[1..], [(5, "schema 9 is not 1"), (6, "torn")]);
+        assert_eq!(reasons[1..], [(5, "schema 9 is newer than 2"), (6, "torn")]);
     }
 }

@@ -7,6 +7,10 @@ pub static SCHEMAS: &[(&str, &str)] = &[
         include_str!("../../../config/schemas/evidence-record.v1.json"),
     ),
     (
+        "evidence-record.v2.json",
+        include_str!("../../../config/schemas/evidence-record.v2.json"),
+    ),
+    (
         "chat.v1.json",
         include_str!("../../../config/schemas/chat.v1.json"),
     ),
@@ -22,6 +26,14 @@ pub static SCHEMAS: &[(&str, &str)] = &[
         "feedback.v1.json",
         include_str!("../../../config/schemas/feedback.v1.json"),
     ),
+    (
+        "erasure.v1.json",
+        include_str!("../../../config/schemas/erasure.v1.json"),
+    ),
+    (
+        "retention.v1.json",
+        include_str!("../../../config/schemas/retention.v1.json"),
+    ),
 ];
 
 #[cfg(test)]
@@ -34,13 +46,23 @@ mod tests {
     use super::super::fixture;
     use super::*;
     use crate::types::evidence::{
-        AttemptEvidence, EvidenceRecord, FeedbackEvidence, HitEvidence, ImportedEvidence,
-        ImportedScore, Kind, Rating, SCHEMA_VERSION, SearchEvidence, TokenUsage,
+        AttemptEvidence, BODY_VERSION, Erased, ErasureEvidence, EvidenceRecord, FeedbackEvidence,
+        FrameEvidence, HitEvidence, ImportedEvidence, ImportedScore, Kind, Rating,
+        RetentionEvidence, SCHEMA_VERSION, SearchEvidence, TokenUsage,
     };
     use crate::types::validation::{Finding, Severity, Verdict};
 
+    /// The file of a shape: records have a version of their own.
+    fn file(name: &str) -> String {
+        let version = match name {
+            "evidence-record" => SCHEMA_VERSION,
+            _ => BODY_VERSION,
+        };
+        format!("{name}.v{version}.json")
+    }
+
     fn schema(name: &str) -> Value {
-        let name = format!("{name}.v{SCHEMA_VERSION}.json");
+        let name = file(name);
         let text = SCHEMAS.iter().find(|schema| schema.0 == name).unwrap().1;
         serde_json::from_str(text).unwrap()
     }
@@ -113,7 +135,7 @@ mod tests {
             schema["$id"]
                 .as_str()
                 .unwrap()
-                .ends_with(&format!("{name}.v{SCHEMA_VERSION}.json"))
+                .ends_with(&file(name))
         );
         check(&schema, &serde_json::to_value(full).unwrap(), true, name);
         check(&schema, &serde_json::to_value(least).unwrap(), false, name);
@@ -233,23 +255,90 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_to_the_journal_is_as_its_schema_says() {
+        for by in ["id", "seq", "key", "user"] {
+            let least = ErasureEvidence {
+                reason: "r".to_owned(),
+                by: by.to_owned(),
+                records: vec![(1, 2)],
+                frames: Vec::new(),
+            };
+            let frames = vec![FrameEvidence {
+                seq: 1,
+                digest: "0".repeat(64),
+            }];
+            let full = ErasureEvidence {
+                frames,
+                ..least.clone()
+            };
+            both("erasure", &full, &least);
+        }
+        for reason in ["retain_days", "retain_bytes"] {
+            let removed = RetentionEvidence {
+                reason: reason.to_owned(),
+                first: 1,
+                last: 2,
+                last_hash: "0".repeat(64),
+                files: 1,
+                bytes: 9,
+            };
+            both("retention", &removed, &removed);
+        }
+    }
+
+    #[test]
     fn records_are_as_their_schema_says() {
-        for kind in [Kind::Chat, Kind::Search, Kind::Validation, Kind::Feedback] {
-            let record = EvidenceRecord {
+        for kind in Kind::ALL {
+            let least = EvidenceRecord {
                 seq: 1,
                 ts: 2,
                 schema: SCHEMA_VERSION,
                 kind,
                 id: "i".to_owned(),
-                body: json!({}),
+                body: Value::Null,
+                content: Some("0".repeat(64)),
+                salt: None,
+                erased: None,
                 prev: "0".repeat(64),
                 hash: "0".repeat(64),
             };
-            both("evidence-record", &record, &record);
+            // No record has both.
+            let full = EvidenceRecord {
+                body: json!({}),
+                salt: Some("0".repeat(32)),
+                erased: Some(Erased {
+                    at: 1,
+                    by: 2,
+                    reason: "r".to_owned(),
+                }),
+                ..least.clone()
+            };
+            both("evidence-record", &full, &least);
             assert_eq!(
                 schema("evidence-record")["properties"]["schema"]["const"],
                 SCHEMA_VERSION
             );
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        let known = SCHEMAS.iter().map(|(name, _)| *name);
+        assert!(
+            known.clone().any(|name| name == "evidence-record.v1.json"),
+            "old journals are read"
+        );
+        for kind in Kind::ALL {
+            assert!(known.clone().any(|name| name == file(kind.name())));
+        }
+    }
+
+    #[test]
+    fn records_of_an_old_journal_are_as_the_old_schema_says() {
+        let text = SCHEMAS
+            .iter()
+            .find(|(name, _)| *name == "evidence-record.v1.json");
+        let old: Value = serde_json::from_str(text.unwrap().1).unwrap();
+        let journal = include_str!("../../../tests/data/evidence-v1/evidence-00000001.jsonl");
+        for line in journal.lines() {
+            check(&old, &serde_json::from_str(line).unwrap(), true, "old");
         }
     }
 }

@@ -31,6 +31,11 @@ pub struct EvidenceConfig {
     pub segment_bytes: u64,
     /// Largest record, bytes of its line, 1024 to 64 MiB. Default 8 MiB.
     pub max_record_bytes: usize,
+    /// Age past which old files are removed whole, days, 1 to 36500; not set: never. A file goes once its newest record is
+    /// that old, and no file is written to for longer than a day, so a record stays one day more at most.
+    pub retain_days: Option<u32>,
+    /// Size of the whole journal past which its oldest files are removed, bytes, at least `segment_bytes`; not set: never.
+    pub retain_bytes: Option<u64>,
 }
 
 impl Default for EvidenceConfig {
@@ -40,6 +45,8 @@ impl Default for EvidenceConfig {
             sync_interval_ms: 1_000,
             segment_bytes: 64 * 1024 * 1024,
             max_record_bytes: 8 * 1024 * 1024,
+            retain_days: None,
+            retain_bytes: None,
         }
     }
 }
@@ -66,6 +73,19 @@ impl EvidenceConfig {
             return Err(format!(
                 "max_record_bytes must be 1024 to {MAX_LINE_BYTES}, got {}",
                 self.max_record_bytes
+            ));
+        }
+        if let Some(days) = self.retain_days
+            && !(1..=36_500).contains(&days)
+        {
+            return Err(format!("retain_days must be 1 to 36500, got {days}"));
+        }
+        if let Some(bytes) = self.retain_bytes
+            && bytes < self.segment_bytes
+        {
+            return Err(format!(
+                "retain_bytes must be at least segment_bytes = {}, got {bytes}",
+                self.segment_bytes
             ));
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use crate::storage::disk::StorageError;
 use crate::types::error_kind::ErrorKind;
 
 /// A failed journal operation.
@@ -69,6 +70,9 @@ pub enum EvidenceLogError {
     /// The settings are out of range. Stop.
     #[error("evidence settings: {0}")]
     Config(String),
+    /// Files of the journal were replaced again and again while it was read. Retry.
+    #[error("files of the evidence journal were replaced while it was read; try again")]
+    Replaced,
 }
 
 impl EvidenceLogError {
@@ -77,7 +81,7 @@ impl EvidenceLogError {
         match self {
             Self::Damaged { .. } | Self::TailCut { .. } | Self::NotJson(_) => ErrorKind::Internal,
             // A full disk gets room again, and the cell reopens the journal.
-            Self::Io { .. } | Self::Poisoned { .. } => ErrorKind::Unavailable,
+            Self::Io { .. } | Self::Poisoned { .. } | Self::Replaced => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::TooDeep { .. } | Self::Config(_) => ErrorKind::BadRequest,
         }
@@ -89,6 +93,26 @@ impl EvidenceLogError {
             action,
             path: path.display().to_string(),
             reason: error.to_string(),
+        }
+    }
+
+    /// What a file that is replaced whole met.
+    pub(super) fn of_storage(error: StorageError) -> Self {
+        match error {
+            StorageError::Io {
+                action,
+                file,
+                reason,
+            } => Self::Io {
+                action,
+                path: file,
+                reason,
+            },
+            other => Self::Io {
+                action: "replace",
+                path: "a file".to_owned(),
+                reason: other.to_string(),
+            },
         }
     }
 

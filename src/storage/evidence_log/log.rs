@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::body::Body;
+use super::changes::Changes;
 use super::config::EvidenceConfig;
 use super::error::EvidenceLogError;
 use super::heads::{Heads, HeadsWriter};
+use super::records::first_seq;
 use super::segments::{self, Segment};
 use super::{line, tail};
 use crate::storage::disk::sync_dir;
@@ -96,7 +98,7 @@ impl Unsynced {
 pub struct OpenReport {
     /// Bytes of a torn last line that were cut off.
     pub torn_tail: Option<u64>,
-    /// Records in the journal.
+    /// Records that were written, also those that retention has removed.
     pub records: u64,
     /// Files.
     pub segments: u64,
@@ -108,6 +110,9 @@ pub struct EvidenceLog {
     dir: PathBuf,
     config: EvidenceConfig,
     number: u64,
+    /// The first record of the segment that is written to, also while it is yet to come.
+    begins: u64,
+    completed: Option<Appended>,
     file: File,
     heads: HeadsWriter,
     /// Invariant: describes what was written whole; a failed append leaves it as it was.
@@ -129,7 +134,10 @@ impl EvidenceLog {
         std::fs::create_dir_all(dir)
             .map_err(|error| EvidenceLogError::io("create", dir, &error))?;
         let mut found = segments::list(dir)?;
-        for (expected, segment) in (1..).zip(&found) {
+        // What is before that was to be removed, and is by whoever completes the change.
+        let begins = Changes::read(dir)?.begins;
+        let first = found.first().map_or(begins, |first| first.number);
+        for (expected, segment) in (first.min(begins)..).zip(&found) {
             if segment.number != expected {
                 let missing = segments::file_name(expected);
                 return Err(EvidenceLogError::damaged(
@@ -142,14 +150,15 @@ impl EvidenceLog {
         }
         if found.is_empty() {
             found.push(Segment {
-                number: 1,
-                name: segments::file_name(1),
+                number: begins,
+                name: segments::file_name(begins),
                 bytes: 0,
+                complete: false,
             });
         }
         let heads = Heads::read(dir)?;
         let (head, torn) = tail::check(dir, &found, &heads)?;
-        let number = found.len() as u64;
+        let number = found.last().map_or(begins, |newest| newest.number);
         let file = open_segment(dir, &head.segment)?;
         let path = dir.join(&head.segment);
         // Also when nothing was torn: the receipt below must not know more than the disk.
@@ -163,12 +172,15 @@ impl EvidenceLog {
         let report = OpenReport {
             torn_tail: (torn > 0).then_some(torn),
             records: head.seq,
-            segments: number,
+            segments: found.len() as u64,
         };
+        let newest = found.last().and_then(|newest| first_seq(dir, newest));
         let log = Self {
             dir: dir.to_owned(),
             config,
             number,
+            begins: newest.unwrap_or(head.seq + 1),
+            completed: None,
             file,
             heads: writer,
             head: Head {
@@ -209,6 +221,45 @@ impl EvidenceLog {
         self.head.ts = record.ts_ms;
         self.head.segment_bytes += total;
         Ok(Appended { seq, hash })
+    }
+
+    /// Appends the records of a change to the files and forces them to the disk: from then on it is certain to happen.
+    /// [`super::finish_change`] does it. All of it concerns records up to `upto`, none of which are in the segment that is
+    /// written to.
+    ///
+    /// Errors: as those of [`Self::append`].
+    pub fn begin_change(
+        &mut self,
+        upto: u64,
+        told: &[NewRecord],
+    ) -> Result<Vec<Appended>, EvidenceLogError> {
+        self.refuse_if_poisoned()?;
+        for record in told {
+            record.check(self.config.max_record_bytes)?;
+        }
+        if upto >= self.begins && self.head.segment_bytes > 0 {
+            self.rotate().map_err(|error| self.poison(error))?;
+        }
+        Changes::read(&self.dir)?.begin(&self.dir, self.head.seq + 1)?;
+        let appended = told.iter().map(|record| self.append(record)).collect();
+        self.sync_segment().map_err(|error| self.poison(error))?;
+        appended
+    }
+
+    /// Completes the segment that is written to, unless it is empty.
+    ///
+    /// Errors: the disk failed; the journal is poisoned.
+    pub fn complete_segment(&mut self) -> Result<(), EvidenceLogError> {
+        self.refuse_if_poisoned()?;
+        match self.head.segment_bytes {
+            0 => Ok(()),
+            _ => self.rotate().map_err(|error| self.poison(error)),
+        }
+    }
+
+    /// The last record of the segment that was completed last, since the journal was opened.
+    pub fn completed(&self) -> Option<&Appended> {
+        self.completed.as_ref()
     }
 
     /// What was appended and may not be on the disk yet, to be synced on another thread while this one appends; the
@@ -277,6 +328,11 @@ impl EvidenceLog {
         let segment = segments::file_name(self.number + 1);
         self.file = open_segment(&self.dir, &segment)?;
         self.number += 1;
+        self.begins = self.head.seq + 1;
+        self.completed = Some(Appended {
+            seq: self.head.seq,
+            hash: self.head.hash.clone(),
+        });
         self.head.segment = segment;
         self.head.segment_bytes = 0;
         Ok(())

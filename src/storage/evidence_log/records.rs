@@ -40,6 +40,8 @@ pub struct Records {
     left: IntoIter<Segment>,
     open: Option<(String, Lines)>,
     buffer: Vec<u8>,
+    /// Records up to this one are passed over.
+    after: u64,
 }
 
 /// Reads the lines of `segments` as far as their recorded lengths; [`super::segments()`] lists
@@ -50,6 +52,7 @@ pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
         left: segments.into_iter(),
         open: None,
         buffer: Vec::new(),
+        after: 0,
     }
 }
 
@@ -58,27 +61,61 @@ pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
 /// Errors: the folder cannot be read.
 pub fn segments_since(dir: &Path, seq: u64) -> Result<Vec<Segment>, EvidenceLogError> {
     let mut all = segments(dir)?;
-    let mut first = 0;
-    for (index, segment) in all.iter().enumerate().skip(1).rev() {
-        // One that cannot be read is passed over: an earlier one tells as well, and more is read.
-        let line = records(dir, vec![segment.clone()]).next();
-        let begins = line.and_then(|line| Some(line.ok()?.record.ok()?.seq));
-        if begins.is_some_and(|begins| begins <= seq.saturating_add(1)) {
-            first = index;
-            break;
-        }
-    }
+    let first = first_since(dir, &all, seq);
     Ok(all.split_off(first))
 }
 
+/// Finds the segment that holds the record after `seq`, by its place in the list.
+pub(super) fn first_since(dir: &Path, all: &[Segment], seq: u64) -> usize {
+    let begins = |index: usize| {
+        let first = first_seq(dir, all.get(index)?)?;
+        Some(first <= seq.saturating_add(1))
+    };
+    let (mut low, mut high) = (0, all.len());
+    while high > low + 1 {
+        let middle = usize::midpoint(low, high);
+        match begins(middle) {
+            Some(true) => low = middle,
+            Some(false) => high = middle,
+            None => {
+                // One that cannot be read is passed over: an earlier one tells as well, and more is read.
+                let near = (low + 1..high)
+                    .rev()
+                    .find(|index| begins(*index) == Some(true));
+                low = near.unwrap_or(low);
+                break;
+            }
+        }
+    }
+    low
+}
+
+/// The number of a segment's first record, unless it has none that can be read.
+pub(super) fn first_seq(dir: &Path, segment: &Segment) -> Option<u64> {
+    let line = records(dir, vec![segment.clone()]).next();
+    Some(line?.ok()?.record.ok()?.seq)
+}
+
 impl Records {
+    /// Passes over the lines that say of themselves that they are no later than record `seq`.
+    #[must_use]
+    pub fn after(mut self, seq: u64) -> Self {
+        self.after = seq;
+        self
+    }
+
+    /// Length of the line that was read last, without its newline.
+    pub(super) fn line_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn advance(&mut self) -> Result<Option<JournalLine>, EvidenceLogError> {
         loop {
             let Some((segment, lines)) = &mut self.open else {
                 let Some(next) = self.left.next() else {
                     return Ok(None);
                 };
-                let lines = Lines::open(&self.dir.join(&next.name), next.bytes)?;
+                let lines = Lines::open(&self.dir.join(&next.name), next.limit())?;
                 self.open = Some((next.name, lines));
                 continue;
             };
@@ -90,6 +127,11 @@ impl Records {
             let record = match end {
                 None => {
                     self.open = None;
+                    continue;
+                }
+                Some(LineEnd::Newline)
+                    if line::stated_seq(&self.buffer).is_some_and(|seq| seq <= self.after) =>
+                {
                     continue;
                 }
                 Some(LineEnd::Newline) => line::decode(&self.buffer)

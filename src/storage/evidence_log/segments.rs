@@ -15,6 +15,19 @@ pub struct Segment {
     pub name: String,
     /// Its length, bytes; of the newest only the lines that are whole.
     pub bytes: u64,
+    /// Whether a newer one was there: nothing is appended to it any more, but an erasure may replace it by one of another
+    /// length.
+    pub complete: bool,
+}
+
+impl Segment {
+    /// How far it is read.
+    pub(super) fn limit(&self) -> u64 {
+        match self.complete {
+            true => u64::MAX,
+            false => self.bytes,
+        }
+    }
 }
 
 /// The file name of a segment.
@@ -60,9 +73,13 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, EvidenceLogError> {
             number,
             name: file_name(number),
             bytes,
+            complete: true,
         });
     }
     found.sort_unstable_by_key(|segment| segment.number);
+    if let Some(newest) = found.last_mut() {
+        newest.complete = false;
+    }
     Ok(found)
 }
 

@@ -98,7 +98,7 @@ fn follow(head: &mut Head, text: &[u8], at: u64, heads: &Heads) -> Result<(), Ev
 /// Reads the last record of a completed segment.
 fn last_record(dir: &Path, segment: &Segment) -> Result<Head, EvidenceLogError> {
     let path = dir.join(&segment.name);
-    let mut lines = Lines::open(&path, segment.bytes)?;
+    let mut lines = Lines::open(&path, segment.limit())?;
     let (mut buffer, mut last) = (Vec::new(), Vec::new());
     while let Some(end) = lines
         .next(&mut buffer, MAX_LINE_BYTES)

@@ -11,6 +11,7 @@ use super::*;
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::Kind;
 
+const SALT: Salt = Salt::new([1; 16]);
 const FIRST: &str = "evidence-00000001.jsonl";
 
 fn new(n: u64) -> NewRecord {
@@ -19,7 +20,7 @@ fn new(n: u64) -> NewRecord {
         ts_ms: 1_000 + n,
         kind: Kind::Search,
         id: format!("req-{n}"),
-        body: Body::of(&body).unwrap(),
+        body: Body::of(&body, SALT).unwrap(),
     }
 }
 
@@ -121,7 +122,7 @@ fn a_chain_survives_reopening_and_reads_back() {
     );
     assert_eq!(read[0].prev, GENESIS);
     assert_eq!(read[2].prev, read[1].hash);
-    assert_eq!(Body::of(&read[1].body).unwrap(), new(2).body);
+    assert_eq!(Body::of(&read[1].body, SALT).unwrap(), new(2).body);
     assert_eq!(problems(dir.path()), []);
 }
 
@@ -310,7 +311,7 @@ fn a_refused_record_leaves_no_trace() {
     };
     let (mut log, _) = open(dir.path(), &config);
     let big = NewRecord {
-        body: Body::of(&json!("x".repeat(1024))).unwrap(),
+        body: Body::of(&json!("x".repeat(1024)), SALT).unwrap(),
         ..new(1)
     };
     let error = log.append(&big).unwrap_err();
@@ -318,11 +319,11 @@ fn a_refused_record_leaves_no_trace() {
     assert_eq!(log.head().seq, 0);
     assert_eq!(fs::metadata(dir.path().join(FIRST)).unwrap().len(), 0);
     let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
-    let error = Body::of(&deep(200)).unwrap_err();
+    let error = Body::of(&deep(200), SALT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadRequest);
     // The deepest body that is taken can be read back.
     let deepest = NewRecord {
-        body: Body::of(&deep(120)).unwrap(),
+        body: Body::of(&deep(120), SALT).unwrap(),
         ..new(1)
     };
     log.append(&deepest).unwrap();

@@ -6,7 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::GENESIS;
+use super::changes::Changes;
 use super::error::EvidenceLogError;
+use super::explained::{Absent, Explained, RemovedBefore, Unexplained};
 use super::heads::{self, Heads};
 use super::line::{self, LineFault};
 use super::records::{JournalLine, MAX_LINE_BYTES};
@@ -15,6 +17,8 @@ use crate::types::evidence::EvidenceRecord;
 
 /// Problems that are kept; the rest is only counted.
 const MAX_PROBLEMS: usize = 100;
+/// Walks of a journal whose files are replaced meanwhile.
+const WALKS: usize = 4;
 
 /// What is wrong with a place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -30,6 +34,10 @@ pub enum ProblemKind {
     Cut,
     /// The line is not a record.
     Unreadable,
+    /// The record's content is gone, and no record of an erasure says so.
+    Erased,
+    /// The record's content is there, and a record of an erasure says that it is gone.
+    NotErased,
 }
 
 /// One thing that is wrong.
@@ -56,10 +64,22 @@ pub struct VerifyReport {
     pub records: u64,
     /// Files.
     pub segments: u64,
+    /// The first record; 0 when there is none.
+    pub first_seq: u64,
+    /// What retention removed before it.
+    pub removed: Option<RemovedBefore>,
+    /// Records whose content was erased, as records of erasures say.
+    pub erased: u64,
+    /// How many of these are of version 1: their hash cannot be computed any more, only where it stands in the chain.
+    pub unverifiable: u64,
+    /// Whether an erasure or a removal is under way, or was interrupted and is completed at the next start.
+    pub pending: bool,
     /// The last record.
     pub head_seq: u64,
     /// Its hash.
     pub head_hash: String,
+    /// Whether the head that was kept is of a record that retention has removed: there is nothing to compare it with.
+    pub kept_head_removed: bool,
     /// Bytes of an unfinished last line: a write in progress, or one that a crash tore.
     pub torn_bytes: u64,
     /// The first hundred things that are wrong.
@@ -92,11 +112,31 @@ pub fn verify_beside(
     kept: Option<KeptHead>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<VerifyReport, EvidenceLogError> {
+    let mut walks = 0;
+    loop {
+        walks += 1;
+        let before = Changes::read(dir)?;
+        let walked = walk(dir, kept.clone(), before.pending.is_some(), &mut progress);
+        // What an erasure did to files while they were read is no damage.
+        let calm = before.pending.is_none() && before == Changes::read(dir)?;
+        let sound = walked.as_ref().is_ok_and(|report| report.intact);
+        if calm || sound || walks == WALKS {
+            return walked;
+        }
+    }
+}
+
+fn walk(
+    dir: &Path,
+    kept: Option<KeptHead>,
+    pending: bool,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<VerifyReport, EvidenceLogError> {
     let heads = Heads::read(dir)?;
     let found = segments::list(dir)?;
     let all = found.iter().map(|segment| segment.bytes).sum();
     let mut read = 0;
-    let mut walk = Walk::new(heads, kept);
+    let mut walk = Walk::new(heads, kept, pending);
     for (at, segment) in found.iter().enumerate() {
         progress(read, all);
         walk.segment(dir, segment, at + 1 == found.len())?;
@@ -114,9 +154,10 @@ impl Chain {
     /// Begins at the start of the journal in `dir`. Begin before the segments are listed: what is
     /// written meanwhile would seem to be missing.
     ///
-    /// Errors: `heads.log` cannot be read.
+    /// Errors: `heads.log` or `changes.json` cannot be read.
     pub fn new(dir: &Path) -> Result<Self, EvidenceLogError> {
-        Heads::read(dir).map(|heads| Self(Walk::new(heads, None)))
+        let pending = Changes::read(dir)?.pending.is_some();
+        Heads::read(dir).map(|heads| Self(Walk::new(heads, None, pending)))
     }
 
     /// Takes the next line.
@@ -144,17 +185,27 @@ struct Walk {
     prev: Option<String>,
     /// Numbers that were skipped: first → (last, file, line).
     missing: BTreeMap<u64, (u64, String, u64)>,
+    /// The first record's link, file and line.
+    first: Option<(String, String, u64)>,
+    explained: Explained,
+    absent: Absent,
     report: VerifyReport,
 }
 
 impl Walk {
-    fn new(heads: Heads, kept: Option<KeptHead>) -> Self {
+    fn new(heads: Heads, kept: Option<KeptHead>, pending: bool) -> Self {
         let report = VerifyReport {
             intact: true,
             records: 0,
             segments: 0,
+            first_seq: 0,
+            removed: None,
+            erased: 0,
+            unverifiable: 0,
+            pending,
             head_seq: 0,
             head_hash: GENESIS.to_owned(),
+            kept_head_removed: false,
             torn_bytes: 0,
             problems: Vec::new(),
             problem_count: 0,
@@ -165,6 +216,9 @@ impl Walk {
             next: 1,
             prev: Some(GENESIS.to_owned()),
             missing: BTreeMap::new(),
+            first: None,
+            explained: Explained::default(),
+            absent: Absent::default(),
             report,
         }
     }
@@ -191,7 +245,7 @@ impl Walk {
         newest: bool,
     ) -> Result<(), EvidenceLogError> {
         let path = dir.join(&segment.name);
-        let mut lines = Lines::open(&path, segment.bytes)?;
+        let mut lines = Lines::open(&path, segment.limit())?;
         let mut buffer = Vec::new();
         loop {
             let before = lines.offset;
@@ -216,6 +270,7 @@ impl Walk {
 
     fn unreadable(&mut self, place: (&str, u64), reason: String) {
         self.problem(ProblemKind::Unreadable, place, self.next, reason);
+        self.absent.bad.insert(self.next);
         // It stands for one record, so that the next one is not called misplaced.
         self.next = self.next.saturating_add(1);
         self.prev = None;
@@ -227,9 +282,12 @@ impl Walk {
         if changed {
             let message = format!("record {seq} was changed: its hash does not match its text");
             self.problem(ProblemKind::Changed, place, seq, message);
+            self.absent.bad.insert(seq);
         }
         if seq < self.next {
-            self.found_late(seq);
+            if self.found_late(seq) && !changed {
+                self.explained.take(place, record);
+            }
             let message = format!("record {seq} stands where {} belongs", self.next);
             self.problem(ProblemKind::Reordered, place, seq, message);
             self.prev = None;
@@ -262,6 +320,13 @@ impl Walk {
             let message = format!("record {seq} has another hash than the head that was kept");
             self.problem(ProblemKind::Changed, place, seq, message);
         }
+        if self.first.is_none() {
+            self.report.first_seq = seq;
+            self.first = Some((record.prev.clone(), place.0.to_owned(), place.1));
+        }
+        if !changed {
+            self.explained.take(place, record);
+        }
         self.next = seq.saturating_add(1);
         // A changed record's stated hash proves nothing about the next one's link.
         self.prev = (!changed).then(|| record.hash.clone());
@@ -269,15 +334,15 @@ impl Walk {
         self.report.head_hash.clone_from(&record.hash);
     }
 
-    /// Takes a number out of the missing ones.
-    fn found_late(&mut self, seq: u64) {
+    /// Takes a number out of the missing ones; returns whether it was one.
+    fn found_late(&mut self, seq: u64) -> bool {
         let range = self.missing.range(..=seq).next_back();
         let Some((&first, (last, file, line))) = range else {
-            return;
+            return false;
         };
         let (last, file, line) = (*last, file.clone(), *line);
         if seq > last {
-            return;
+            return false;
         }
         self.missing.remove(&first);
         if first < seq {
@@ -286,9 +351,70 @@ impl Walk {
         if seq < last {
             self.missing.insert(seq + 1, (last, file, line));
         }
+        true
+    }
+
+    /// Takes what retention removed out of what is missing.
+    fn explain_the_beginning(&mut self) {
+        let first = self.report.first_seq;
+        let Some(removed) = self.explained.removed().cloned() else {
+            return;
+        };
+        for (from, (last, file, line)) in std::mem::take(&mut self.missing) {
+            let from = from.max(removed.last.saturating_add(1));
+            if from <= last {
+                self.missing.insert(from, (last, file, line));
+            }
+        }
+        if first <= 1 {
+            return;
+        }
+        let Some((prev, file, line)) = self.first.clone() else {
+            return;
+        };
+        if removed.last == first - 1 && removed.hash != prev {
+            let message = format!(
+                "record {first} does not link to record {}, which record {} says was removed",
+                removed.last, removed.by
+            );
+            self.problem(ProblemKind::Changed, (&file, line), first, message);
+        }
+        let receipt = self.heads.by_seq.get(&removed.last);
+        let kept = self.kept.as_ref().filter(|kept| kept.seq == removed.last);
+        let known = receipt.into_iter().chain(kept.map(|kept| &kept.hash));
+        if known.into_iter().any(|hash| *hash != removed.hash) {
+            let message = format!(
+                "record {} says another hash of the removed record {} than was kept of it",
+                removed.by, removed.last
+            );
+            self.problem(ProblemKind::Changed, (&file, line), removed.by, message);
+        }
+        let kept = self.kept.as_ref().map(|kept| kept.seq);
+        self.report.kept_head_removed =
+            kept.is_some_and(|kept| (1..first).contains(&kept) && kept != removed.last);
+        self.report.removed = Some(removed);
+    }
+
+    fn explain_what_is_empty(&mut self) {
+        let missing = self.missing.iter();
+        self.absent.missing = missing.map(|(from, (last, ..))| *from..=*last).collect();
+        let within = (self.report.first_seq, self.report.head_seq);
+        for (what, (file, line), seq, message) in self.explained.unexplained(&self.absent, within) {
+            let kind = match what {
+                Unexplained::Erased => ProblemKind::Erased,
+                Unexplained::Changed => ProblemKind::Changed,
+                Unexplained::NotErased if self.report.pending => continue,
+                Unexplained::NotErased => ProblemKind::NotErased,
+            };
+            self.problem(kind, (&file, line), seq, message);
+        }
+        self.report.erased = self.explained.erased();
+        self.report.unverifiable = self.explained.unverifiable;
     }
 
     fn finish(mut self, segments: u64) -> VerifyReport {
+        self.explain_the_beginning();
+        self.explain_what_is_empty();
         for (first, (last, file, line)) in std::mem::take(&mut self.missing) {
             let message = format!("records {first} to {last} are missing");
             self.problem(ProblemKind::Removed, (&file, line), first, message);

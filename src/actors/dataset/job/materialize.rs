@@ -4,19 +4,49 @@ use serde_json::{Value, json};
 
 use super::{DatasetError, DatasetPaths, RECEIPT, TICK_LINES, encode, pretty, receipt};
 use crate::engines::dataset::{FORMAT_VERSION, Join, Recipe, Step};
-use crate::storage::dataset_store::{DatasetStore, FileReceipt, hash_file, sha256};
-use crate::storage::evidence_log::{self, Chain, GENESIS, Segment, VerifyReport};
+use crate::storage::dataset_store::{DatasetStore, FileReceipt, Staging, hash_file, sha256};
+use crate::storage::evidence_log::{
+    self, Chain, Changes, EvidenceLogError, GENESIS, Segment, VerifyReport,
+};
 
 /// Problems of the chain that a receipt names; the rest is counted.
 const PROBLEMS_SHOWN: usize = 5;
 
-/// Materializes what the journal holds now.
+/// Readings of a journal whose files are replaced meanwhile.
+const TRIES: usize = 3;
+
+/// Materializes what the journal holds now. All readings must see the same files: when an erasure or retention changed
+/// them meanwhile, it begins anew.
 pub(super) fn run(
     paths: &DatasetPaths,
     store: &DatasetStore,
     force: bool,
     tick: &mut dyn FnMut(),
 ) -> Result<Value, DatasetError> {
+    for last in (0..TRIES).map(|at| at + 1 == TRIES) {
+        let before = Changes::read(&paths.evidence)?;
+        let prepared = prepare(paths, store, force, tick);
+        let after = Changes::read(&paths.evidence)?;
+        // One that cannot be completed must not keep anybody from reading.
+        if before == after && (before.pending.is_none() || last) {
+            let (receipt, staging) = prepared?;
+            let unchanged = staging.is_none();
+            if let Some(staging) = staging {
+                staging.commit()?;
+            }
+            return Ok(reply(receipt, store, unchanged));
+        }
+    }
+    Err(EvidenceLogError::Replaced.into())
+}
+
+/// Makes the folder, up to putting it in its place; of one that would be the same again only the receipt.
+fn prepare(
+    paths: &DatasetPaths,
+    store: &DatasetStore,
+    force: bool,
+    tick: &mut dyn FnMut(),
+) -> Result<(Value, Option<Staging>), DatasetError> {
     let recipe = Recipe::parse(&paths.recipe)?;
     let recipe_sha256 = sha256(&paths.recipe);
     let mut chain = Chain::new(&paths.evidence)?;
@@ -27,7 +57,7 @@ pub(super) fn run(
         .collect::<Result<Vec<_>, _>>()?;
     let inputs = json!(inputs);
     if !force && let Some(receipt) = unchanged(store, &recipe_sha256, &inputs, tick)? {
-        return Ok(reply(receipt, store, true));
+        return Ok((receipt, None));
     }
     let mut join = Join::default();
     read(paths, &segments, tick, |line| {
@@ -64,8 +94,7 @@ pub(super) fn run(
         "outputs": [tasks.finish()?, quarantine.finish()?],
     });
     staging.write(RECEIPT, &pretty(&receipt))?;
-    staging.commit()?;
-    Ok(reply(receipt, store, false))
+    Ok((receipt, Some(staging)))
 }
 
 /// What the receipt says of the chain.

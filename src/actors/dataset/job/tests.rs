@@ -10,8 +10,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::engines::dataset::DEFAULT_RECIPE;
 use crate::storage::dataset_store::sha256;
-use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord};
+use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
 use crate::types::evidence::Kind;
+
+const SALT: Salt = Salt::new([1; 16]);
 
 struct World {
     root: TempDir,
@@ -23,7 +25,7 @@ fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
         ts_ms: 1_000 + n,
         kind,
         id: id.to_owned(),
-        body: Body::of(&body).unwrap(),
+        body: Body::of(&body, SALT).unwrap(),
     }
 }
 

@@ -231,6 +231,11 @@ impl ResponseCache {
         Some(found)
     }
 
+    /// Forgets every answer.
+    pub fn clear(&self) {
+        self.entries.clear();
+    }
+
     /// Counts a request that was not found.
     pub fn missed(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,16 @@
-//! Recording what happened, and what people said of it.
+//! Recording what happened and what people said of it; reading and erasing it.
+
+mod erase;
+mod read;
+mod salt;
+
+pub use erase::{EraseInput, EraseOutput, erase, finish_changes, retain};
+pub use read::{EvidenceInput, EvidenceOutput, list};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use salt::salt;
 
 use super::error::{ServiceError, fault};
 use super::{Services, now_ms};
@@ -104,7 +113,7 @@ impl Entry {
             ts_ms: now_ms(),
             kind,
             id: id.to_owned(),
-            body: Body::of(body)?,
+            body: Body::of(body, salt())?,
         };
         Ok(Self { record, call: None })
     }
