@@ -55,7 +55,9 @@ pub(super) fn run(overrides: &Overrides, args: &AuditArgs) -> Result<(), CliErro
             ));
         }
         if report.kept_head_removed {
-            output::say("the head that was kept is of a record that was removed: nothing is left to compare it with");
+            output::say(
+                "the head that was kept is of a record that was removed: nothing is left to compare it with",
+            );
         }
         match (report.erased, report.unverifiable) {
             (0, _) => {}
@@ -65,7 +67,9 @@ pub(super) fn run(overrides: &Overrides, args: &AuditArgs) -> Result<(), CliErro
             )),
         }
         if report.pending {
-            output::say("an erasure or removal is under way, or was interrupted; the next start completes it");
+            output::say(
+                "an erasure or removal is under way, or was interrupted; the next start completes it",
+            );
         }
         if report.torn_bytes > 0 {
             output::say(format_args!(

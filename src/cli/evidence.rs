@@ -215,7 +215,9 @@ fn encoded(text: &str) -> String {
 fn line(record: &Value) -> String {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let body = &record["body"];
-    let time = record["ts"].as_i64().and_then(|ts| jiff::Timestamp::from_millisecond(ts).ok());
+    let time = record["ts"]
+        .as_i64()
+        .and_then(|ts| jiff::Timestamp::from_millisecond(ts).ok());
     let time = time.map_or_else(String::new, |time| time.to_string());
     let text = match (word(&record["kind"]).as_str(), &record["erased"]) {
         (_, Value::Object(erased)) => {
@@ -237,14 +239,25 @@ fn line(record: &Value) -> String {
         }
         _ => String::new(),
     };
-    let text: String = text.chars().filter(|sign| !sign.is_control()).take(SHOWN).collect();
+    let text: String = text
+        .chars()
+        .filter(|sign| !sign.is_control())
+        .take(SHOWN)
+        .collect();
     let (kind, id) = (word(&record["kind"]), word(&record["id"]));
-    format!("{:>8}  {time}  {kind:<10}  {id}  {text}", record["seq"].to_string())
+    format!(
+        "{:>8}  {time}  {kind:<10}  {id}  {text}",
+        record["seq"].to_string()
+    )
 }
 
 async fn erase(client: &Client, args: &EraseArgs) -> Result<(), CliError> {
     let would = client
-        .must(Method::Post, "/v1/evidence/erase", Some(&request(args, true)))
+        .must(
+            Method::Post,
+            "/v1/evidence/erase",
+            Some(&request(args, true)),
+        )
         .await?;
     let count = would["erased"].as_u64().unwrap_or_default();
     if args.dry_run || count == 0 {
@@ -258,7 +271,11 @@ async fn erase(client: &Client, args: &EraseArgs) -> Result<(), CliError> {
         }
     }
     let done = client
-        .must(Method::Post, "/v1/evidence/erase", Some(&request(args, false)))
+        .must(
+            Method::Post,
+            "/v1/evidence/erase",
+            Some(&request(args, false)),
+        )
         .await?;
     tell(&done, args.json, "erased");
     if !args.json {
@@ -293,16 +310,24 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
         return;
     }
     let kinds = answer["kinds"].as_object().into_iter().flatten();
-    let kinds: Vec<String> = kinds.map(|(kind, count)| format!("{count} {kind}")).collect();
+    let kinds: Vec<String> = kinds
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
     let list = match kinds.is_empty() {
         true => String::new(),
         false => format!(" ({})", kinds.join(", ")),
     };
     output::say(format_args!("{} records{list} {done}", answer["erased"]));
     for (name, what) in [
-        ("unverifiable", "of them are of the first version: their content cannot be verified afterwards, the chain can"),
+        (
+            "unverifiable",
+            "of them are of the first version: their content cannot be verified afterwards, the chain can",
+        ),
         ("already_erased", "named were erased before"),
-        ("unreadable", "lines of the journal are no records as they were written, and stay; see `boathouse audit`"),
+        (
+            "unreadable",
+            "lines of the journal are no records as they were written, and stay; see `boathouse audit`",
+        ),
     ] {
         if answer[name].as_u64().unwrap_or_default() > 0 {
             output::say(format_args!("{} {what}", answer[name]));
@@ -338,7 +363,10 @@ mod tests {
         let asked = "one\ntwo ".repeat(50);
         let chat = json!({"seq": 7, "ts": 0, "kind": "chat", "id": "c", "body": {"answered_by": "up/m", "messages": [{"content": asked}]}});
         let shown = line(&chat);
-        assert!(shown.starts_with("       7  1970-01-01T00:00:00Z  chat        c  up/m: onetwo"), "{shown}");
+        assert!(
+            shown.starts_with("       7  1970-01-01T00:00:00Z  chat        c  up/m: onetwo"),
+            "{shown}"
+        );
         assert!(shown.len() < 150 && !shown.contains('\n'));
         let gone = json!({"seq": 7, "ts": 0, "kind": "chat", "id": "c", "body": null, "erased": {"at": 1, "by": 9, "reason": "asked"}});
         assert!(line(&gone).ends_with("erased by 9: asked"));

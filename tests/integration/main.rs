@@ -14,6 +14,7 @@ mod command_line;
 mod datasets;
 mod durability;
 mod embeddings;
+mod evidence;
 mod evidence_eval;
 mod harness;
 mod imports;

@@ -9,8 +9,8 @@ use super::journal::{Answer, no_answer};
 use super::{EvidenceReply, EvidenceRequest, Journal};
 use crate::engines::evidence::{EvidenceFilter, Found, Selection, Subject};
 use crate::storage::evidence_log::{
-    Appended, ChangeDone, EvidenceLogError, NewRecord, Page, PageQuery, Retain, finish_change, page,
-    records, retain, segments,
+    Appended, ChangeDone, EvidenceLogError, NewRecord, Page, PageQuery, Retain, finish_change,
+    page, records, retain, segments,
 };
 
 /// The right to change the journal's files: one at a time has it.

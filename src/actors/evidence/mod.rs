@@ -130,7 +130,11 @@ impl EvidenceWorker {
     /// A segment is complete: its receipt goes where the log goes, too, which may be off the machine.
     fn tell_turned(&self) {
         if let Some(last) = self.log.as_ref().and_then(EvidenceLog::completed) {
-            tracing::info!(seq = last.seq, hash = last.hash, "a segment of the evidence journal is complete");
+            tracing::info!(
+                seq = last.seq,
+                hash = last.hash,
+                "a segment of the evidence journal is complete"
+            );
         }
         // A start reads a segment at most.
         self.usage.keep(&self.dir);

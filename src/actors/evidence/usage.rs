@@ -190,7 +190,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt, segments};
+    use crate::storage::evidence_log::{
+        Body, EvidenceConfig, EvidenceLog, NewRecord, Salt, segments,
+    };
     use crate::types::usage::UsageRow;
 
     /// 2026-03-01T00:00:00Z.

@@ -8,7 +8,6 @@ use crate::api::context::Context;
 use crate::services::Services;
 use crate::services::dataset::{self, ExportInput, MaterializeInput};
 
-
 /// Turns the journal into scored tasks; answers with the receipt.
 #[utoipa::path(
     post, path = "/v1/materialize", tag = "datasets", request_body = MaterializeInput,

@@ -131,12 +131,7 @@ mod tests {
 
     fn both(name: &str, full: &impl Serialize, least: &impl Serialize) {
         let schema = schema(name);
-        assert!(
-            schema["$id"]
-                .as_str()
-                .unwrap()
-                .ends_with(&file(name))
-        );
+        assert!(schema["$id"].as_str().unwrap().ends_with(&file(name)));
         check(&schema, &serde_json::to_value(full).unwrap(), true, name);
         check(&schema, &serde_json::to_value(least).unwrap(), false, name);
     }

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn every_part_of_a_filter_must_hold() {
-        let body = json!({"request_id": "r", "key": "k", "user": "u", "model": "m", "answered_by": "p/m"});
+        let body =
+            json!({"request_id": "r", "key": "k", "user": "u", "model": "m", "answered_by": "p/m"});
         let chat = record(5, Kind::Chat, "c", body);
         let some = |text: &str| Some(text.to_owned());
         let whole = EvidenceFilter {
@@ -69,23 +70,64 @@ mod tests {
         };
         assert!(EvidenceFilter::default().suits(&chat) && whole.suits(&chat));
         let also = [
-            EvidenceFilter { id: some("r"), ..whole.clone() },
-            EvidenceFilter { model: some("p/m"), ..whole.clone() },
+            EvidenceFilter {
+                id: some("r"),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                model: some("p/m"),
+                ..whole.clone()
+            },
         ];
         assert!(also.iter().all(|filter| filter.suits(&chat)));
         let others = [
-            EvidenceFilter { kind: Some(Kind::Search), ..whole.clone() },
-            EvidenceFilter { id: some("x"), ..whole.clone() },
-            EvidenceFilter { key: some("x"), ..whole.clone() },
-            EvidenceFilter { user: some("x"), ..whole.clone() },
-            EvidenceFilter { model: some("x"), ..whole.clone() },
-            EvidenceFilter { from_ms: Some(1_006), ..whole.clone() },
-            EvidenceFilter { before_ms: Some(1_005), ..whole.clone() },
+            EvidenceFilter {
+                kind: Some(Kind::Search),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                id: some("x"),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                key: some("x"),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                user: some("x"),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                model: some("x"),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                from_ms: Some(1_006),
+                ..whole.clone()
+            },
+            EvidenceFilter {
+                before_ms: Some(1_005),
+                ..whole.clone()
+            },
         ];
         assert!(others.iter().all(|filter| !filter.suits(&chat)));
-        let said = record(6, Kind::Feedback, "f", json!({"target": "c", "rating": "accepted"}));
-        let about = EvidenceFilter { id: some("c"), ..EvidenceFilter::default() };
+        let said = record(
+            6,
+            Kind::Feedback,
+            "f",
+            json!({"target": "c", "rating": "accepted"}),
+        );
+        let about = EvidenceFilter {
+            id: some("c"),
+            ..EvidenceFilter::default()
+        };
         assert!(about.suits(&said));
-        assert!(!EvidenceFilter { user: some("u"), ..about }.suits(&said));
+        assert!(
+            !EvidenceFilter {
+                user: some("u"),
+                ..about
+            }
+            .suits(&said)
+        );
     }
 }

@@ -186,7 +186,12 @@ pub(super) mod tests {
     }
 
     fn about(seq: u64, target: &str) -> EvidenceRecord {
-        record(seq, Kind::Feedback, &format!("f{seq}"), json!({"target": target}))
+        record(
+            seq,
+            Kind::Feedback,
+            &format!("f{seq}"),
+            json!({"target": target}),
+        )
     }
 
     /// Ann and Bob, who both call their requests "r".
@@ -242,10 +247,20 @@ pub(super) mod tests {
     #[test]
     fn an_id_is_a_records_a_requests_or_a_targets() {
         assert_eq!(choose(ids(&["c7"]), journal()).ranges, [(7, 8)]);
-        assert_eq!(choose(ids(&["q", "f2"]), journal()).ranges, [(2, 2), (4, 4)]);
-        assert_eq!(choose(ids(&["r"]), journal()).ranges, [(1, 3), (5, 8), (10, 10)]);
+        assert_eq!(
+            choose(ids(&["q", "f2"]), journal()).ranges,
+            [(2, 2), (4, 4)]
+        );
+        assert_eq!(
+            choose(ids(&["r"]), journal()).ranges,
+            [(1, 3), (5, 8), (10, 10)]
+        );
         let seqs = Subject::Seqs(HashSet::from([4, 11]));
-        assert_eq!(choose(seqs, journal()).ranges, [(4, 4)], "no erasure is erased");
+        assert_eq!(
+            choose(seqs, journal()).ranges,
+            [(4, 4)],
+            "no erasure is erased"
+        );
         assert_eq!(choose(ids(&["nobody"]), journal()), Found::default());
     }
 
@@ -262,6 +277,9 @@ pub(super) mod tests {
             reason: String::new(),
         });
         let found = choose(ids(&["s", "c1"]), records);
-        assert_eq!((found.already, found.ranges), (1, vec![(1, 2), (10, 10)]));
+        assert_eq!(
+            (found.already, found.ranges),
+            (1, vec![(1, 3), (6, 6), (10, 10)])
+        );
     }
 }

@@ -104,8 +104,16 @@ pub async fn erase(
             let found = services.journal.find(subject, deadline).await;
             return Ok(EraseOutput::of(found.map_err(failed)?, true));
         }
-        let right = services.journal.change_right(deadline).await.map_err(failed)?;
-        let found = services.journal.find(subject, deadline).await.map_err(failed)?;
+        let right = services
+            .journal
+            .change_right(deadline)
+            .await
+            .map_err(failed)?;
+        let found = services
+            .journal
+            .find(subject, deadline)
+            .await
+            .map_err(failed)?;
         let (upto, count) = (found.last(), found.count());
         let told = ErasureEvidence {
             reason,
@@ -179,7 +187,9 @@ fn records(id: &str, told: ErasureEvidence, max: usize) -> Result<Vec<NewRecord>
     let record = journal_record(Kind::Erasure, id, &told)?;
     match record.check(max) {
         Ok(()) => Ok(vec![record]),
-        Err(EvidenceLogError::TooLarge { .. }) if told.records.len() > 1 || told.frames.len() > 1 => {
+        Err(EvidenceLogError::TooLarge { .. })
+            if told.records.len() > 1 || told.frames.len() > 1 =>
+        {
             let (one, two) = halves(told);
             let mut records = self::records(id, one, max)?;
             records.extend(self::records(id, two, max)?);
@@ -243,12 +253,18 @@ pub async fn retain(services: &Services) -> Result<(), ServiceError> {
     let failed = |failed| fault("evidence", failed);
     let (journal, deadline) = (&services.journal, services.job_deadline());
     let right = journal.change_right(deadline).await.map_err(failed)?;
-    match journal.retention(now_ms(), deadline).await.map_err(failed)? {
+    match journal
+        .retention(now_ms(), deadline)
+        .await
+        .map_err(failed)?
+    {
         Retain::Nothing => Ok(()),
         Retain::Complete => journal.complete_segment(deadline).await.map_err(failed),
         Retain::Remove(told) => {
             let record = journal_record(Kind::Retention, "retention", &told)?;
-            let changed = journal.change(right, told.last, vec![record], deadline).await;
+            let changed = journal
+                .change(right, told.last, vec![record], deadline)
+                .await;
             let (_, done) = changed.map_err(failed)?;
             tracing::info!(
                 files = done.removed,

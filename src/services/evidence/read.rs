@@ -121,7 +121,10 @@ fn kind(given: &str) -> Result<Kind, ServiceError> {
 
 /// Unix milliseconds of a day or a moment; of a last day the end.
 fn moment(name: &str, given: &str, end: bool) -> Result<u64, ServiceError> {
-    let day = given.parse::<Date>().ok().filter(|day| day.to_string() == given);
+    let day = given
+        .parse::<Date>()
+        .ok()
+        .filter(|day| day.to_string() == given);
     let day = match end {
         true => day.and_then(|day| day.tomorrow().ok()),
         false => day,

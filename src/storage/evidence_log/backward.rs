@@ -123,6 +123,9 @@ mod tests {
         let mut found = backwards(&text, u64::MAX);
         found.reverse();
         assert!(found == lines);
-        assert_eq!(backwards(&format!("{text}torn"), u64::MAX).len(), lines.len());
+        assert_eq!(
+            backwards(&format!("{text}torn"), u64::MAX).len(),
+            lines.len()
+        );
     }
 }

@@ -177,7 +177,10 @@ pub(super) fn stated_seq(line: &[u8]) -> Option<u64> {
     // Two numbers and the names around them.
     let end = line.get(line.len().saturating_sub(64)..)?;
     let at = end.windows(MEMBER.len()).rposition(|part| part == MEMBER)?;
-    let digits = end.get(at + MEMBER.len()..)?.split(|byte| *byte == b',').next()?;
+    let digits = end
+        .get(at + MEMBER.len()..)?
+        .split(|byte| *byte == b',')
+        .next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -337,7 +340,14 @@ mod tests {
 
     #[test]
     fn the_number_that_a_line_states_is_found_at_its_end() {
-        let (line, _) = encode(GENESIS, u64::MAX, &NewRecord { ts_ms: u64::MAX, ..record() });
+        let (line, _) = encode(
+            GENESIS,
+            u64::MAX,
+            &NewRecord {
+                ts_ms: u64::MAX,
+                ..record()
+            },
+        );
         assert_eq!(stated_seq(line.trim_ascii_end()), Some(u64::MAX));
         for none in ["", "{", "{\"seq\":1}", ",\"seq\":x,"] {
             assert_eq!(stated_seq(none.as_bytes()), None, "{none}");

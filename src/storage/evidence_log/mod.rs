@@ -63,6 +63,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod walk;
 
 pub use body::{Body, Salt};
 pub use canonical::canonical;

@@ -92,8 +92,13 @@ pub(super) fn first_since(dir: &Path, all: &[Segment], seq: u64) -> usize {
 
 /// The number of a segment's first record, unless it has none that can be read.
 pub(super) fn first_seq(dir: &Path, segment: &Segment) -> Option<u64> {
+    first_record(dir, segment).map(|record| record.seq)
+}
+
+/// A segment's first record, unless it has none that can be read.
+pub(super) fn first_record(dir: &Path, segment: &Segment) -> Option<EvidenceRecord> {
     let line = records(dir, vec![segment.clone()]).next();
-    Some(line?.ok()?.record.ok()?.seq)
+    line?.ok()?.record.ok()
 }
 
 impl Records {

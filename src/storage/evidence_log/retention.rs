@@ -6,7 +6,7 @@ use super::backward::Backward;
 use super::config::EvidenceConfig;
 use super::error::EvidenceLogError;
 use super::line;
-use super::records::{first_seq, records};
+use super::records::{first_record, first_seq};
 use super::segments::{self, Segment};
 use crate::types::evidence::{EvidenceRecord, RetentionEvidence};
 
@@ -26,7 +26,11 @@ pub enum Retain {
 /// Decides what is to go at a time, Unix milliseconds.
 ///
 /// Errors: a file cannot be read; one that does not end with a record stays, and so does all after it.
-pub fn retain(dir: &Path, config: &EvidenceConfig, now_ms: u64) -> Result<Retain, EvidenceLogError> {
+pub fn retain(
+    dir: &Path,
+    config: &EvidenceConfig,
+    now_ms: u64,
+) -> Result<Retain, EvidenceLogError> {
     if config.retain_days.is_none() && config.retain_bytes.is_none() {
         return Ok(Retain::Nothing);
     }
@@ -49,7 +53,12 @@ pub fn retain(dir: &Path, config: &EvidenceConfig, now_ms: u64) -> Result<Retain
         };
         let so_far = told.map_or((0, 0), |told| (told.files, told.bytes));
         told = Some(RetentionEvidence {
-            reason: if too_old { "retain_days" } else { "retain_bytes" }.to_owned(),
+            reason: if too_old {
+                "retain_days"
+            } else {
+                "retain_bytes"
+            }
+            .to_owned(),
             first,
             last: last.seq,
             last_hash: last.hash,
@@ -62,13 +71,10 @@ pub fn retain(dir: &Path, config: &EvidenceConfig, now_ms: u64) -> Result<Retain
     }
     // Only a complete file can go, and a quiet journal may take years to fill one.
     let newest = all.last().filter(|newest| newest.bytes > 0);
-    let begun = newest.and_then(|newest| {
-        let line = records(dir, vec![newest.clone()]).next()?.ok()?;
-        Some(line.record.ok()?.ts)
-    });
+    let begun = newest.and_then(|newest| first_record(dir, newest));
     let a_day_ago = now_ms.saturating_sub(DAY_MS);
     Ok(match begun {
-        Some(begun) if days.is_some() && begun < a_day_ago => Retain::Complete,
+        Some(begun) if days.is_some() && begun.ts < a_day_ago => Retain::Complete,
         _ => Retain::Nothing,
     })
 }

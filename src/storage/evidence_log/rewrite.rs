@@ -15,9 +15,7 @@ use super::line;
 use super::records::{MAX_LINE_BYTES, first_seq, records, segments_since};
 use super::segments::{self, LineEnd, Lines, Segment};
 use crate::storage::disk::{remove_if_there, sync_dir, write_atomic_with};
-use crate::types::evidence::{
-    Erased, ErasureEvidence, EvidenceRecord, Kind, RetentionEvidence,
-};
+use crate::types::evidence::{Erased, ErasureEvidence, EvidenceRecord, Kind, RetentionEvidence};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -173,8 +171,14 @@ impl Orders {
             .map_err(|error| failed(&error))?
         {
             if end == LineEnd::TooLong {
-                let reason = "the line is too long to be copied, so nothing in its file can be erased";
-                return Err(EvidenceLogError::damaged(&segment.name, lines.line, 0, reason));
+                let reason =
+                    "the line is too long to be copied, so nothing in its file can be erased";
+                return Err(EvidenceLogError::damaged(
+                    &segment.name,
+                    lines.line,
+                    0,
+                    reason,
+                ));
             }
             // A line that was changed stays as it is: it is evidence of that.
             let record = line::decode(&line).ok();
@@ -216,5 +220,7 @@ fn remove(
 
 /// Whether a record is one of these runs.
 fn names(ranges: &[(u64, u64)], seq: u64) -> bool {
-    ranges.iter().any(|(first, last)| (*first..=*last).contains(&seq))
+    ranges
+        .iter()
+        .any(|(first, last)| (*first..=*last).contains(&seq))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::EvidenceLogError;
 use super::heads::Heads;
 use super::log::Head;
-use super::records::MAX_LINE_BYTES;
+use super::records::{MAX_LINE_BYTES, first_record};
 use super::segments::{LineEnd, Lines, Segment};
 use super::{GENESIS, heads, line};
 
@@ -25,12 +25,19 @@ pub(super) fn check(
     };
     // An empty segment is one that was begun right before a crash: its link is further back.
     let complete = found.split_last().map_or(&[][..], |(_, complete)| complete);
-    if let Some(before) = complete.iter().rev().find(|segment| segment.bytes > 0) {
-        head = last_record(dir, before)?;
-    }
+    let before = complete.iter().rev().find(|segment| segment.bytes > 0);
     let Some(newest) = found.last() else {
         return Ok((head, 0));
     };
+    if let Some(before) = before {
+        head = last_record(dir, before)?;
+    } else if newest.number > 1
+        && let Some(first) = first_record(dir, newest)
+    {
+        // All before it was removed. That this was right, the audit tells.
+        head.seq = first.seq.saturating_sub(1);
+        head.hash = first.prev;
+    }
     head.segment.clone_from(&newest.name);
     head.segment_bytes = 0;
     let mut torn = 0;

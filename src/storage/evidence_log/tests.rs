@@ -1,5 +1,9 @@
 //! The journal on a real disk: torn, changed, removed, reordered, cut, poisoned.
 
+mod erasing;
+mod paging;
+mod removing;
+
 use std::fs;
 use std::path::Path;
 
