@@ -12,7 +12,7 @@ async fn ask(api: &Api, question: &str, user: &str, token: &str) -> String {
     let body = json!({
         "model": "extractive",
         "messages": [{"role": "user", "content": question}],
-        "retrieval": {"collection": "docs", "k": 2},
+        "retrieval": {"collection": "docs", "k": 1},
         "user": user,
     });
     let headers = [
@@ -64,7 +64,7 @@ fn records_are_listed_by_what_they_hold() {
         assert_eq!(seqs(&api, "user=ann").await, [3, 1]);
         assert_eq!(seqs(&api, "kind=feedback").await, [5, 4]);
         assert_eq!(seqs(&api, "kind=chat&model=extractive&user=bob").await, [2]);
-        assert_eq!(seqs(&api, "to=2020-01-01").await, []);
+        assert!(seqs(&api, "to=2020-01-01").await.is_empty());
         assert_eq!(seqs(&api, "from=2020-01-01T00:00:00Z").await.len(), 5);
         let page = api.get("/v1/evidence?limit=1").await.json();
         assert_eq!((&page["next"], &page["unreadable"]), (&json!(5), &json!(0)));
@@ -221,7 +221,7 @@ fn appends_go_on_while_contents_are_erased() {
                 said(n).await;
             }
         };
-        let (done, ()) = futures_util::join!(erase, more);
+        let (done, ()) = tokio::join!(erase, more);
         assert!(done["erased"].as_u64().unwrap() >= 20, "{done}");
         let left = api
             .ok("/v1/evidence/erase", json!({"user": "u1", "reason": "r"}))
@@ -318,7 +318,7 @@ fn the_commands_list_and_erase_and_the_audit_agrees() {
     let (status, told, _) = run(&[&erase[..], &["--dry-run"]].concat());
     assert_eq!(status, Some(0));
     assert!(
-        told.starts_with("2 records (1 chat, 1 feedback) would be erased"),
+        told.starts_with("3 records (1 chat, 2 feedback) would be erased"),
         "{told}"
     );
     let (status, _, said) = run(&erase);
@@ -329,7 +329,7 @@ fn the_commands_list_and_erase_and_the_audit_agrees() {
     let done: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
         (&done["erased"], &done["unverifiable"]),
-        (&json!(2), &json!(1))
+        (&json!(3), &json!(2))
     );
     let (_, told, _) = run(&["list", "--limit", "2"]);
     assert!(told.contains("erased by 9: asked"), "{told}");
@@ -339,7 +339,7 @@ fn the_commands_list_and_erase_and_the_audit_agrees() {
     let (status, told, said) = audit(&["--head", kept.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{told}{said}");
     assert!(
-        told.contains("2 erased, chain intact through them; 1 of them"),
+        told.contains("3 erased, chain intact through them; 2 of them"),
         "{told}"
     );
     let journal = data.join("evidence/evidence-00000001.jsonl");

@@ -1,5 +1,6 @@
 //! The journal's handle and its cell in a real tree.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use serde_json::json;
 use supervisors::{ChildPolicy, Deadline, Fault, Policy, SupervisorSpec, Tree};
 
 use super::{EvidenceRequest, Journal, Usage, child_spec};
+use crate::engines::evidence::{EvidenceFilter, Subject};
 use crate::engines::usage::Named;
 use crate::storage::evidence_log::{
-    Ack, Body, EvidenceConfig, EvidenceLogError, NewRecord, Salt, verify,
+    Ack, Body, EvidenceConfig, EvidenceLogError, NewRecord, PageQuery, Retain, Salt, verify,
 };
 use crate::types::evidence::Kind;
 
@@ -20,6 +22,10 @@ fn with_journal(dir: &Path, ack: Ack, work: impl AsyncFnOnce(Journal)) {
         ack,
         ..EvidenceConfig::default()
     };
+    with_config(dir, config, work);
+}
+
+fn with_config(dir: &Path, config: EvidenceConfig, work: impl AsyncFnOnce(Journal)) {
     actix::System::new().block_on(async {
         let usage = Usage::new(Named::default());
         let (spec, journal) = child_spec(ChildPolicy::default(), dir.to_owned(), config, usage);
@@ -134,4 +140,132 @@ fn a_disk_that_hangs_holds_nobody_past_his_deadline() {
         assert!(matches!(waited, Err(Fault::Hung { .. })), "{waited:?}");
         drop(held);
     });
+}
+
+/// The record of an erasure of these.
+fn erasure(records: &[(u64, u64)]) -> NewRecord {
+    let told = json!({"reason": "asked", "by": "seq", "records": records});
+    NewRecord {
+        kind: Kind::Erasure,
+        body: Body::of(&told, SALT).unwrap(),
+        ..record(99)
+    }
+}
+
+const PAGE: PageQuery = PageQuery {
+    after: None,
+    newest_first: false,
+    limit: 100,
+    bytes: 1 << 20,
+    scanned: 1 << 20,
+};
+
+#[test]
+fn a_change_is_told_made_and_read_while_records_come() {
+    let dir = tempfile::tempdir().unwrap();
+    with_journal(dir.path(), Ack::Written, async |journal| {
+        for n in 1..=3 {
+            journal.append(record(n), None, soon()).await.unwrap();
+        }
+        let named = Subject::Seqs(HashSet::from([2]));
+        let found = journal.find(named, soon()).await.unwrap();
+        assert_eq!((found.ranges.as_slice(), found.last()), (&[(2, 2)][..], 2));
+        let right = journal.change_right(soon()).await.unwrap();
+        let told = vec![erasure(&found.ranges)];
+        let change = journal.change(right, found.last(), told, soon());
+        let (changed, appended) = tokio::join!(change, journal.append(record(4), None, soon()));
+        let (begun, done) = changed.unwrap();
+        assert_eq!((begun.len(), done.erased, done.replaced), (1, 1, 1));
+        appended.unwrap();
+        let page = journal.page(PAGE, EvidenceFilter::default(), soon());
+        let page = page.await.unwrap();
+        assert_eq!((page.records.len(), page.next), (5, None));
+        let erased = page.records[1].erased.clone().unwrap();
+        assert_eq!((erased.by, erased.reason.as_str()), (begun[0].seq, "asked"));
+        assert!(
+            journal
+                .head(soon())
+                .await
+                .unwrap()
+                .segment
+                .ends_with("2.jsonl")
+        );
+    });
+    assert!(verify(dir.path()).unwrap().intact);
+}
+
+#[test]
+fn one_change_waits_for_the_other_and_completes_what_was_left() {
+    let dir = tempfile::tempdir().unwrap();
+    with_journal(dir.path(), Ack::Written, async |journal| {
+        journal.append(record(1), None, soon()).await.unwrap();
+        let right = journal.change_right(soon()).await.unwrap();
+        let short = Deadline::after(Duration::from_millis(20));
+        let other = journal.change_right(short).await;
+        assert!(matches!(other, Err(Fault::Hung { .. })));
+        // Whoever had the right told of an erasure, and is gone before it is made.
+        let begin = EvidenceRequest::BeginChange(1, vec![erasure(&[(1, 1)])]);
+        journal.cell.ask(begin, soon()).await.unwrap();
+        drop(right);
+        let report = verify(dir.path()).unwrap();
+        assert!(report.intact && report.pending && report.erased == 0);
+        drop(journal.change_right(soon()).await.unwrap());
+        let report = verify(dir.path()).unwrap();
+        assert!(report.intact && !report.pending && report.erased == 1);
+    });
+}
+
+#[test]
+fn a_record_that_cannot_be_appended_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = EvidenceConfig {
+        max_record_bytes: 1_024,
+        ..EvidenceConfig::default()
+    };
+    with_config(dir.path(), config, async |journal| {
+        journal.append(record(1), None, soon()).await.unwrap();
+        let right = journal.change_right(soon()).await.unwrap();
+        let large = erasure(&[(1, 1); 500]);
+        let refused = journal.change(right, 1, vec![large], soon()).await;
+        let Err(Fault::App(EvidenceLogError::TooLarge { .. })) = refused else {
+            panic!("{:?}", refused.map(drop));
+        };
+        let head = journal.head(soon()).await.unwrap();
+        assert_eq!(
+            (head.seq, head.segment.as_str()),
+            (1, "evidence-00000001.jsonl")
+        );
+        assert!(!verify(dir.path()).unwrap().pending);
+    });
+}
+
+#[test]
+fn the_settings_say_what_goes() {
+    const DAY: u64 = 86_400_000;
+    let dir = tempfile::tempdir().unwrap();
+    let config = EvidenceConfig {
+        retain_days: Some(1),
+        ..EvidenceConfig::default()
+    };
+    with_config(dir.path(), config, async |journal| {
+        journal.append(record(1), None, soon()).await.unwrap();
+        let at = async |now_ms| journal.retention(now_ms, soon()).await.unwrap();
+        assert_eq!(at(DAY).await, Retain::Nothing);
+        assert_eq!(at(DAY + 2).await, Retain::Complete);
+        journal.complete_segment(soon()).await.unwrap();
+        let Retain::Remove(told) = at(DAY + 2).await else {
+            panic!("it is complete, and old");
+        };
+        let told = NewRecord {
+            kind: Kind::Retention,
+            body: Body::of(&serde_json::to_value(told).unwrap(), SALT).unwrap(),
+            ..record(DAY)
+        };
+        let right = journal.change_right(soon()).await.unwrap();
+        let (_, done) = journal.change(right, 1, vec![told], soon()).await.unwrap();
+        assert_eq!(done.removed, 1);
+    });
+    let report = verify(dir.path()).unwrap();
+    assert!(report.intact, "{report:?}");
+    assert_eq!((report.first_seq, report.records), (2, 1));
 }
