@@ -107,7 +107,11 @@ fn backward<F: Fn(&EvidenceRecord) -> bool>(
     for segment in all.iter().rev() {
         let path = dir.join(&segment.name);
         let failed = |error| EvidenceLogError::io("read", &path, &error);
-        let mut lines = Backward::open(&path, segment.limit()).map_err(failed)?;
+        let mut lines = match Backward::open(&path, segment.limit()) {
+            Ok(lines) => lines,
+            Err(error) if segment.is_gone(&error) => break,
+            Err(error) => return Err(failed(error)),
+        };
         while let Some(text) = lines.next().map_err(failed)? {
             if line::stated_seq(&text).is_some_and(|seq| seq >= before) {
                 continue;

@@ -44,8 +44,8 @@ pub struct Records {
     after: u64,
 }
 
-/// Reads the lines of `segments` as far as their recorded lengths; [`super::segments()`] lists
-/// them.
+/// Reads the lines of `segments`, of the newest as far as its recorded length; [`super::segments()`] lists them. One that
+/// retention has removed since is passed over.
 pub fn records(dir: &Path, segments: Vec<Segment>) -> Records {
     Records {
         dir: dir.to_owned(),
@@ -120,8 +120,8 @@ impl Records {
                 let Some(next) = self.left.next() else {
                     return Ok(None);
                 };
-                let lines = Lines::open(&self.dir.join(&next.name), next.limit())?;
-                self.open = Some((next.name, lines));
+                let lines = Lines::open_listed(&self.dir, &next)?;
+                self.open = lines.map(|lines| (next.name, lines));
                 continue;
             };
             let end = lines

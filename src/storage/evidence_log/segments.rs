@@ -28,6 +28,11 @@ impl Segment {
             false => self.bytes,
         }
     }
+
+    /// Whether an error says that the file, which was listed, is there no more: only retention removes any.
+    pub(super) fn is_gone(&self, error: &io::Error) -> bool {
+        self.complete && error.kind() == io::ErrorKind::NotFound
+    }
 }
 
 /// The file name of a segment.
@@ -68,7 +73,12 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Segment>, EvidenceLogError> {
         let Some(number) = entry.file_name().to_str().and_then(number_of) else {
             continue;
         };
-        let bytes = entry.metadata().map_err(|error| failed(&error))?.len();
+        let bytes = match entry.metadata() {
+            Ok(metadata) => metadata.len(),
+            // Retention has removed it since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&error)),
+        };
         found.push(Segment {
             number,
             name: file_name(number),
@@ -126,7 +136,24 @@ pub(super) struct Lines {
 impl Lines {
     /// Reads the first `bytes` bytes of a file.
     pub(super) fn open(path: &Path, bytes: u64) -> Result<Self, EvidenceLogError> {
-        let file = File::open(path).map_err(|error| EvidenceLogError::io("open", path, &error))?;
+        Self::try_open(path, bytes).map_err(|error| EvidenceLogError::io("open", path, &error))
+    }
+
+    /// The same of a listed file; `None` when retention has removed it since.
+    pub(super) fn open_listed(
+        dir: &Path,
+        segment: &Segment,
+    ) -> Result<Option<Self>, EvidenceLogError> {
+        let path = dir.join(&segment.name);
+        match Self::try_open(&path, segment.limit()) {
+            Ok(lines) => Ok(Some(lines)),
+            Err(error) if segment.is_gone(&error) => Ok(None),
+            Err(error) => Err(EvidenceLogError::io("open", &path, &error)),
+        }
+    }
+
+    fn try_open(path: &Path, bytes: u64) -> io::Result<Self> {
+        let file = File::open(path)?;
         let input = BufReader::with_capacity(256 * 1024, file).take(bytes);
         Ok(Self {
             input,

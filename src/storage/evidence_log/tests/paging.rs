@@ -117,3 +117,16 @@ fn what_is_no_record_is_counted_and_what_is_being_written_is_not() {
         assert_eq!((page.records.len(), page.unreadable), (2, 1));
     }
 }
+
+#[test]
+fn a_file_that_retention_removes_meanwhile_is_passed_over() {
+    let dir = filled(25, &small());
+    let listed = segments(dir.path()).unwrap();
+    fs::remove_file(dir.path().join(FIRST)).unwrap();
+    let read: Vec<_> = records(dir.path(), listed).collect();
+    assert!(read.len() > 10 && read.iter().all(Result::is_ok));
+    let newest = segments(dir.path()).unwrap().pop().unwrap();
+    fs::remove_file(dir.path().join(&newest.name)).unwrap();
+    let mut read = records(dir.path(), vec![newest]);
+    assert!(read.next().unwrap().is_err(), "nobody removes that one");
+}
