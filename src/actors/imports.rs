@@ -203,7 +203,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord};
+    use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
     use crate::types::evidence::Kind;
 
     fn append(dir: &Path, id: &str, body: &serde_json::Value) {
@@ -212,7 +212,7 @@ mod tests {
             ts_ms: 1,
             kind: Kind::Feedback,
             id: id.to_owned(),
-            body: Body::of(body).unwrap(),
+            body: Body::of(body, Salt::new([7; 16])).unwrap(),
         };
         log.append(&record).unwrap();
     }

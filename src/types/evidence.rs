@@ -356,6 +356,9 @@ pub struct ChatEvidence {
     /// Where it was before, when it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedEvidence>,
+    /// The replay that asked; nobody else did, so it is no task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord};
+use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
 
 struct House {
     folder: tempfile::TempDir,
@@ -26,7 +26,7 @@ impl House {
             ts_ms: 1,
             kind,
             id: id.to_owned(),
-            body: Body::of(body).unwrap(),
+            body: Body::of(body, Salt::new([7; 16])).unwrap(),
         };
         log.append(&record).unwrap();
     }

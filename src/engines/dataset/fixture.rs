@@ -35,6 +35,7 @@ pub(super) fn chat(question: &str, answer: &str) -> ChatEvidence {
         key: None,
         cache: None,
         imported: None,
+        replay: None,
         latency_ms: 7,
     }
 }

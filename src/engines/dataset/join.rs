@@ -32,6 +32,8 @@ pub struct Counts {
     pub failed: u64,
     /// Answers that the cache had for a similar question, which no person judged.
     pub similar: u64,
+    /// Answers to a replay.
+    pub replayed: u64,
     /// Records whose content was erased.
     pub erased: u64,
     /// Records of erasures, and of what retention removed.
@@ -52,6 +54,7 @@ impl Counts {
                 + self.searches
                 + self.failed
                 + self.similar
+                + self.replayed
                 + self.erased
                 + self.changes
                 + self.duplicates
@@ -258,6 +261,10 @@ impl Join {
         let Some(chat) = chat else {
             return Ok(Step::Counted);
         };
+        if chat.replay.is_some() {
+            self.counts.replayed += 1;
+            return Ok(Step::Counted);
+        }
         let feedback = self.feedback.remove(&key);
         let edited = feedback
             .as_ref()
@@ -520,6 +527,18 @@ mod tests {
         let ids: Vec<_> = tasks.iter().map(|task| task.id.as_str()).collect();
         assert_eq!(ids, ["c2", "c3"]);
         assert_eq!((join.counts().tasks, join.counts().similar), (2, 1));
+    }
+
+    #[test]
+    fn what_a_replay_asked_is_counted_and_no_task() {
+        let mut journal = Journal::default();
+        journal.push(Kind::Chat, "c1", &fixture::chat("q", "a"));
+        let mut again = fixture::chat("q", "b");
+        again.replay = Some("small".to_owned());
+        journal.push(Kind::Chat, "c2", &again);
+        let (tasks, _, join) = run(&journal);
+        assert_eq!((tasks.len(), tasks[0].id.as_str()), (1, "c1"));
+        assert_eq!(join.counts().replayed, 1);
     }
 
     #[test]

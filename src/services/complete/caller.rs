@@ -4,6 +4,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engines::usage::ANONYMOUS;
 
+/// Longest name of a replay that is kept, characters.
+const MAX_REPLAY_CHARS: usize = 64;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -15,6 +18,8 @@ pub struct Caller {
     pub no_cache: bool,
     /// The same, and this one is not to be kept.
     pub no_store: bool,
+    /// The replay that asks.
+    pub replay: Option<String>,
 }
 
 impl Caller {
@@ -29,7 +34,15 @@ impl Caller {
             key: key_of(token),
             no_cache: says("no-cache"),
             no_store: says("no-store"),
+            replay: None,
         }
+    }
+
+    /// The same, of the replay that it names, if any.
+    pub fn of_replay(mut self, name: Option<&str>) -> Self {
+        let name = name.map(str::trim).filter(|name| !name.is_empty());
+        self.replay = name.map(|name| name.chars().take(MAX_REPLAY_CHARS).collect());
+        self
     }
 }
 

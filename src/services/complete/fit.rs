@@ -177,6 +177,7 @@ mod tests {
             key: None,
             cache: None,
             imported: None,
+            replay: None,
             latency_ms: 1,
         }
     }

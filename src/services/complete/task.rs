@@ -119,6 +119,7 @@ impl Task {
             key: Some(caller.key),
             cache: None,
             imported: None,
+            replay: caller.replay,
             latency_ms: 0,
         };
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
