@@ -25,7 +25,7 @@ pub enum Placed {
         /// Where it comes from and which row is like it, as one line of JSON.
         about: String,
     },
-    /// A good answer, in the rows of the bad answers to its prompt.
+    /// A good answer, kept for the rows of the bad answers to its prompt.
     Paired,
     /// Left out, with the reason in a stable word.
     Skipped(&'static str),
@@ -58,7 +58,7 @@ pub struct ExportCounts {
     pub duplicates: u64,
     /// Rows that were nearly there before.
     pub near_duplicates: u64,
-    /// Tasks that are in rows of others.
+    /// Good answers that are kept for the rows of bad ones.
     pub paired: u64,
     /// Rows of sources that have their share, by the kind of source.
     pub capped: BTreeMap<&'static str, u64>,

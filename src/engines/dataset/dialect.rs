@@ -17,7 +17,10 @@ pub(super) fn write(messages: &mut Value, flavour: Flavour) -> Result<(), &'stat
         return Ok(());
     };
     match flavour {
-        Flavour::Trl => items.iter_mut().try_for_each(with_objects),
+        Flavour::Trl => {
+            items.iter_mut().for_each(without_developers);
+            items.iter_mut().try_for_each(with_objects)
+        }
         Flavour::OpenAi => {
             items.iter_mut().for_each(without_empty_content);
             Ok(())
@@ -26,6 +29,13 @@ pub(super) fn write(messages: &mut Value, flavour: Flavour) -> Result<(), &'stat
             *messages = turns(items)?;
             Ok(())
         }
+    }
+}
+
+/// Chat templates know the role by its older name, and refuse the newer one.
+fn without_developers(message: &mut Value) {
+    if message["role"] == "developer" {
+        message["role"] = "system".into();
     }
 }
 
@@ -115,6 +125,15 @@ mod tests {
         for bad in ["[1]", "1", "{", "null", r#"{"a": "\ud800"}"#] {
             let refused = written(call(bad), Flavour::Trl);
             assert_eq!(refused, Err(MALFORMED_ARGUMENTS), "{bad}");
+        }
+    }
+
+    #[test]
+    fn developers_are_the_system_to_templates() {
+        let developer = json!([{"role": "developer", "content": "s"}]);
+        for (flavour, role) in [(Flavour::Trl, "system"), (Flavour::OpenAi, "developer")] {
+            let written = written(developer.clone(), flavour).unwrap();
+            assert_eq!(written[0]["role"], role);
         }
     }
 

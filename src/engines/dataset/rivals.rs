@@ -38,6 +38,7 @@ impl Rivals {
     pub(super) fn survey(&mut self, task: &Task, recipe: &Recipe) {
         if task.outcome == Outcome::Rejected
             && to_avoid(task, recipe).is_ok()
+            && conversation::answer(&task.answer, &task.tool_calls).is_ok()
             && let Ok(prompt) = prompt(task)
         {
             self.contested.insert(prompt);

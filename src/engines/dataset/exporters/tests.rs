@@ -186,6 +186,21 @@ fn preference_rows_set_accepted_against_rejected_answers_to_the_same_prompt() {
 }
 
 #[test]
+fn an_answer_that_is_no_example_contests_no_prompt() {
+    let mut cut = chat("q", "half");
+    cut.finish_reason = Some("length".to_owned());
+    let tasks = [
+        task(1, cut, Outcome::Rejected, None),
+        task(2, chat("q", " "), Outcome::Rejected, None),
+        task(3, chat("q", "a"), Outcome::Accepted, None),
+    ];
+    let wanted = ("preference", Flavour::Trl);
+    let (_, counts) = fixture::export(wanted, &Recipe::default(), 0.0, &tasks);
+    assert_eq!((counts.rows(), counts.paired), (0, 0));
+    assert_eq!(counts.skipped[UNRIVALLED], 1);
+}
+
+#[test]
 fn what_makes_no_pair_is_named() {
     let mut cut = chat("q", "half");
     cut.finish_reason = Some("length".to_owned());
