@@ -149,6 +149,7 @@ fn every_command_of_the_readme_runs_as_written() {
                 "BOATHOUSE__HTTP__PORT",
                 server.address.rsplit(':').next().unwrap(),
             )
+            .env("BOATHOUSE__STORAGE__DATA_DIR", data.path())
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&ran_command.stdout);

@@ -19,7 +19,7 @@ pub(super) fn mean(values: &[f64]) -> Option<(f64, f64, f64)> {
     let mut state = mix(values.len() as u64);
     let mut draw = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let place = u128::from(mix(state)) * values.len() as u128 >> 64;
+        let place = (u128::from(mix(state)) * values.len() as u128) >> 64;
         values
             .get(usize::try_from(place).unwrap_or(0))
             .copied()
