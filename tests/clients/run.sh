@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the official clients of the APIs that are served against a binary: run.sh path/to/boathouse
-# Their packages are installed below target/; the ones of npm only where node is.
+# Without a binary it only installs. Their packages are installed below target/; the ones of npm only where node is.
 set -euo pipefail
-binary=$(realpath "$1")
+binary=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/../.."
 home=target/clients
 suite=tests/clients
@@ -20,4 +20,5 @@ if command -v node >/dev/null && command -v npm >/dev/null; then
 else
     echo "node is not installed: the clients of npm are skipped"
 fi
+test -n "$binary" || exit 0
 exec "$home/venv/bin/python" -B "$suite/run.py" "$binary"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Reads every kind of export of a binary with `datasets`: run.sh path/to/boathouse
-# Its packages are installed below target/.
+# Without a binary it only installs. Its packages are installed below target/.
 set -euo pipefail
-binary=$(realpath "$1")
+binary=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/../.."
 home=target/datasets
 suite=tests/datasets
@@ -12,4 +12,5 @@ if ! cmp -s "$suite/requirements.txt" "$home/venv/installed.txt"; then
     "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r "$suite/requirements.txt"
     cp "$suite/requirements.txt" "$home/venv/installed.txt"
 fi
+test -n "$binary" || exit 0
 exec "$home/venv/bin/python" -B "$suite/run.py" "$binary"
