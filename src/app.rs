@@ -272,6 +272,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let paths = Arc::new(DatasetPaths {
         evidence: data_dir.join("evidence"),
         datasets: datasets_dir,
+        progress: Arc::default(),
         recipe,
     });
 
@@ -305,6 +306,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         paths.evidence.clone(),
         &paths.datasets,
     );
+    let progress = Arc::clone(&paths.progress);
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
     let (provider_children, dispatcher) =
         chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
@@ -385,6 +387,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         kept: ResponseCache::new(&settings.chat.cache),
         budgets,
         dataset,
+        progress,
         imports,
         importing: tokio::sync::Mutex::default(),
         review,

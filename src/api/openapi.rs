@@ -58,6 +58,8 @@ use super::routes::{
         datasets::materialize,
         datasets::list,
         datasets::export,
+        datasets::job,
+        datasets::cancel_job,
         usage::read,
         supervision::tree,
         supervision::restart,

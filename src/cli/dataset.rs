@@ -1,5 +1,7 @@
 //! `boathouse materialize` and `boathouse export`: from a running server's evidence to training data.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -8,6 +10,11 @@ use super::error::CliError;
 use super::{output, serve};
 use crate::config::Overrides;
 use crate::types::http::Method;
+
+/// Where the server tells of its job.
+const JOB: &str = "/v1/datasets/job";
+/// How often it is asked.
+const LOOK: Duration = Duration::from_millis(200);
 
 const MATERIALIZE_EXAMPLES: &str = "Examples:
   boathouse materialize                  score every answer by what people and validators said of it
@@ -165,7 +172,7 @@ fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Asks while something turns: posts the body, or reads without one.
+/// Asks while a bar shows how far the server is: posts the body, or reads without one. Interrupted, it stops the job.
 fn ask(
     overrides: &Overrides,
     common: &Common,
@@ -179,9 +186,26 @@ fn ask(
     } else {
         Method::Get
     };
-    let spinner = output::spinner(doing);
-    let answer = actix_web::rt::System::new().block_on(client.must(method, path, body));
-    spinner.finish_and_clear();
+    let bar = output::progress(0, doing);
+    let answer = actix_web::rt::System::new().block_on(async {
+        let mut answer = std::pin::pin!(client.must(method, path, body));
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                _ = &mut interrupt => {
+                    client.ask(Method::Delete, JOB, None).await?;
+                    return Err(CliError::failed("stopped; what was there before is as it was"));
+                }
+                () = tokio::time::sleep(LOOK) => {
+                    let job = client.ask(Method::Get, JOB, None).await?.body;
+                    bar.set_length(job["of"].as_u64().unwrap_or_default());
+                    bar.set_position(job["done"].as_u64().unwrap_or_default());
+                }
+            }
+        }
+    });
+    bar.finish_and_clear();
     answer
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
-use std::time::Duration;
 
 /// Writes one line to stdout. A reader that has gone away is no failure of ours.
 pub(super) fn say(line: impl Display) {
@@ -30,16 +29,6 @@ pub(super) fn progress(total: usize, what: &'static str) -> indicatif::ProgressB
 pub(super) fn byte_progress(total: u64, what: &'static str) -> indicatif::ProgressBar {
     let counts = "  {msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
     bar(total, what, counts)
-}
-
-/// A sign of life on stderr while a server works on something whose end it does not tell.
-pub(super) fn spinner(what: &'static str) -> indicatif::ProgressBar {
-    let spinner = indicatif::ProgressBar::new_spinner().with_message(what);
-    if let Ok(style) = indicatif::ProgressStyle::with_template("  {spinner} {msg} {elapsed}") {
-        spinner.set_style(style);
-    }
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }
 
 fn bar(total: u64, what: &'static str, template: &str) -> indicatif::ProgressBar {

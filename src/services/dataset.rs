@@ -1,12 +1,13 @@
 //! From the journal to training data.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
 use super::{Services, evidence};
 use crate::actors::dataset::{DatasetJob, DatasetReply};
+use crate::types::error_kind::ErrorKind;
 
 /// The flavour of an export that names none.
 const DEFAULT_FLAVOUR: &str = "trl";
@@ -72,6 +73,52 @@ pub async fn export(services: &Services, input: ExportInput) -> Result<Value, Se
 /// Serves `GET /v1/exports`.
 pub async fn exports(services: &Services) -> Result<Value, ServiceError> {
     run(services, DatasetJob::List).await
+}
+
+/// How far a job is, as `GET /v1/datasets/job` tells.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobOutput {
+    /// `materialize`, or `export` and the folder's name; null when nothing is under way.
+    #[schema(example = "materialize")]
+    pub job: Option<String>,
+    /// Lines read.
+    pub done: u64,
+    /// Lines to read; 0 until that is known.
+    pub of: u64,
+    /// Whether it was told to stop.
+    pub cancelled: bool,
+}
+
+/// Serves `GET /v1/datasets/job`.
+pub fn job(services: &Services) -> JobOutput {
+    match services.progress.running() {
+        Some(running) => JobOutput {
+            job: Some(running.job),
+            done: running.done,
+            of: running.of,
+            cancelled: running.cancelled,
+        },
+        None => JobOutput {
+            job: None,
+            done: 0,
+            of: 0,
+            cancelled: false,
+        },
+    }
+}
+
+/// Serves `DELETE /v1/datasets/job`: the job ends as soon as it looks, and leaves what was there before it.
+///
+/// Errors: nothing is under way.
+pub fn cancel_job(services: &Services) -> Result<JobOutput, ServiceError> {
+    if services.progress.cancel() {
+        Ok(job(services))
+    } else {
+        Err(ServiceError::new(
+            ErrorKind::NotFound,
+            "neither a materialization nor an export is under way",
+        ))
+    }
 }
 
 async fn run(services: &Services, job: DatasetJob) -> Result<Value, ServiceError> {

@@ -33,7 +33,7 @@ use supervisors::{CellRef, Deadline, Tree};
 use tokio::sync::{Mutex, Notify};
 
 use crate::actors::chat::Chat;
-use crate::actors::dataset::DatasetWorker;
+use crate::actors::dataset::{DatasetWorker, Progress};
 use crate::actors::embedding::Embedding;
 use crate::actors::evidence::{Journal, Usage};
 use crate::actors::imports::ImportsWorker;
@@ -70,6 +70,8 @@ pub struct Services {
     pub budgets: Budgets,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
+    /// How far the job that does so is.
+    pub progress: Arc<Progress>,
     /// Knows what was imported.
     pub imports: CellRef<ImportsWorker>,
     /// One import at a time: whether what its cell knows is all that is in the journal.

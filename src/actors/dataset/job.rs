@@ -43,6 +43,20 @@ pub enum DatasetJob {
     List,
 }
 
+impl DatasetJob {
+    /// What those who wait are told; `None` for what is done at once.
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::Materialize { .. } => Some("materialize".to_owned()),
+            Self::Export { name, .. } => Some(format!(
+                "export {}",
+                name.chars().take(80).collect::<String>()
+            )),
+            Self::List => None,
+        }
+    }
+}
+
 /// A receipt, with the `path` of what it is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetReply(pub Value);
@@ -51,6 +65,9 @@ pub struct DatasetReply(pub Value);
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
+    /// Somebody stopped the job. Begin it again when it is wanted.
+    #[error("the job was cancelled")]
+    Cancelled,
     /// No such export. Change the request.
     #[error("unknown export kind {kind:?}: known are {known}")]
     UnknownKind {
@@ -114,7 +131,9 @@ impl DatasetError {
             | Self::UnknownFlavour { .. }
             | Self::NoShape { .. }
             | Self::TestFraction(_) => ErrorKind::BadRequest,
-            Self::NotMaterialized | Self::Stale(_) | Self::TasksChanged(_) => ErrorKind::Conflict,
+            Self::Cancelled | Self::NotMaterialized | Self::Stale(_) | Self::TasksChanged(_) => {
+                ErrorKind::Conflict
+            }
             Self::Log(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Recipe(error) => error.kind(),
@@ -132,6 +151,7 @@ pub(super) fn run(
 ) -> Result<DatasetReply, DatasetError> {
     let store = DatasetStore::new(&paths.datasets);
     store.recover()?;
+    let _under = job.name().map(|name| paths.progress.begin(name));
     match job {
         DatasetJob::Materialize { force } => materialize::run(paths, &store, force, tick),
         DatasetJob::Export {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 
 mod job;
+mod progress;
 
 pub use job::{DatasetError, DatasetJob, DatasetReply};
+pub use progress::{Progress, Running};
 
 /// Runs materialization and exports; its state is on disk.
 pub struct DatasetWorker {
@@ -23,6 +25,8 @@ pub struct DatasetPaths {
     pub datasets: PathBuf,
     /// The recipe's text; the compiled-in one unless config names a file.
     pub recipe: String,
+    /// How far the job under way is.
+    pub progress: Arc<Progress>,
 }
 
 impl Protocol for DatasetWorker {

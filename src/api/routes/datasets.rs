@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Result};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
-use crate::services::dataset::{self, ExportInput, MaterializeInput};
+use crate::services::dataset::{self, ExportInput, JobOutput, MaterializeInput};
 
 /// Turns the journal into scored tasks; answers with the receipt.
 #[utoipa::path(
@@ -38,4 +38,19 @@ pub(crate) async fn export(
     body: Body<ExportInput>,
 ) -> Result<HttpResponse> {
     Ok(context.json(dataset::export(&services, body.0).await)?)
+}
+
+/// Tells how far the materialization or export under way is.
+#[utoipa::path(get, path = "/v1/datasets/job", tag = "datasets", responses((status = 200, body = JobOutput)))]
+pub(crate) async fn job(services: Data<Services>) -> HttpResponse {
+    HttpResponse::Ok().json(dataset::job(&services))
+}
+
+/// Stops it; what was there before it stays.
+#[utoipa::path(
+    delete, path = "/v1/datasets/job", tag = "datasets",
+    responses((status = 200, body = JobOutput), (status = 404, description = "Problem"))
+)]
+pub(crate) async fn cancel_job(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    Ok(context.json(dataset::cancel_job(&services))?)
 }

@@ -136,6 +136,10 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             "/v1/review/{task}",
             vec![get().to(review::read), post().to(review::decide)],
         ),
+        (
+            "/v1/datasets/job",
+            vec![get().to(datasets::job), delete().to(datasets::cancel_job)],
+        ),
         ("/v1/materialize", vec![post().to(datasets::materialize)]),
         (
             "/v1/exports",

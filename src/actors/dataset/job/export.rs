@@ -45,15 +45,19 @@ pub(super) fn run(
     if made["recipe"]["sha256"] != recipe_sha256.as_str() {
         return Err(DatasetError::Stale("recipe"));
     }
+    let tasks = made["outputs"][0]["rows"].as_u64().unwrap_or_default();
+    paths
+        .progress
+        .expect(tasks * (export.readings() as u64 + 1));
     let staging = store.stage(&target)?;
     for reading in 0..export.readings() {
-        read(store, tick, |task| {
+        read(paths, store, tick, |task| {
             export.prepare(reading, task);
             Ok(())
         })?;
     }
     let mut sides = Sides::new(&staging)?;
-    let input = read(store, tick, |task| {
+    let input = read(paths, store, tick, |task| {
         export.add(task).iter().try_for_each(|one| sides.place(one))
     })?;
     let outputs = made["outputs"].as_array().map_or(&[][..], Vec::as_slice);
@@ -113,6 +117,7 @@ pub(super) fn run(
 
 /// Reads the materialized tasks in order.
 fn read(
+    paths: &DatasetPaths,
     store: &DatasetStore,
     tick: &mut dyn FnMut(),
     mut each: impl FnMut(&Task) -> Result<(), DatasetError>,
@@ -126,6 +131,7 @@ fn read(
     while lines.next(&mut line)? {
         if at.is_multiple_of(TICK_LINES) {
             tick();
+            paths.progress.step(TICK_LINES)?;
         }
         at += 1;
         let task: Task = serde_json::from_slice(&line)

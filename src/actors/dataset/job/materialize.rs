@@ -12,6 +12,9 @@ use crate::storage::evidence_log::{
 /// Problems of the chain that a receipt names; the rest is counted.
 const PROBLEMS_SHOWN: usize = 5;
 
+/// Each line is read so often.
+const READINGS: u64 = 2;
+
 /// Readings of a journal whose files are replaced meanwhile.
 const TRIES: usize = 3;
 
@@ -55,6 +58,8 @@ fn prepare(
         .iter()
         .map(|segment| hash_file(&paths.evidence, &segment.name, segment.bytes, tick))
         .collect::<Result<Vec<_>, _>>()?;
+    let rows: u64 = inputs.iter().map(|input| input.rows).sum();
+    paths.progress.expect(READINGS * rows);
     let inputs = json!(inputs);
     if !force && let Some(receipt) = unchanged(store, &recipe_sha256, &inputs, tick)? {
         return Ok((receipt, None));
@@ -138,6 +143,7 @@ fn read(
     for (at, line) in (0_u64..).zip(lines) {
         if at.is_multiple_of(TICK_LINES) {
             tick();
+            paths.progress.step(TICK_LINES)?;
         }
         each(line?)?;
     }

@@ -63,6 +63,7 @@ impl World {
             evidence: root.path().join("evidence"),
             datasets: root.path().join("datasets"),
             recipe: DEFAULT_RECIPE.to_owned(),
+            progress: std::sync::Arc::default(),
         };
         Self { root, paths }
     }
@@ -545,4 +546,35 @@ fn a_record_that_was_removed_from_an_older_segment_is_told() {
     fs::write(&path, text + "{\"body\":").unwrap();
     let receipt = world.materialize(false);
     assert_eq!(receipt["chain"]["intact"], true, "{receipt}");
+}
+
+#[test]
+fn a_cancelled_job_leaves_what_was_there() {
+    let world = World::filled(8);
+    world.materialize(false);
+    let before = world.files();
+    world.append((9..=400).map(chat).collect());
+    for job in [
+        DatasetJob::Materialize { force: false },
+        DatasetJob::Materialize { force: true },
+    ] {
+        let mut heard = None;
+        let stopped = run(&world.paths, job, &mut || {
+            // As soon as it is known how much there is to do.
+            let running = world.paths.progress.running().unwrap();
+            if running.of > 0 && heard.is_none() {
+                heard = Some((running.job, running.of));
+                assert!(world.paths.progress.cancel());
+            }
+        });
+        assert!(
+            matches!(stopped, Err(DatasetError::Cancelled)),
+            "{stopped:?}"
+        );
+        // 400 answers and the feedback on six of the first eight, each read twice.
+        assert_eq!(heard, Some(("materialize".to_owned(), 2 * 406)));
+        assert_eq!(world.paths.progress.running(), None);
+        assert_eq!(world.files(), before);
+    }
+    world.materialize(false);
 }
