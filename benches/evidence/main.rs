@@ -1,0 +1,233 @@
+//! The evidence journal: appending, auditing and materializing it, each beside what the machine can do. See
+//! `benches/README.md`.
+//!
+//! `cargo bench --bench evidence`, and `cargo bench --bench evidence -- 500000` for so many records
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints, and ends when something is wrong"
+)]
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/statistics.rs"]
+mod statistics;
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use boathouse::storage::evidence_log::{
+    Body, EvidenceConfig, EvidenceLog, NewRecord, Salt, segments,
+};
+use boathouse::types::evidence::{ChatEvidence, FeedbackEvidence, Kind, Rating, TokenUsage};
+use process::{Server, boathouse};
+use serde_json::json;
+use statistics::{median, spread};
+
+const RECORDS: u64 = 250_000;
+/// Records that share a sync, as those of requests that end at the same time do.
+const GROUP: u64 = 256;
+const ROUNDS: usize = 5;
+/// 2026-11-01T00:00:00Z.
+const NOVEMBER: u64 = 1_793_491_200_000;
+
+fn main() {
+    let count = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let count: u64 = count.unwrap_or(RECORDS);
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("data/evidence");
+    append(&journal, count);
+    audit(folder.path(), &journal, count);
+    materialize(folder.path(), count);
+}
+
+/// Sentences of the demo's corpus.
+fn sentences() -> Vec<String> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/trecqa/corpus.jsonl");
+    let corpus = fs::read_to_string(corpus).unwrap();
+    let lines = corpus.lines();
+    lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["text"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// Two answers, then what a person said of the first.
+fn record(at: u64, sentences: &[String]) -> NewRecord {
+    let sentence = |n: u64| {
+        sentences[(n.wrapping_mul(2_654_435_761) % sentences.len() as u64) as usize].clone()
+    };
+    let id = |n: u64| format!("chatcmpl-{n:016x}");
+    let (kind, id, body) = if at % 3 == 2 {
+        let said = FeedbackEvidence {
+            target: id(at - 2),
+            rating: [Rating::Accepted, Rating::Rejected][usize::from(at % 5 == 0)],
+            score: None,
+            comment: None,
+            edited_answer: None,
+            user: None,
+            review: false,
+            imported: None,
+        };
+        (
+            Kind::Feedback,
+            format!("f-{at}"),
+            serde_json::to_value(said),
+        )
+    } else {
+        let answer: Vec<String> = (0..4).map(|n| sentence(at + n)).collect();
+        let chat = ChatEvidence {
+            request_id: format!("req-{at:016x}"),
+            model: "main".to_owned(),
+            answered_by: Some("up/small".to_owned()),
+            messages: vec![
+                json!({"role": "system", "content": sentence(1)}),
+                json!({"role": "user", "content": format!("{} {at}?", sentence(at))}),
+            ],
+            answer: answer.join(" "),
+            finish_reason: Some("stop".to_owned()),
+            usage: Some(TokenUsage {
+                prompt_tokens: 90,
+                completion_tokens: 120,
+                ..TokenUsage::default()
+            }),
+            latency_ms: at % 900,
+            ..ChatEvidence::default()
+        };
+        (Kind::Chat, id(at), serde_json::to_value(chat))
+    };
+    NewRecord {
+        ts_ms: NOVEMBER + at * 40,
+        kind,
+        id,
+        body: Body::of(&body.unwrap(), Salt::new([7; 16])).unwrap(),
+    }
+}
+
+/// Appends in groups that share a sync, beside the same bytes written in the same groups without a journal.
+fn append(journal: &Path, count: u64) {
+    let sentences = sentences();
+    let (mut log, _) = EvidenceLog::open(journal, EvidenceConfig::default()).unwrap();
+    let mut plain = File::create(journal.parent().unwrap().join("plain")).unwrap();
+    let (mut ours, mut bare, mut ratios) = (0.0, 0.0, Vec::new());
+    let mut at = 0;
+    while at < count {
+        let group: Vec<NewRecord> = (at..(at + GROUP).min(count))
+            .map(|n| record(n, &sentences))
+            .collect();
+        let before = written(journal);
+        let started = Instant::now();
+        for record in &group {
+            log.append(record).unwrap();
+        }
+        if let Some(unsynced) = log.unsynced().unwrap() {
+            log.synced(&unsynced.sync()).unwrap();
+        }
+        let own = started.elapsed().as_secs_f64();
+        let block = vec![b'x'; written(journal) - before];
+        let started = Instant::now();
+        plain.write_all(&block).unwrap();
+        plain.sync_data().unwrap();
+        let alone = started.elapsed().as_secs_f64();
+        ours += own;
+        bare += alone;
+        ratios.push(alone / own);
+        at += GROUP;
+    }
+    println!(
+        "append and sync, groups of {GROUP}: {:.0} records/s; writing and syncing as many bytes alone would allow {:.0}/s; ratio {}",
+        count as f64 / ours,
+        count as f64 / bare,
+        spread(&ratios)
+    );
+    fs::remove_file(journal.parent().unwrap().join("plain")).unwrap();
+}
+
+/// Bytes of the journal's files.
+fn written(journal: &Path) -> usize {
+    let sizes = segments(journal).unwrap().into_iter();
+    sizes
+        .map(|segment| segment.bytes)
+        .sum::<u64>()
+        .try_into()
+        .unwrap()
+}
+
+/// Walks the journal by `boathouse audit`, in turns with `sha256sum` over the same files.
+fn audit(folder: &Path, journal: &Path, count: u64) {
+    let files: Vec<PathBuf> = segments(journal)
+        .unwrap()
+        .into_iter()
+        .map(|segment| journal.join(segment.name))
+        .collect();
+    let mut bytes = 0;
+    for file in &files {
+        // Read once, so that both find it in memory.
+        bytes += File::open(file)
+            .unwrap()
+            .read_to_end(&mut Vec::new())
+            .unwrap();
+    }
+    let timed = |command: &mut Command| {
+        let started = Instant::now();
+        let ran = command.output().unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        started.elapsed().as_secs_f64()
+    };
+    let (mut ours, mut ratios) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut audit = Command::new(env!("CARGO_BIN_EXE_boathouse"));
+        let own = timed(audit.args(["audit", "--data"]).arg(folder.join("data")));
+        let sum = timed(Command::new("sha256sum").args(&files));
+        ours.push(own);
+        ratios.push(sum / own);
+    }
+    println!(
+        "audit of {count} records, {:.0} MB: {:.0} MB/s, {:.0} records/s; ratio to sha256sum {}",
+        bytes as f64 / 1e6,
+        bytes as f64 / 1e6 / median(&ours),
+        count as f64 / median(&ours),
+        spread(&ratios)
+    );
+}
+
+/// Has a server materialize it.
+fn materialize(folder: &Path, count: u64) {
+    let server = Server::start(&mut boathouse(folder, &[]));
+    let idle = server.memory_mb("VmRSS");
+    let (before, started) = (server.cpu_us(), Instant::now());
+    let body = "{\"force\": true}";
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "POST /v1/materialize HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (seconds, cpu) = (
+        started.elapsed().as_secs_f64(),
+        (server.cpu_us() - before) / 1e6,
+    );
+    println!(
+        "materialize: {:.0} records/min, {:.0} records/min of processor time, on {:.2} cores; memory {idle:.0} MB before, {:.0} MB at most",
+        count as f64 / seconds * 60.0,
+        count as f64 / cpu * 60.0,
+        cpu / seconds,
+        server.memory_mb("VmHWM")
+    );
+    server.stop();
+}
