@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::body::Body;
-use super::changes::Changes;
+use super::changes::{self, Changes};
 use super::config::EvidenceConfig;
 use super::error::EvidenceLogError;
 use super::heads::{Heads, HeadsWriter};
@@ -139,13 +139,17 @@ impl EvidenceLog {
         let first = found.first().map_or(begins, |first| first.number);
         for (expected, segment) in (first.min(begins)..).zip(&found) {
             if segment.number != expected {
+                let reason = match expected {
+                    1 => format!(
+                        "the file is missing; if evidence.retain_days or retain_bytes removed it, {} was lost and \
+                         should say \"begins\":{}",
+                        changes::FILE_NAME,
+                        segment.number
+                    ),
+                    _ => "the file is missing".to_owned(),
+                };
                 let missing = segments::file_name(expected);
-                return Err(EvidenceLogError::damaged(
-                    &missing,
-                    0,
-                    0,
-                    "the file is missing",
-                ));
+                return Err(EvidenceLogError::damaged(&missing, 0, 0, reason));
             }
         }
         if found.is_empty() {

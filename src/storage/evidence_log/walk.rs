@@ -234,7 +234,8 @@ impl Walk {
         let kept = self.kept.as_ref().map(|kept| kept.seq);
         self.report.kept_head_removed =
             kept.is_some_and(|kept| (1..first).contains(&kept) && kept != removed.last);
-        self.report.removed = Some(removed);
+        // One that is still being removed is told as pending.
+        self.report.removed = (removed.last < first).then_some(removed);
     }
 
     fn explain_what_is_empty(&mut self) {

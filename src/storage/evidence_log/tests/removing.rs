@@ -100,6 +100,14 @@ fn more_than_was_told_is_missed() {
     assert_eq!(problems(dir.path()), [(ProblemKind::Removed, begins)]);
     let error = EvidenceLog::open(dir.path(), small()).unwrap_err();
     assert!(error.to_string().contains(&first.name), "{error}");
+    let changes = dir.path().join("changes.json");
+    let kept = fs::read(&changes).unwrap();
+    fs::write(dir.path().join(&first.name), &text).unwrap();
+    fs::remove_file(&changes).unwrap();
+    let error = EvidenceLog::open(dir.path(), small()).unwrap_err();
+    let wanted = format!("\"begins\":{}", first.number);
+    assert!(error.to_string().contains(&wanted), "{error}");
+    fs::write(&changes, kept).unwrap();
     // Its first record alone.
     let cut = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     fs::write(dir.path().join(&first.name), &text[cut..]).unwrap();
