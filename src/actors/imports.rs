@@ -156,7 +156,10 @@ fn read(journal: &Path, file: &Path, tick: &mut dyn FnMut()) -> Result<IdTable, 
 
 /// Clients choose the ids of other records, also such as begin like these.
 fn imported(record: &EvidenceRecord) -> Option<Key> {
-    record.body.get("imported")?;
+    // Of an erased one only the id is left, and what was erased must not come in again.
+    if record.erased.is_none() {
+        record.body.get("imported")?;
+    }
     key(&record.id)
 }
 
@@ -249,6 +252,26 @@ mod tests {
             panic!()
         };
         assert_eq!(new, [false, true, false]);
+    }
+
+    #[test]
+    fn what_was_erased_does_not_come_in_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("evidence");
+        let one = record_id(&["s", "1"]);
+        append(&journal, &one, &json!({"imported": "s"}));
+        let told = json!({"reason": "r", "by": "seq", "records": [[1, 1]]});
+        let record = NewRecord {
+            ts_ms: 2,
+            kind: Kind::Erasure,
+            id: "e".to_owned(),
+            body: Body::of(&told, Salt::new([7; 16])).unwrap(),
+        };
+        let (mut log, _) = EvidenceLog::open(&journal, EvidenceConfig::default()).unwrap();
+        log.begin_change(1, &[record]).unwrap();
+        assert_eq!(evidence_log::finish_change(&journal).unwrap().erased, 1);
+        let known = read(&journal, &folder.path().join("ids"), &mut || {}).unwrap();
+        assert!(known.contains(&key(&one).unwrap()).unwrap());
     }
 
     #[test]
