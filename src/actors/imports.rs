@@ -270,7 +270,7 @@ mod tests {
         let (mut log, _) = EvidenceLog::open(&journal, EvidenceConfig::default()).unwrap();
         log.begin_change(1, &[record]).unwrap();
         assert_eq!(evidence_log::finish_change(&journal).unwrap().erased, 1);
-        let known = read(&journal, &folder.path().join("ids"), &mut || {}).unwrap();
+        let mut known = read(&journal, &folder.path().join("ids"), &mut || {}).unwrap();
         assert!(known.contains(&key(&one).unwrap()).unwrap());
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde_json::Value;
+
 use super::filter::word;
-use crate::storage::evidence_log::{JournalLine, frame_digest};
+use crate::storage::evidence_log::{JournalLine, canonical, frame_digest};
 use crate::types::evidence::{EvidenceRecord, FrameEvidence, Kind, SCHEMA_VERSION};
 
 /// What records are chosen by.
@@ -75,12 +77,15 @@ impl Found {
 /// that is chosen goes with it.
 ///
 /// As in the [join](crate::engines::dataset::Join), a target means the newest answer before that has the id, or that
-/// answered the request; the requests of others may have the same id.
+/// answered the request; the requests of others may have the same id. A replay says nobody's name, so what it asked goes by
+/// its last question, when that is one of an answer that is chosen.
 #[derive(Debug)]
 pub struct Selection {
     subject: Subject,
     /// Ids of answers that are chosen, and of their requests.
     bound: HashSet<String>,
+    /// Hashes of their last questions.
+    asked: HashSet<[u8; 32]>,
     found: Found,
 }
 
@@ -90,6 +95,7 @@ impl Selection {
         Self {
             subject,
             bound: HashSet::new(),
+            asked: HashSet::new(),
             found: Found::default(),
         }
     }
@@ -103,12 +109,13 @@ impl Selection {
         if record.kind.is_of_the_journal() {
             return;
         }
-        let named = self.subject.names(record);
+        let mut named = self.subject.names(record);
         if record.erased.is_some() {
             self.found.already += u64::from(named);
             return;
         }
         if record.kind == Kind::Chat {
+            named = self.ask(record, named);
             self.bind(record, named);
         }
         let about = word(record, "target").is_some_and(|target| self.bound.contains(target));
@@ -120,6 +127,25 @@ impl Selection {
     /// Ends it.
     pub fn found(self) -> Found {
         self.found
+    }
+
+    /// Whether an answer is chosen, also for its question.
+    fn ask(&mut self, chat: &EvidenceRecord, chosen: bool) -> bool {
+        let of_replay = word(chat, "replay").is_some();
+        if !chosen && !of_replay {
+            return false;
+        }
+        let messages = chat.body.get("messages").and_then(Value::as_array);
+        let mut asked = messages.into_iter().flatten().rev();
+        let last = asked.find(|message| message["role"] == "user");
+        let Some(last) = last.map(|message| &message["content"]) else {
+            return chosen;
+        };
+        let digest = *blake3::hash(canonical(last).as_bytes()).as_bytes();
+        if chosen {
+            self.asked.insert(digest);
+        }
+        chosen || self.asked.contains(&digest)
     }
 
     fn bind(&mut self, chat: &EvidenceRecord, chosen: bool) {
@@ -242,6 +268,31 @@ pub(super) mod tests {
         assert_eq!(key.ranges, [(1, 3), (6, 6), (10, 10)]);
         let bob = choose(Subject::User("bob".to_owned()), journal());
         assert_eq!(bob.ranges, [(5, 8)], "his failed try is the newest of his");
+    }
+
+    #[test]
+    fn what_a_replay_asked_goes_with_the_question() {
+        let asked = |seq, question: &str, replay: bool| {
+            let mut chat = chat(seq, &format!("c{seq}"), "r", "ann");
+            chat.body["messages"] = json!([
+                {"role": "system", "content": format!("be number {seq}")},
+                {"role": "user", "content": question},
+            ]);
+            if replay {
+                chat.body["replay"] = json!("small");
+                chat.body["user"] = Value::Null;
+            }
+            chat
+        };
+        let records = vec![
+            asked(1, "mine", false),
+            asked(2, "mine", true),
+            asked(3, "another", true),
+            about(4, "c2"),
+        ];
+        let ann = choose(Subject::User("ann".to_owned()), records.clone());
+        assert_eq!(ann.ranges, [(1, 2), (4, 4)]);
+        assert_eq!(choose(ids(&["c3"]), records).ranges, [(3, 3)]);
     }
 
     #[test]
