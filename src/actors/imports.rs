@@ -154,9 +154,9 @@ fn read(journal: &Path, file: &Path, tick: &mut dyn FnMut()) -> Result<IdTable, 
     Ok(known)
 }
 
-/// Clients choose the ids of other records, also such as begin like these.
+/// Clients choose the ids of other records, also such as begin like these. Of an erased record only its id is left: it is
+/// taken for one, since what was erased must not come in again.
 fn imported(record: &EvidenceRecord) -> Option<Key> {
-    // Of an erased one only the id is left, and what was erased must not come in again.
     if record.erased.is_none() {
         record.body.get("imported")?;
     }

@@ -266,6 +266,32 @@ fn what_cannot_be_recorded_is_refused_alone_and_the_whole_of_it() {
     });
 }
 
+#[test]
+fn what_was_erased_does_not_come_in_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = || {
+        let mut ann = conversation("1", "Where do I live?", "At the harbour.");
+        ann["user"] = "ann".into();
+        ann["feedback"] = json!({"rating": "accepted"});
+        json!([ann, conversation("2", "q", "a")])
+    };
+    serve_with(settings(folder.path()), async |api| {
+        assert_eq!(import(&api, "s", both()).await["imported"], 2);
+        let asked = json!({"user": "ann", "reason": "request 17"});
+        let done = api.ok("/v1/evidence/erase", asked).await;
+        assert_eq!(done["kinds"], json!({"chat": 1, "feedback": 1}), "{done}");
+    });
+    // A process that has seen none of it.
+    serve_with(settings(folder.path()), async |api| {
+        let told = import(&api, "s", both()).await;
+        assert_eq!(
+            told,
+            json!({"imported": 0, "known": 2, "feedback": 0, "refused": []})
+        );
+        assert!(!api.get("/v1/evidence").await.text().contains("harbour"));
+    });
+}
+
 /// A server as a process, and a folder for files.
 struct Place {
     folder: tempfile::TempDir,
