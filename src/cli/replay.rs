@@ -110,7 +110,7 @@ fn outcome(word: &str) -> Result<Outcome, String> {
     })
 }
 
-fn moment(text: &str) -> Result<u64, String> {
+pub(super) fn moment(text: &str) -> Result<u64, String> {
     let day = text.parse::<jiff::civil::Date>().ok();
     let day = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     let moment = match day.filter(|_| !text.contains('T')) {
@@ -122,7 +122,7 @@ fn moment(text: &str) -> Result<u64, String> {
     u64::try_from(moment.as_millisecond()).map_err(|_| "before 1970".to_owned())
 }
 
-fn bound(text: &str) -> Result<(String, f64), String> {
+pub(super) fn bound(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("must be MEASURE=VALUE")?;
     let value = value.parse::<f64>().map_err(|error| error.to_string())?;
     Ok((name.to_owned(), value))

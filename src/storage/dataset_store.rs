@@ -88,6 +88,14 @@ impl DatasetStore {
         self.named("replays", name)
     }
 
+    /// The file of a named profile that audits compare with.
+    ///
+    /// Errors: [`DatasetStoreError::Name`].
+    pub fn baseline(&self, name: &str) -> Result<PathBuf, DatasetStoreError> {
+        self.named("baselines", name)
+            .map(|path| path.with_extension("json"))
+    }
+
     fn named(&self, of: &str, name: &str) -> Result<PathBuf, DatasetStoreError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) {
@@ -217,6 +225,24 @@ fn entries(dir: &Path) -> Result<Vec<String>, DatasetStoreError> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Lists the files of a folder and of those in it, relative and with `/`, but for hidden ones.
+pub fn files(dir: &Path) -> Result<Vec<String>, DatasetStoreError> {
+    let mut found = Vec::new();
+    for name in entries(dir)? {
+        let path = dir.join(&name);
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            let within = files(&path)?;
+            found.extend(within.into_iter().map(|file| format!("{name}/{file}")));
+        } else {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 fn remove(dir: &Path) -> Result<(), DatasetStoreError> {

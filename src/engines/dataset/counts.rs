@@ -1,8 +1,9 @@
 //! What became of every task of an export.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::split::Side;
 
@@ -43,7 +44,8 @@ pub enum Dropped {
 }
 
 /// How many tasks went where.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ExportCounts {
     /// Tasks that were read.
     #[serde(rename = "in")]
@@ -61,22 +63,41 @@ pub struct ExportCounts {
     /// Good answers that are kept for the rows of bad ones.
     pub paired: u64,
     /// Rows of sources that have their share, by the kind of source.
-    pub capped: BTreeMap<&'static str, u64>,
+    pub capped: BTreeMap<Cow<'static, str>, u64>,
     /// Tasks and rows that were left out, by reason.
-    pub skipped: BTreeMap<&'static str, u64>,
+    pub skipped: BTreeMap<Cow<'static, str>, u64>,
 }
 
 impl ExportCounts {
     /// Rows on both sides.
     pub fn rows(&self) -> u64 {
-        self.train + self.test
+        self.train.saturating_add(self.test)
+    }
+
+    /// Tasks, and rows of a task beside its first.
+    pub fn taken(&self) -> u64 {
+        self.read.saturating_add(self.further)
+    }
+
+    /// Those of them that went somewhere.
+    pub fn placed(&self) -> u64 {
+        [self.rows(), self.paired, self.dropped()]
+            .into_iter()
+            .chain(self.skipped.values().copied())
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Rows that `origin/dropped.jsonl` lists.
+    pub fn dropped(&self) -> u64 {
+        [self.duplicates, self.near_duplicates]
+            .into_iter()
+            .chain(self.capped.values().copied())
+            .fold(0, u64::saturating_add)
     }
 
     /// Whether everything went somewhere.
     pub fn reconcile(&self) -> bool {
-        let left_out: u64 = self.capped.values().chain(self.skipped.values()).sum();
-        self.read + self.further
-            == self.rows() + self.duplicates + self.near_duplicates + self.paired + left_out
+        self.taken() == self.placed()
     }
 
     pub(super) fn count(&mut self, placed: &[Placed]) {
@@ -93,10 +114,10 @@ impl ExportCounts {
                 Placed::Dropped { why, .. } => match why {
                     Dropped::Duplicate => self.duplicates += 1,
                     Dropped::NearDuplicate => self.near_duplicates += 1,
-                    Dropped::Capped(source) => *self.capped.entry(source).or_default() += 1,
+                    Dropped::Capped(source) => *self.capped.entry(source.into()).or_default() += 1,
                 },
                 Placed::Paired => self.paired += 1,
-                Placed::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+                Placed::Skipped(reason) => *self.skipped.entry((*reason).into()).or_default() += 1,
             }
         }
     }

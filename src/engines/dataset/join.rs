@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::recipe::Recipe;
 use super::score::score;
@@ -15,7 +15,8 @@ use crate::types::evidence::{
 };
 
 /// How many lines went where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Counts {
     /// Lines that were read; the sum of all below.
     #[serde(rename = "in")]
@@ -45,20 +46,28 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Lines that went somewhere.
+    pub fn placed(&self) -> u64 {
+        [
+            self.tasks,
+            self.feedback,
+            self.validations,
+            self.searches,
+            self.failed,
+            self.similar,
+            self.replayed,
+            self.erased,
+            self.changes,
+            self.duplicates,
+            self.quarantined,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
     /// Whether every line went somewhere.
     pub fn reconcile(&self) -> bool {
-        self.read
-            == self.tasks
-                + self.feedback
-                + self.validations
-                + self.searches
-                + self.failed
-                + self.similar
-                + self.replayed
-                + self.erased
-                + self.changes
-                + self.duplicates
-                + self.quarantined
+        self.read == self.placed()
     }
 }
 

@@ -78,7 +78,9 @@ pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use retention::{Retain, retain};
 pub use rewrite::{ChangeDone, finish_change};
 pub use segments::{Segment, segments};
-pub use verify::{Chain, KeptHead, Problem, ProblemKind, VerifyReport, verify, verify_beside};
+pub use verify::{
+    Chain, KeptHead, Problem, ProblemKind, VerifyReport, verify, verify_beside, verify_reading,
+};
 
 /// `prev` of the first record.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -11,6 +11,7 @@ use super::heads::Heads;
 use super::records::JournalLine;
 use super::segments;
 use super::walk::Walk;
+use crate::types::evidence::EvidenceRecord;
 
 /// Walks of a journal whose files are replaced meanwhile.
 const WALKS: usize = 4;
@@ -105,18 +106,35 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, EvidenceLogError> {
 pub fn verify_beside(
     dir: &Path,
     kept: Option<KeptHead>,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<VerifyReport, EvidenceLogError> {
+    let nothing = |(): &mut (), _: (&str, u64), _: &EvidenceRecord| {};
+    let (report, ()) = verify_reading(dir, kept, progress, || (), nothing)?;
+    Ok(report)
+}
+
+/// The same for who has something to do with each record: `each` gets file, line and record, also a changed one. A walk that
+/// begins anew, because an erasure replaced files meanwhile, begins with what `fresh` makes.
+pub fn verify_reading<S>(
+    dir: &Path,
+    kept: Option<KeptHead>,
+    mut progress: impl FnMut(u64, u64),
+    fresh: impl Fn() -> S,
+    mut each: impl FnMut(&mut S, (&str, u64), &EvidenceRecord),
+) -> Result<(VerifyReport, S), EvidenceLogError> {
     let mut walks = 0;
     loop {
         walks += 1;
         let before = Changes::read(dir)?;
-        let walked = walk(dir, kept.clone(), before.pending.is_some(), &mut progress);
+        let mut state = fresh();
+        let mut see = |place: (&str, u64), record: &EvidenceRecord| each(&mut state, place, record);
+        let pending = before.pending.is_some();
+        let walked = walk(dir, kept.clone(), pending, &mut progress, &mut see);
         // What an erasure did to files while they were read is no damage.
         let calm = before.pending.is_none() && before == Changes::read(dir)?;
         let sound = walked.as_ref().is_ok_and(|report| report.intact);
         if calm || sound || walks == WALKS {
-            return walked;
+            return walked.map(|report| (report, state));
         }
     }
 }
@@ -126,6 +144,7 @@ fn walk(
     kept: Option<KeptHead>,
     pending: bool,
     progress: &mut impl FnMut(u64, u64),
+    each: &mut dyn FnMut((&str, u64), &EvidenceRecord),
 ) -> Result<VerifyReport, EvidenceLogError> {
     let heads = Heads::read(dir)?;
     let found = segments::list(dir)?;
@@ -134,7 +153,7 @@ fn walk(
     let mut walk = Walk::new(heads, kept, pending);
     for (at, segment) in found.iter().enumerate() {
         progress(read, all);
-        walk.segment(dir, segment, at + 1 == found.len())?;
+        walk.segment(dir, segment, at + 1 == found.len(), each)?;
         read += segment.bytes;
     }
     progress(read, all);

@@ -85,6 +85,7 @@ impl Walk {
         dir: &Path,
         segment: &Segment,
         newest: bool,
+        each: &mut dyn FnMut((&str, u64), &EvidenceRecord),
     ) -> Result<(), EvidenceLogError> {
         let path = dir.join(&segment.name);
         let mut lines = Lines::open(&path, segment.limit())?;
@@ -102,8 +103,14 @@ impl Walk {
                     self.unreadable(place, "torn or too long".to_owned());
                 }
                 Some(LineEnd::Newline) => match line::decode(&buffer) {
-                    Ok(record) => self.record(place, &record, false),
-                    Err(LineFault::Changed(record)) => self.record(place, &record, true),
+                    Ok(record) => {
+                        each(place, &record);
+                        self.record(place, &record, false);
+                    }
+                    Err(LineFault::Changed(record)) => {
+                        each(place, &record);
+                        self.record(place, &record, true);
+                    }
                     Err(LineFault::Unreadable(reason)) => self.unreadable(place, reason),
                 },
             }

@@ -87,10 +87,10 @@ fn what_is_left_out_is_counted_by_reason() {
     .collect();
     let (_, counts) = fixture::export(("rag", Flavour::Trl), &recipe, 0.0, &tasks);
     let skipped = [
-        ("answer_too_long", 1),
-        ("empty_answer", 1),
-        ("needs_review", 1),
-        ("rejected", 1),
+        ("answer_too_long".into(), 1),
+        ("empty_answer".into(), 1),
+        ("needs_review".into(), 1),
+        ("rejected".into(), 1),
     ];
     let expected = ExportCounts {
         read: 6,
@@ -205,24 +205,24 @@ fn sources_are_held_to_their_caps() {
         per_model: 1,
         ..none
     };
-    assert_eq!(capped(per_model), (vec![1, 3, 4], [("model", 2)].into()));
+    assert_eq!(capped(per_model), (vec![1, 3, 4], [("model".into(), 2)].into()));
     let per_provider = CapRules {
         per_provider: 1,
         ..none
     };
-    assert_eq!(capped(per_provider), (vec![1, 4], [("provider", 3)].into()));
+    assert_eq!(capped(per_provider), (vec![1, 4], [("provider".into(), 3)].into()));
     let per_client = CapRules {
         per_client: 1,
         ..none
     };
-    assert_eq!(capped(per_client), (vec![1, 3, 4], [("client", 2)].into()));
+    assert_eq!(capped(per_client), (vec![1, 3, 4], [("client".into(), 2)].into()));
     let per_question = CapRules {
         per_question: 1,
         ..none
     };
     assert_eq!(
         capped(per_question),
-        (vec![1, 2, 3, 5], [("question", 1)].into())
+        (vec![1, 2, 3, 5], [("question".into(), 1)].into())
     );
     // What one cap leaves out does not count for another.
     let both = CapRules {
@@ -230,7 +230,7 @@ fn sources_are_held_to_their_caps() {
         per_client: 2,
         ..none
     };
-    assert_eq!(capped(both), (vec![1, 3, 4], [("model", 2)].into()));
+    assert_eq!(capped(both), (vec![1, 3, 4], [("model".into(), 2)].into()));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn preference_rows_set_accepted_against_rejected_answers_to_the_same_prompt() {
         [json!(["right", "wrong"]), json!(["right", "worse"])]
     );
     assert_eq!(counts.paired, 1);
-    let skipped = [("needs_review", 1), (UNRIVALLED, 1), ("same_answers", 1)];
+    let skipped = ["needs_review", UNRIVALLED, "same_answers"].map(|reason| (reason.into(), 1));
     assert_eq!(counts.skipped, skipped.into());
     let super::super::Placed::Row { about, .. } = &placed[0] else {
         panic!("{placed:?}")
