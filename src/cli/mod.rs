@@ -41,7 +41,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection export docs --to docs.parquet
   boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
   boathouse review list                  what waits for a person's judgement
-  boathouse audit                        walk the evidence journal, name what is not as it was written
+  boathouse audit                        check journal, tasks and exports, name what is not as it was written
   boathouse evidence list --limit 5      the newest records of the evidence journal
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai

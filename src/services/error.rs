@@ -12,6 +12,7 @@ use crate::engines::chat::ChatError;
 use crate::engines::embedding::EmbedError;
 use crate::engines::index::IndexError;
 use crate::engines::validation::ValidationError;
+use crate::storage::dataset_store::DatasetStoreError;
 use crate::storage::evidence_log::EvidenceLogError;
 use crate::types::error_kind::ErrorKind;
 
@@ -102,6 +103,12 @@ impl EngineError for ValidationError {
 
 impl EngineError for EvidenceLogError {
     fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl EngineError for DatasetStoreError {
+    fn kind(&self) -> ErrorKind {
         self.kind()
     }
 }
