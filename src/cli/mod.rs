@@ -116,7 +116,7 @@ enum Command {
     /// Export, import and embed collections anew; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
-    /// Walk the evidence journal and name what is not as it was written
+    /// Check the evidence journal and what was made of it, and whether production drifted
     Audit(audit::AuditArgs),
     /// Read the evidence of a running server, or erase contents from it
     #[command(subcommand)]

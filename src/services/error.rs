@@ -108,7 +108,7 @@ impl EngineError for EvidenceLogError {
 }
 
 impl EngineError for DatasetStoreError {
-    fn kind(&self) -> ErrorKind {
+    fn error_kind(&self) -> ErrorKind {
         self.kind()
     }
 }
