@@ -116,14 +116,19 @@ fn what_was_made_of_the_journal_is_held_against_its_receipts() {
     let (status, found, said) = report(&data, &[]);
     assert_eq!(status, Some(0), "{said} {found}");
     assert_eq!(found["sound"], true);
-    let names: Vec<_> = [0, 1].map(|at| found["datasets"][at]["name"].clone()).into();
+    let names: Vec<_> = [0, 1]
+        .map(|at| found["datasets"][at]["name"].clone())
+        .into();
     assert_eq!(names, ["tasks", "exports/sft"]);
     for at in [0, 1] {
         assert_eq!(found["datasets"][at]["current"], true, "{found}");
     }
     assert_eq!(found["profile"]["outcomes"], json!({"accepted": 1}));
 
-    let (tasks, export) = (data.join("datasets/tasks"), data.join("datasets/exports/sft"));
+    let (tasks, export) = (
+        data.join("datasets/tasks"),
+        data.join("datasets/exports/sft"),
+    );
     let problems = |at: usize| {
         let (status, found, said) = report(&data, &[]);
         assert_eq!(status, Some(1), "{said}");
@@ -150,13 +155,32 @@ fn what_was_made_of_the_journal_is_held_against_its_receipts() {
     let longer = ("file", "tasks.jsonl", " bytes, had ");
     check(0, &tasks.join("tasks.jsonl"), ("nine", "eleven"), longer);
     let sums = ("counts", "receipt.json", "in is 3, the sum of the rest 2");
-    check(0, &tasks.join("receipt.json"), ("\"in\": 2", "\"in\": 3"), sums);
-    let sums = ("counts", "receipt.json", "in and further is 1, the sum of the rest 6");
-    check(1, &export.join("receipt.json"), ("\"duplicates\": 0", "\"duplicates\": 5"), sums);
+    check(
+        0,
+        &tasks.join("receipt.json"),
+        ("\"in\": 2", "\"in\": 3"),
+        sums,
+    );
+    let sums = (
+        "counts",
+        "receipt.json",
+        "in and further is 1, the sum of the rest 6",
+    );
+    check(
+        1,
+        &export.join("receipt.json"),
+        ("\"duplicates\": 0", "\"duplicates\": 5"),
+        sums,
+    );
     let none = ("receipt", "receipt.json", "cannot be read");
     check(1, &export.join("receipt.json"), ("{", "["), none);
     let head = ("journal", "evidence", "has another record 2");
-    check(1, &export.join("receipt.json"), ("\"hash\": \"", "\"hash\": \"0"), head);
+    check(
+        1,
+        &export.join("receipt.json"),
+        ("\"hash\": \"", "\"hash\": \"0"),
+        head,
+    );
 
     std::fs::write(export.join("data/more.jsonl"), "{}\n").unwrap();
     assert_eq!(problems(1)[0].2, "is in no receipt");
@@ -182,9 +206,15 @@ fn an_erasure_is_no_fault_of_the_datasets_and_is_told() {
     });
     let (status, found, said) = report(&data, &[]);
     assert_eq!(status, Some(0), "{said} {found}");
-    for (at, again) in [(0, "materialize again"), (1, "materialize and export again")] {
+    for (at, again) in [
+        (0, "materialize again"),
+        (1, "materialize and export again"),
+    ] {
         let notes = found["datasets"][at]["notes"].to_string();
-        assert!(notes.contains("made before an erasure (record 3)"), "{notes}");
+        assert!(
+            notes.contains("made before an erasure (record 3)"),
+            "{notes}"
+        );
         assert!(notes.contains(again), "{notes}");
     }
     actix_web::rt::System::new().block_on(async {
@@ -195,7 +225,10 @@ fn an_erasure_is_no_fault_of_the_datasets_and_is_told() {
     assert_eq!(status, Some(0), "{said} {found}");
     assert_eq!(found["datasets"][0]["notes"], json!([]));
     let notes = found["datasets"][1]["notes"].to_string();
-    assert!(notes.contains("other tasks than the present ones"), "{notes}");
+    assert!(
+        notes.contains("other tasks than the present ones"),
+        "{notes}"
+    );
     process.child.kill().unwrap();
     process.child.wait().unwrap();
 }
@@ -251,7 +284,10 @@ fn a_record_of_a_wrong_shape_is_named_though_the_chain_is_whole() {
     let (status, told, said) = audit(&data, &[]);
     assert_eq!(status, Some(1));
     assert!(said.contains("2 things are not"), "{said}");
-    assert!(told.contains("record 2, a chat: body/latency_ms is string"), "{told}");
+    assert!(
+        told.contains("record 2, a chat: body/latency_ms is string"),
+        "{told}"
+    );
     assert!(!told.contains("secret"), "{told}");
 }
 
@@ -267,10 +303,19 @@ fn drift_is_found_where_production_is_another_and_only_there() {
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(found["profile"]["models"], json!({"up/a": 4}));
     let kept = std::fs::read_to_string(data.join("datasets/baselines/then.json")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), found["profile"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&kept).unwrap(),
+        found["profile"]
+    );
 
     let compare = |more: &[&str]| {
-        let fixed = ["--baseline", "then", "--drift-least", "4", "--fail-on-drift"];
+        let fixed = [
+            "--baseline",
+            "then",
+            "--drift-least",
+            "4",
+            "--fail-on-drift",
+        ];
         report(&data, &[&fixed[..], more].concat())
     };
     let (status, found, said) = compare(&["--since", early, "--until", late]);
@@ -288,21 +333,28 @@ fn drift_is_found_where_production_is_another_and_only_there() {
     assert_eq!(found["drift"]["drifted"], json!(drifted), "{found}");
     let (status, told, _) = audit(&data, &["--baseline", "then", "--drift-least", "4"]);
     assert_eq!(status, Some(0), "drift alone is no failure");
-    assert!(told.contains("models: DRIFTED, distance 0.500 of 0.15"), "{told}");
+    assert!(
+        told.contains("models: DRIFTED, distance 0.500 of 0.15"),
+        "{told}"
+    );
     // Too few by default.
     let (status, told, _) = audit(&data, &["--baseline", "then", "--fail-on-drift"]);
     assert_eq!(status, Some(0));
-    assert!(told.contains("models: too few to tell, 4 then and 8 now"), "{told}");
+    assert!(
+        told.contains("models: too few to tell, 4 then and 8 now"),
+        "{told}"
+    );
 
-    for (more, expected) in [
-        (&["--baseline", "never"][..], "there is no baseline \"never\""),
+    let wrong: [(&[&str], &str); 4] = [
+        (&["--baseline", "never"], "there is no baseline \"never\""),
         (&["--baseline", "../x"], "the name must be 1 to 64"),
         (&["--save-baseline", "a/b"], "the name must be 1 to 64"),
         (
             &["--baseline", "then", "--drift-threshold", "colour=1"],
             "no such measure: colour",
         ),
-    ] {
+    ];
+    for (more, expected) in wrong {
         let (status, _, said) = audit(&data, more);
         assert_eq!(status, Some(1), "{more:?}");
         assert!(said.contains(expected), "{said}");

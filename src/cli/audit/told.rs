@@ -69,7 +69,9 @@ fn chain(report: &Chain) {
 fn schemas(report: &SchemaReport) {
     let wrong = report.problem_count;
     let fit = report.checked.saturating_sub(wrong);
-    say(format_args!("schemas: {fit} records as their kind's says, {wrong} not"));
+    say(format_args!(
+        "schemas: {fit} records as their kind's says, {wrong} not"
+    ));
     for problem in &report.problems {
         let (file, line, seq) = (&problem.file, problem.line, problem.seq);
         let (kind, path) = (problem.kind.name(), &problem.path);
@@ -96,7 +98,9 @@ fn folder(folder: &Folder) {
         true => "as the receipt says, and the sums are right",
         false => "not as the receipt says",
     };
-    say(format_args!("datasets/{name}: {files} files, {bytes} bytes, {verdict}"));
+    say(format_args!(
+        "datasets/{name}: {files} files, {bytes} bytes, {verdict}"
+    ));
     for problem in &folder.problems {
         say(format_args!("  {}: {}", problem.file, problem.message));
     }
@@ -156,7 +160,9 @@ fn measure(measure: &Measure) {
     let name = measure.name;
     let Some(value) = measure.value else {
         let (then, now) = measure.samples;
-        return say(format_args!("  {name}: too few to tell, {then} then and {now} now"));
+        return say(format_args!(
+            "  {name}: too few to tell, {then} then and {now} now"
+        ));
     };
     let verdict = if measure.drifted { "DRIFTED" } else { "ok" };
     let way = match measure.way {

@@ -58,11 +58,7 @@ const fn ratio(name: &'static str, noise: f64, of: fn(&Profile) -> Sample<'_>) -
     }
 }
 
-const fn difference(
-    name: &'static str,
-    threshold: f64,
-    of: fn(&Profile) -> Sample<'_>,
-) -> Spec {
+const fn difference(name: &'static str, threshold: f64, of: fn(&Profile) -> Sample<'_>) -> Spec {
     Spec {
         name,
         way: Way::Difference,
@@ -91,7 +87,9 @@ static MEASURES: [Spec; 12] = [
         (of.latency.calls, Value::Number(of.latency.p95_ms as f64))
     }),
     difference("failed", 0.05, |of| of_share(of.failed, of.calls)),
-    difference("retrieved", 0.1, |of| of_share(of.retrieval.calls, of.calls)),
+    difference("retrieved", 0.1, |of| {
+        of_share(of.retrieval.calls, of.calls)
+    }),
     ratio("passages", 0.5, |of| {
         (of.retrieval.calls, Value::Number(of.retrieval.passages))
     }),
@@ -99,7 +97,9 @@ static MEASURES: [Spec; 12] = [
     ratio("top_score", 0.001, |of| {
         (of.retrieval.calls, Value::Number(of.retrieval.top_score))
     }),
-    difference("cited", 0.1, |of| of_share(of.retrieval.cited, of.retrieval.calls)),
+    difference("cited", 0.1, |of| {
+        of_share(of.retrieval.cited, of.retrieval.calls)
+    }),
     ratio("prompt_tokens", 1.0, |of| {
         (of.tokens.calls, Value::Number(of.tokens.prompt))
     }),
@@ -200,9 +200,7 @@ pub fn compare(before: &Profile, now: &Profile, thresholds: &Thresholds) -> Vec<
         let ((had, then), (have, today)) = ((spec.of)(before), (spec.of)(now));
         let (apart, moved) = match (&then, &today) {
             (Value::Mix(then), Value::Mix(today)) => apart(then, today),
-            (Value::Number(then), Value::Number(today)) => {
-                (spec.apart(*then, *today), Vec::new())
-            }
+            (Value::Number(then), Value::Number(today)) => (spec.apart(*then, *today), Vec::new()),
             // Invariant: a measure is the same of every profile.
             _ => (0.0, Vec::new()),
         };
@@ -323,13 +321,22 @@ mod tests {
             change(&mut now);
             assert_eq!(drifted(&now, &Thresholds::default()), expected);
         };
-        check(|of| of.outcomes = mix(&[("accepted", 70), ("rejected", 30)]), &[]);
+        check(
+            |of| of.outcomes = mix(&[("accepted", 70), ("rejected", 30)]),
+            &[],
+        );
         check(
             |of| of.outcomes = mix(&[("accepted", 50), ("needs_review", 50)]),
             &["outcomes"],
         );
-        check(|of| of.models = mix(&[("up/a", 66), ("up/b", 34)]), &["models"]);
-        check(|of| of.providers = mix(&[("elsewhere", 200)]), &["providers"]);
+        check(
+            |of| of.models = mix(&[("up/a", 66), ("up/b", 34)]),
+            &["models"],
+        );
+        check(
+            |of| of.providers = mix(&[("elsewhere", 200)]),
+            &["providers"],
+        );
         check(|of| of.latency.p50_ms = 290, &[]);
         check(|of| of.latency.p50_ms = 291, &["latency_p50_ms"]);
         check(|of| of.latency.p95_ms = 600, &["latency_p95_ms"]);
@@ -370,7 +377,11 @@ mod tests {
         for (name, value, said) in [
             ("model", 0.1, "no such measure: model; there are outcomes, "),
             ("models", 1.1, "models must be 0 to 1, got 1.1"),
-            ("latency_p50_ms", 0.5, "latency_p50_ms must be 1 or more, got 0.5"),
+            (
+                "latency_p50_ms",
+                0.5,
+                "latency_p50_ms must be 1 or more, got 0.5",
+            ),
             ("failed", f64::NAN, "failed must be 0 to 1"),
         ] {
             let error = thresholds.set(name, value).unwrap_err();

@@ -234,7 +234,10 @@ mod tests {
     #[test]
     fn a_profile_counts_what_clients_asked() {
         let mut profiler = Profiler::new(Some(5), Some(9));
-        assert_eq!([4, 5, 8, 9].map(|ts| profiler.spans(ts)), [false, true, true, false]);
+        assert_eq!(
+            [4, 5, 8, 9].map(|ts| profiler.spans(ts)),
+            [false, true, true, false]
+        );
         let mut first = answered("up/small", 10);
         first.passages = vec![passage(0.25, false), passage(0.75, true)];
         first.usage = Some(TokenUsage {

@@ -53,7 +53,11 @@ impl Shapes {
             let schema = serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
             Ok((kind, Node::read(&schema).map_err(failed)?))
         };
-        Kind::ALL.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+        Kind::ALL
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Lists the first few misfits of a record; of an erased one there is nothing to say.
@@ -247,7 +251,7 @@ mod tests {
     use super::super::selection::tests::record;
     use super::*;
     use crate::types::evidence::{
-        ChatEvidence, ErasureEvidence, Erased, FeedbackEvidence, PassageEvidence, Rating,
+        ChatEvidence, Erased, ErasureEvidence, FeedbackEvidence, PassageEvidence, Rating,
         TokenUsage,
     };
 
@@ -321,14 +325,34 @@ mod tests {
         };
         let wrong = "is string, must be integer";
         check("/latency_ms", json!("secret"), "/latency_ms", wrong);
-        check("/latency_ms", json!(1.5), "/latency_ms", "is number, must be integer");
-        check("/usage/prompt_tokens", json!(-1), "/usage/prompt_tokens", "is below 0");
+        check(
+            "/latency_ms",
+            json!(1.5),
+            "/latency_ms",
+            "is number, must be integer",
+        );
+        check(
+            "/usage/prompt_tokens",
+            json!(-1),
+            "/usage/prompt_tokens",
+            "is below 0",
+        );
         let known = "is none of \"hit\", \"semantic\"";
         check("/cache", json!("secret"), "/cache", known);
         let wrong = "is number, must be string or null";
         check("/answered_by", json!(1), "/answered_by", wrong);
-        check("/passages/0/cited", json!(0), "/passages/0/cited", "is number, must be boolean");
-        check("/usage", json!({"prompt_tokens": 1}), "/usage", "lacks completion_tokens");
+        check(
+            "/passages/0/cited",
+            json!(0),
+            "/passages/0/cited",
+            "is number, must be boolean",
+        );
+        check(
+            "/usage",
+            json!({"prompt_tokens": 1}),
+            "/usage",
+            "lacks completion_tokens",
+        );
         let mut body = chat();
         body["more"] = json!("secret");
         let more = (String::new(), "has an unknown member \"more\"".to_owned());
@@ -337,7 +361,10 @@ mod tests {
         assert_eq!(told.len(), TOLD);
         let validation = json!({"request_id": "", "kind": "fill", "verdict": "pass", "findings": [], "payload_sha256": "x"});
         let hash = "does not match ^[0-9a-f]{64}$".to_owned();
-        assert_eq!(said(Kind::Validation, validation), [("/payload_sha256".to_owned(), hash)]);
+        assert_eq!(
+            said(Kind::Validation, validation),
+            [("/payload_sha256".to_owned(), hash)]
+        );
         let body = json!({"reason": "", "by": "id", "records": [[1]]});
         let few = ("/records/0".to_owned(), "has 1 items".to_owned());
         assert_eq!(said(Kind::Erasure, body), [few]);

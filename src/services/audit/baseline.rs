@@ -72,6 +72,7 @@ pub(super) fn save(path: &Path, profile: &Profile) -> Result<String, ServiceErro
         std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
     }
     let text = serde_json::to_string_pretty(profile).map_err(|error| failed(error.to_string()))?;
-    write_atomic(path, format!("{text}\n").as_bytes()).map_err(|error| failed(error.to_string()))?;
+    write_atomic(path, format!("{text}\n").as_bytes())
+        .map_err(|error| failed(error.to_string()))?;
     Ok(path.display().to_string())
 }

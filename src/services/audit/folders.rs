@@ -180,7 +180,11 @@ impl Checking<'_> {
             }
         };
         folder.as_of_ms = Some(receipt.as_of_ms);
-        let job = if name == "tasks" { "materialize" } else { "export" };
+        let job = if name == "tasks" {
+            "materialize"
+        } else {
+            "export"
+        };
         if receipt.job != job {
             let message = format!("is of a job {:?}, must be {job}", receipt.job);
             folder.fault(Check::Receipt, RECEIPT, message);
@@ -339,7 +343,9 @@ impl Checking<'_> {
             return;
         }
         let Some(tasks) = self.tasks else {
-            folder.notes.push("the tasks it was made of are gone".to_owned());
+            folder
+                .notes
+                .push("the tasks it was made of are gone".to_owned());
             return;
         };
         let of_these = |input: &FileReceipt| tasks.outputs.contains(input);
@@ -364,7 +370,13 @@ fn changed(receipt: &FileReceipt, found: &FileReceipt) -> String {
         return format!("has {} bytes, had {}", found.bytes, receipt.bytes);
     }
     if found.sha256 != receipt.sha256 {
-        return format!("was changed: its sha256 is {}, was {}", found.sha256, receipt.sha256);
+        return format!(
+            "was changed: its sha256 is {}, was {}",
+            found.sha256, receipt.sha256
+        );
     }
-    format!("has {} lines, the receipt says {}", found.rows, receipt.rows)
+    format!(
+        "has {} lines, the receipt says {}",
+        found.rows, receipt.rows
+    )
 }

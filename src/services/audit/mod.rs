@@ -115,21 +115,29 @@ pub fn audit(
     let store = DatasetStore::new(&data_dir.join("datasets"));
     // Before the long walk: a name that is wrong is told at once.
     let before = input.baseline.as_deref();
-    let before = before.map(|name| baseline::read(&store, name)).transpose()?;
+    let before = before
+        .map(|name| baseline::read(&store, name))
+        .transpose()?;
     let target = input.save_baseline.as_deref();
     let target = target.map(|name| store.baseline(name)).transpose()?;
 
-    let shapes = Shapes::new().map_err(|error| ServiceError::new(ErrorKind::Internal, error.to_string()))?;
+    let shapes =
+        Shapes::new().map_err(|error| ServiceError::new(ErrorKind::Internal, error.to_string()))?;
     let heads = folders::heads(&store)?;
     let profiler = Profiler::new(input.since_ms, input.until_ms);
     let fresh = || Seen {
         heads: heads.clone(),
         ..Seen::new(profiler.clone())
     };
-    let (chain, mut seen) =
-        evidence_log::verify_reading(&journal, input.kept, progress, fresh, |seen, place, record| {
+    let (chain, mut seen) = evidence_log::verify_reading(
+        &journal,
+        input.kept,
+        progress,
+        fresh,
+        |seen, place, record| {
             seen.record(&shapes, place, record);
-        })?;
+        },
+    )?;
     let datasets = folders::check(&store, &journal, &chain, &mut seen)?;
     let profile = seen.profiler.finish();
     let drift = before.map(|(name, before)| Drift::new(name, &before, &profile, &input.thresholds));

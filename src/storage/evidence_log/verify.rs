@@ -108,7 +108,7 @@ pub fn verify_beside(
     kept: Option<KeptHead>,
     progress: impl FnMut(u64, u64),
 ) -> Result<VerifyReport, EvidenceLogError> {
-    let nothing = |(): &mut (), _: (&str, u64), _: &EvidenceRecord| {};
+    let nothing = |_: &mut (), _: (&str, u64), _: &EvidenceRecord| {};
     let (report, ()) = verify_reading(dir, kept, progress, || (), nothing)?;
     Ok(report)
 }

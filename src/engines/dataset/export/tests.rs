@@ -205,17 +205,26 @@ fn sources_are_held_to_their_caps() {
         per_model: 1,
         ..none
     };
-    assert_eq!(capped(per_model), (vec![1, 3, 4], [("model".into(), 2)].into()));
+    assert_eq!(
+        capped(per_model),
+        (vec![1, 3, 4], [("model".into(), 2)].into())
+    );
     let per_provider = CapRules {
         per_provider: 1,
         ..none
     };
-    assert_eq!(capped(per_provider), (vec![1, 4], [("provider".into(), 3)].into()));
+    assert_eq!(
+        capped(per_provider),
+        (vec![1, 4], [("provider".into(), 3)].into())
+    );
     let per_client = CapRules {
         per_client: 1,
         ..none
     };
-    assert_eq!(capped(per_client), (vec![1, 3, 4], [("client".into(), 2)].into()));
+    assert_eq!(
+        capped(per_client),
+        (vec![1, 3, 4], [("client".into(), 2)].into())
+    );
     let per_question = CapRules {
         per_question: 1,
         ..none
