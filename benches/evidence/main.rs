@@ -68,7 +68,7 @@ fn record(at: u64, sentences: &[String]) -> NewRecord {
     let (kind, id, body) = if at % 3 == 2 {
         let said = FeedbackEvidence {
             target: id(at - 2),
-            rating: [Rating::Accepted, Rating::Rejected][usize::from(at % 5 == 0)],
+            rating: [Rating::Accepted, Rating::Rejected][usize::from(at.is_multiple_of(5))],
             score: None,
             comment: None,
             edited_answer: None,

@@ -114,7 +114,9 @@ impl ExportCounts {
                 Placed::Dropped { why, .. } => match why {
                     Dropped::Duplicate => self.duplicates += 1,
                     Dropped::NearDuplicate => self.near_duplicates += 1,
-                    Dropped::Capped(source) => *self.capped.entry(source.into()).or_default() += 1,
+                    Dropped::Capped(source) => {
+                        *self.capped.entry((*source).into()).or_default() += 1;
+                    }
                 },
                 Placed::Paired => self.paired += 1,
                 Placed::Skipped(reason) => *self.skipped.entry((*reason).into()).or_default() += 1,

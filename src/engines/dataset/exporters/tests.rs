@@ -1,5 +1,7 @@
 //! Each kind in each of its flavours, from tasks to the bytes of its rows.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -17,11 +19,10 @@ fn refused(kind: &str, flavour: Flavour, one: Task) -> &'static str {
     let recipe = Recipe::default();
     let (placed, counts) = fixture::export((kind, flavour), &recipe, 0.0, &[one]);
     assert_eq!(placed.len(), 1, "{placed:?}");
-    counts
-        .skipped
-        .keys()
-        .next()
-        .unwrap_or_else(|| panic!("{placed:?}"))
+    match counts.skipped.into_keys().next() {
+        Some(Cow::Borrowed(reason)) => reason,
+        other => panic!("{other:?}: {placed:?}"),
+    }
 }
 
 fn good(chat: ChatEvidence) -> Task {
