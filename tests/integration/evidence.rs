@@ -355,7 +355,7 @@ fn the_commands_list_and_erase_and_the_audit_agrees() {
     let (status, told, _) = audit(&["--json"]);
     assert_eq!(status, Some(1));
     let report: Value = serde_json::from_str(&told).unwrap();
-    let problem = &report["problems"][0];
+    let problem = &report["chain"]["problems"][0];
     assert_eq!(
         (&problem["kind"], &problem["seq"]),
         (&json!("erased"), &json!(3))
