@@ -43,7 +43,7 @@ pub trait Exporter: Sync {
     /// Whether tasks of an outcome may be in it.
     fn admits(&self, outcome: Outcome, recipe: &Recipe) -> bool;
 
-    /// Whether [`Context::rivals`] must have read the tasks before.
+    /// Whether the tasks must have been read before, for their rivals.
     fn pairs(&self) -> bool {
         false
     }
