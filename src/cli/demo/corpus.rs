@@ -3,7 +3,7 @@
 use crate::cli::ingest::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 15] = [
+const DOCUMENTS: [(&str, &str); 16] = [
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
@@ -11,6 +11,10 @@ const DOCUMENTS: [(&str, &str); 15] = [
     ),
     ("docs/CONFIG.md", include_str!("../../../docs/CONFIG.md")),
     ("docs/API.md", include_str!("../../../docs/API.md")),
+    (
+        "docs/COMPARISON.md",
+        include_str!("../../../docs/COMPARISON.md"),
+    ),
     ("docs/IMPORT.md", include_str!("../../../docs/IMPORT.md")),
     ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
