@@ -1,13 +1,21 @@
 //! Judging what a model wrote.
 
+mod batch;
+mod body;
+
+pub use batch::{ValidateBatchInput, validate_all};
+pub use body::ValidateBody;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use supervisors::Deadline;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
 use super::{Services, evidence};
 use crate::actors::validation::ValidateJob;
+use crate::engines::validation::Levels;
 use crate::types::evidence::{Kind, ValidationEvidence};
 use crate::types::validation::Report;
 
@@ -25,6 +33,11 @@ pub struct ValidateInput {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub context: Map<String, Value>,
+    /// Levels of rules for this request alone, by their ids: off, warning, error, critical. Only of those that
+    /// `validation.request_may_tune` of the settings lists.
+    #[serde(default)]
+    #[schema(value_type = Object, example = json!({"email.subject_long": "off"}))]
+    pub rules: Levels,
     /// The id of the chat answer that this payload came from, or of its request, if any.
     pub target: Option<String>,
 }
@@ -46,17 +59,24 @@ pub async fn validate(
     request_id: &str,
     input: ValidateInput,
 ) -> Result<ValidateOutput, ServiceError> {
+    judge(services, request_id, input, services.deadline()).await
+}
+
+async fn judge(
+    services: &Services,
+    request_id: &str,
+    input: ValidateInput,
+    deadline: Deadline,
+) -> Result<ValidateOutput, ServiceError> {
     let payload_sha256 = hex(&Sha256::digest(input.payload.to_string().as_bytes()));
     let job = ValidateJob {
         kind: input.kind.clone(),
         payload: input.payload,
         context: Value::Object(input.context),
+        rules: input.rules,
     };
-    let report = services
-        .validation
-        .ask(job, services.deadline())
-        .await
-        .map_err(|failed| fault("validation", failed))?;
+    let asked = services.validation.ask(job, deadline).await;
+    let report = asked.map_err(|failed| fault("validation", failed))?;
     let record = ValidationEvidence {
         request_id: request_id.to_owned(),
         kind: input.kind,

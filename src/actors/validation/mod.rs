@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 
-use crate::engines::validation::{ValidationError, Validators};
+use crate::engines::validation::{Levels, ValidationError, Validators};
 use crate::types::validation::Report;
 
 /// Judge `payload` in `context` by the validator `kind`. Replies with its report.
@@ -16,6 +16,8 @@ pub struct ValidateJob {
     pub payload: Value,
     /// What is known about the task.
     pub context: Value,
+    /// What the request says of rules.
+    pub rules: Levels,
 }
 
 /// Runs validators; the tables are shared and immutable.
@@ -39,7 +41,13 @@ impl Protocol for ValidationWorker {
 
 impl Worker for ValidationWorker {
     fn handle(&mut self, job: ValidateJob, _cx: &Cx) -> Result<Report, ValidationError> {
-        self.validators.run(&job.kind, &job.payload, &job.context)
+        let ValidateJob {
+            kind,
+            payload,
+            context,
+            rules,
+        } = job;
+        self.validators.run_with(&kind, &payload, &context, &rules)
     }
 }
 

@@ -8,22 +8,37 @@ use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
 use crate::services::evidence::{self, FeedbackInput, FeedbackOutput};
-use crate::services::validate::{self, ValidateInput, ValidateOutput};
+use crate::services::validate::{self, ValidateBody, ValidateOutput};
 
-/// Judges what a model wrote.
+/// Judges what a model wrote: one payload, or up to 1,000 as `items`, answered as `results` in their order.
 #[utoipa::path(
-    post, path = "/v1/validate", tag = "validation", request_body = ValidateInput,
+    post, path = "/v1/validate", tag = "validation", request_body = ValidateBody,
     responses((status = 200, body = ValidateOutput), (status = "4XX", description = "Problem"))
 )]
 pub(crate) async fn validate(
     context: Context,
     services: Data<Services>,
-    body: Body<ValidateInput>,
+    body: Body<ValidateBody>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(validate::validate(&services, &context.request_id(), body.0).await)?)
+    let request_id = context.request_id();
+    let batch = match body.0 {
+        ValidateBody::One(one) => {
+            return Ok(context.json(validate::validate(&services, &request_id, *one).await)?);
+        }
+        ValidateBody::Batch(batch) => batch,
+    };
+    let judged = validate::validate_all(&services, &request_id, batch).await;
+    let answer = judged.map(|judged| {
+        let results = judged.into_iter().map(|(id, judged)| match judged {
+            Ok(judged) => json!(judged),
+            Err(error) => json!({"id": id, "error": context.problem(&error)}),
+        });
+        json!({"id": request_id, "results": results.collect::<Vec<_>>()})
+    });
+    Ok(context.json(answer)?)
 }
 
-/// Lists the validators with their JSON Schemas and rules.
+/// Lists the validators with their JSON Schemas, and their rules with what each counts as here.
 #[utoipa::path(get, path = "/v1/validators", tag = "validation", responses((status = 200, body = Object)))]
 pub(crate) async fn list(services: Data<Services>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"validators": validate::validators(&services)}))

@@ -1,11 +1,22 @@
 //! The section `[validation]` of the settings.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::pipeline::{self, PipelineConfig};
+use super::policy::Levels;
 
 /// Limits and tables of the validators.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationConfig {
+    /// Levels of rules by their ids: off, warning, error, critical. Default: what each rule says itself.
+    pub rules: Levels,
+    /// Rules of which a request may say a level for itself: ids, `email.*`, or `*`. Default none.
+    pub request_may_tune: Vec<String>,
+    /// Several validators in order under one name, asked for as a kind.
+    pub pipelines: BTreeMap<String, PipelineConfig>,
     /// Proposed assignments of workers to openings.
     pub fill: FillConfig,
     /// Drafted mail.
@@ -66,6 +77,9 @@ impl ValidationConfig {
             .is_some_and(|path| path.trim().is_empty())
         {
             return Err("fill.roster is empty: name a CSV file, or leave it out".to_owned());
+        }
+        for (name, config) in &self.pipelines {
+            pipeline::validate(name, config).map_err(|said| format!("pipelines.{name}: {said}"))?;
         }
         within("fill.max_fills", self.fill.max_fills, 1_000_000)?;
         within("email.max_subject", self.email.max_subject, 998)?;

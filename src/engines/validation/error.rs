@@ -14,6 +14,17 @@ pub enum ValidationError {
         /// What could have been asked for.
         known: String,
     },
+    /// A request says something of a rule that does not exist; ask for a known one.
+    #[error("{0}")]
+    UnknownRule(String),
+    /// A request says something of a rule that the settings keep from requests; leave it out.
+    #[error(
+        "rule {rule} cannot be tuned by requests: leave it out of rules, or have the server's settings list it in validation.request_may_tune"
+    )]
+    FixedRule {
+        /// Its id.
+        rule: String,
+    },
     /// The section `[validation]` makes no sense; change it.
     #[error("validation.{0}")]
     Config(String),
@@ -40,9 +51,11 @@ impl ValidationError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownKind { .. } => ErrorKind::NotFound,
-            Self::Config(_) | Self::RosterHeader { .. } | Self::RosterRow { .. } => {
-                ErrorKind::BadRequest
-            }
+            Self::FixedRule { .. } => ErrorKind::Forbidden,
+            Self::UnknownRule(_)
+            | Self::Config(_)
+            | Self::RosterHeader { .. }
+            | Self::RosterRow { .. } => ErrorKind::BadRequest,
         }
     }
 }

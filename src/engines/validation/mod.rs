@@ -24,6 +24,8 @@ mod fields;
 mod nearest;
 mod period;
 pub mod pii;
+mod pipeline;
+mod policy;
 mod registry;
 mod roster;
 mod rule;
@@ -37,6 +39,8 @@ use crate::types::validation::Finding;
 
 pub use config::{EmailConfig, FillConfig, ValidationConfig};
 pub use error::ValidationError;
+pub use pipeline::{PipelineConfig, Step, StopOn};
+pub use policy::{Level, Levels};
 pub use registry::Validators;
 pub use roster::{DEMO_ROSTER, Roster, Worker};
 pub use rule::Rule;

@@ -1,31 +1,50 @@
 //! The validators of this process, by name.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::nearest::nearest;
+use super::policy::{Levels, Policy};
+use super::shown::quoted;
 use super::validators::{Parts, TABLE};
-use super::{Roster, ValidationConfig, ValidationError, Validator};
-use crate::types::validation::Report;
+use super::{PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator, pipeline};
+use crate::types::validation::{Finding, Report};
 
 /// Known validators; immutable, cheap to share behind an `Arc`.
 pub struct Validators {
     validators: Vec<Box<dyn Validator>>,
+    pipelines: BTreeMap<String, PipelineConfig>,
+    policy: Policy,
 }
 
 impl Validators {
-    /// Builds every validator of the table.
+    /// Builds every validator of the table, and the pipelines of the settings.
     ///
-    /// Errors: [`ValidationError::Config`] names the field and its range.
+    /// Errors: [`ValidationError::Config`] names the field and what would be right.
     pub fn new(config: &ValidationConfig, roster: Roster) -> Result<Self, ValidationError> {
         config.validate().map_err(ValidationError::Config)?;
         let parts = Parts {
             config,
             roster: Arc::new(roster),
         };
-        Ok(Self {
-            validators: TABLE.iter().map(|build| build(&parts)).collect(),
-        })
+        let validators: Vec<_> = TABLE.iter().map(|build| build(&parts)).collect();
+        let built = validators.iter().flat_map(|one| one.rules());
+        let known = pipeline::RULES.iter().chain(built).map(|rule| rule.id);
+        let policy = Policy::new(&config.rules, &config.request_may_tune, known.collect())
+            .map_err(ValidationError::Config)?;
+        let built = Self {
+            validators,
+            pipelines: config.pipelines.clone(),
+            policy,
+        };
+        for (name, config) in &built.pipelines {
+            built
+                .can_run(name, config)
+                .map_err(|said| ValidationError::Config(format!("pipelines.{name}: {said}")))?;
+        }
+        Ok(built)
     }
 
     /// Judges `payload` in `context` by the validator `kind`.
@@ -38,35 +57,137 @@ impl Validators {
         payload: &Value,
         context: &Value,
     ) -> Result<Report, ValidationError> {
-        match self
-            .validators
-            .iter()
-            .find(|validator| validator.name() == kind)
-        {
-            Some(validator) => Ok(Report::new(validator.validate(payload, context))),
-            None => Err(ValidationError::UnknownKind {
-                kind: super::shown::quoted(kind),
+        self.run_with(kind, payload, context, &Levels::default())
+    }
+
+    /// The same with what a request says of the rules.
+    ///
+    /// Errors: also a rule that is not known, or that requests may not tune.
+    pub fn run_with(
+        &self,
+        kind: &str,
+        payload: &Value,
+        context: &Value,
+        rules: &Levels,
+    ) -> Result<Report, ValidationError> {
+        self.policy.check(rules)?;
+        let findings = if kind == pipeline::KIND {
+            match pipeline::of_context(context) {
+                Ok(config) => self.steps(&config, payload, rules),
+                Err(finding) => vec![finding],
+            }
+        } else if let Some(config) = self.pipelines.get(kind) {
+            let mut findings = Vec::new();
+            let config = pipeline::with_contexts(config, context, &mut findings);
+            findings.extend(self.steps(&config, payload, rules));
+            findings
+        } else if let Some(validator) = self.find(kind) {
+            validator.validate(payload, context)
+        } else {
+            return Err(ValidationError::UnknownKind {
+                kind: quoted(kind),
                 known: self.names().collect::<Vec<_>>().join(", "),
-            }),
+            });
+        };
+        Ok(Report::new(self.policy.apply(rules, findings)))
+    }
+
+    fn steps(&self, config: &PipelineConfig, payload: &Value, rules: &Levels) -> Vec<Finding> {
+        pipeline::run(config, payload, |kind, part, context| {
+            let found = self.find(kind)?.validate(part, context);
+            Some(self.policy.apply(rules, found))
+        })
+    }
+
+    fn find(&self, kind: &str) -> Option<&dyn Validator> {
+        let mut all = self.validators.iter();
+        all.find(|one| one.name() == kind).map(AsRef::as_ref)
+    }
+
+    fn can_run(&self, name: &str, config: &PipelineConfig) -> Result<(), String> {
+        if name == pipeline::KIND || self.find(name).is_some() {
+            return Err(format!("the name {name} is taken by a validator"));
         }
+        for (at, step) in config.steps.iter().enumerate() {
+            let kind = step.kind.as_str();
+            if kind == pipeline::KIND || self.pipelines.contains_key(kind) {
+                return Err(format!(
+                    "steps[{at}].kind: {kind} is a pipeline, which is no step of another"
+                ));
+            }
+            if self.find(kind).is_none() {
+                let kinds = self.validators.iter().map(|one| one.name());
+                let meant = nearest(kind, kinds).map(|name| format!("; did you mean {name}?"));
+                let kind = quoted(kind);
+                let meant = meant.unwrap_or_default();
+                return Err(format!("steps[{at}].kind: unknown validator {kind}{meant}"));
+            }
+        }
+        Ok(())
     }
 
     /// The kinds that [`run`](Self::run) takes.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.validators.iter().map(|validator| validator.name())
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let validators = self.validators.iter().map(|one| one.name());
+        let named = self.pipelines.keys().map(String::as_str);
+        validators.chain([pipeline::KIND]).chain(named)
     }
 
-    /// Lists each validator with its JSON Schema and rules.
+    /// Lists each validator with its JSON Schema, and its rules with what each counts as here.
     pub fn describe(&self) -> Value {
-        let described = self.validators.iter().map(|validator| {
+        let mut described: Vec<Value> = Vec::new();
+        for validator in &self.validators {
+            let rules = validator.rules().iter();
+            described.push(self.entry(validator.name(), validator.schema(), rules));
+        }
+        let kinds = self.validators.iter().map(|one| one.name());
+        let schema = pipeline::schema(kinds);
+        described.push(self.entry(pipeline::KIND, schema, pipeline::RULES.iter()));
+        for (name, config) in &self.pipelines {
+            let (mut contexts, mut seen) = (Map::new(), HashSet::new());
+            let mut rules: Vec<&Rule> = pipeline::RULES.iter().collect();
+            let steps = config.steps.iter();
+            for validator in steps.filter_map(|step| self.find(&step.kind)) {
+                if seen.insert(validator.name()) {
+                    let schema = validator.schema();
+                    let context = schema.pointer("/properties/context").cloned();
+                    contexts.insert(validator.name().to_owned(), context.unwrap_or(json!({})));
+                    rules.extend(validator.rules());
+                }
+            }
+            let schema = pipeline::named_schema(contexts);
+            let mut entry = self.entry(name, schema, rules.into_iter());
+            entry["pipeline"] = json!(config);
+            described.push(entry);
+        }
+        Value::Array(described)
+    }
+
+    fn entry<'r>(&self, name: &str, schema: Value, rules: impl Iterator<Item = &'r Rule>) -> Value {
+        let rules = rules.map(|rule| {
             json!({
-                "name": validator.name(),
-                "schema": validator.schema(),
-                "rules": validator.rules(),
+                "id": rule.id,
+                "severity": rule.severity,
+                "description": rule.description,
+                "effective": self.policy.level(rule.id, rule.severity),
+                "request_may_tune": self.policy.may_tune(rule.id),
             })
         });
-        Value::Array(described.collect())
+        json!({"name": name, "schema": schema, "rules": rules.collect::<Vec<_>>()})
     }
+}
+
+/// Refuses what is no name of a kind.
+pub(super) fn name(name: &str) -> Result<(), String> {
+    let letters = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    let fine = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(letters);
+    if fine && name.len() <= 64 {
+        return Ok(());
+    }
+    let name = quoted(name);
+    Err(format!(
+        "{name} is no name: use small letters, digits, _ and -, at most 64, a letter first"
+    ))
 }
 
 #[cfg(test)]
@@ -79,6 +200,7 @@ mod tests {
     use super::*;
     use crate::engines::validation::DEMO_ROSTER;
     use crate::types::error_kind::ErrorKind;
+    use crate::types::validation::Verdict;
 
     fn validators() -> Validators {
         let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
@@ -91,7 +213,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(
             error.to_string(),
-            r#"unknown validator "fil": known are fill, email"#
+            r#"unknown validator "fil": known are fill, email, secrets, pii, pipeline"#
         );
     }
 
@@ -114,7 +236,7 @@ mod tests {
         for entry in described.as_array().unwrap() {
             let name = entry["name"].as_str().unwrap();
             let properties = &entry["schema"]["properties"];
-            assert_eq!(properties["payload"]["type"], "object", "{name}");
+            assert!(properties["payload"].is_object(), "{name}");
             assert_eq!(properties["context"]["type"], "object", "{name}");
             for rule in entry["rules"].as_array().unwrap() {
                 let id = rule["id"].as_str().unwrap();
@@ -123,6 +245,55 @@ mod tests {
             }
         }
         assert!(ids.len() > 25, "{}", ids.len());
+    }
+
+    #[test]
+    fn rules_are_listed_with_what_they_count_as() {
+        let settings = "request_may_tune = ['email.*']\n[rules]\n'email.pii' = 'off'";
+        let config: ValidationConfig = toml::from_str(settings).unwrap();
+        let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
+        let validators = Validators::new(&config, roster).unwrap();
+        let described = validators.describe();
+        let rule = |id: &str| {
+            let entries = described.as_array().unwrap().iter();
+            let mut rules = entries.flat_map(|entry| entry["rules"].as_array().unwrap());
+            rules.find(|rule| rule["id"] == id).unwrap().clone()
+        };
+        let pii = rule("email.pii");
+        assert_eq!(
+            (
+                &pii["severity"],
+                &pii["effective"],
+                &pii["request_may_tune"]
+            ),
+            (&json!("critical"), &json!("off"), &json!(true))
+        );
+        let count = rule("fill.count");
+        assert_eq!(
+            (&count["effective"], &count["request_may_tune"]),
+            (&json!("error"), &json!(false))
+        );
+        let mail = json!({"to": "a@b.example", "subject": "s", "body": "card 4111 1111 1111 1111"});
+        let run = |rules: Value| {
+            let rules = serde_json::from_value(rules).unwrap();
+            validators.run_with("email", &mail, &json!({}), &rules)
+        };
+        assert_eq!(run(json!({})).unwrap().verdict, Verdict::Pass);
+        let asked = run(json!({"email.pii": "error"})).unwrap();
+        assert_eq!(asked.verdict, Verdict::Repairable);
+        let refused = run(json!({"fill.count": "off"})).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    }
+
+    #[test]
+    fn unknown_rules_are_refused_at_the_start() {
+        let config: ValidationConfig = toml::from_str("[rules.email]\npij = 'off'").unwrap();
+        let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
+        let error = Validators::new(&config, roster).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "validation.rules: unknown rule \"email.pij\"; did you mean email.pii?"
+        );
     }
 
     /// Any JSON, with the field names that the validators read.

@@ -2,6 +2,10 @@
 
 mod email;
 mod fill;
+mod leaves;
+mod pii;
+mod secrets;
+mod sought;
 
 use std::sync::Arc;
 
@@ -19,4 +23,4 @@ pub(super) struct Parts<'a> {
 pub(super) type Build = fn(&Parts<'_>) -> Box<dyn Validator>;
 
 /// Every validator, in the order in which they are listed.
-pub(super) const TABLE: &[Build] = &[fill::build, email::build];
+pub(super) const TABLE: &[Build] = &[fill::build, email::build, secrets::build, pii::build];
