@@ -15,6 +15,9 @@ pub(super) enum CliError {
     /// The root supervisor gave up.
     #[error("supervision gave up after too many restarts; see the log above")]
     Exhausted,
+    /// A verdict other than pass, told already, with its exit status.
+    #[error("the verdict is not pass")]
+    Judged(u8),
     /// Anything else, said in full.
     #[error("{0}")]
     Failed(String),
@@ -30,6 +33,7 @@ impl CliError {
         match self {
             Self::Config(_) | Self::Start(StartError::Config(_)) => 64,
             Self::Exhausted => 70,
+            Self::Judged(status) => *status,
             Self::Start(_) | Self::Failed(_) => 1,
         }
     }

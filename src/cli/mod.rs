@@ -22,6 +22,7 @@ mod serve;
 mod settings;
 mod transfer;
 mod tree;
+mod validate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Overrides;
+use error::CliError;
 
 const EXAMPLES: &str = "Examples:
   boathouse                              serve on 127.0.0.1:8642, data in ./data
@@ -46,6 +48,7 @@ const EXAMPLES: &str = "Examples:
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai
   boathouse replay small --model up/small
+  boathouse validate email draft.json    judge what a model wrote: pass, repairable or fail
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse config show                  the settings in force
@@ -127,6 +130,8 @@ enum Command {
     Export(dataset::ExportArgs),
     /// Ask a candidate what was asked in production, and compare its answers with what was accepted
     Replay(replay::ReplayArgs),
+    /// Have a running server judge what a model wrote; the exit status is the verdict
+    Validate(validate::ValidateArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -169,6 +174,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Materialize(args) => dataset::materialize(&overrides, &args),
         Command::Export(args) => dataset::export(&overrides, &args),
         Command::Replay(args) => replay::run(&overrides, &args),
+        Command::Validate(args) => validate::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),
@@ -177,7 +183,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(&error);
+            // A verdict was told already.
+            if !matches!(error, CliError::Judged(_)) {
+                output::complain(&error);
+            }
             ExitCode::from(error.status())
         }
     }

@@ -23,6 +23,10 @@ const DOCUMENTS: [(&str, &str); 16] = [
         include_str!("../../../docs/SUPERVISION.md"),
     ),
     (
+        "docs/VALIDATION.md",
+        include_str!("../../../docs/VALIDATION.md"),
+    ),
+    (
         "docs/adr/0001-layers-in-one-crate.md",
         include_str!("../../../docs/adr/0001-layers-in-one-crate.md"),
     ),

@@ -1,0 +1,231 @@
+//! `boathouse validate`: has a running server judge what a model wrote.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::client::Client;
+use super::error::CliError;
+use super::{output, serve};
+use crate::config::Overrides;
+use crate::types::http::Method;
+
+const EXAMPLES: &str = "Examples:
+  boathouse validate email draft.json
+  boathouse validate fill - --context '{\"role\": \"Welder\", \"target_count\": 2}' < fills.json
+  boathouse validate secrets answer.json --json
+  boathouse validate pii answers.jsonl --each            a payload a line, each judged by itself
+  boathouse validate email draft.json --rule email.subject_long=off
+  boathouse validate pipeline all.json --context @steps.json
+  boathouse validate --list                              the kinds, and what they look at
+
+Exit status: 0 pass, 3 repairable, 4 fail (the worst, with --each), 1 not judged, 2 wrong arguments.";
+
+/// Payloads of one request.
+const BATCH: usize = 1_000;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ValidateArgs {
+    /// Which validator, such as email
+    #[arg(required_unless_present = "list")]
+    kind: Option<String>,
+    /// The payload as JSON; - is stdin
+    #[arg(required_unless_present = "list")]
+    file: Option<PathBuf>,
+    /// What is known about the task: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    context: Option<String>,
+    /// The id of the chat answer that the payload came from
+    #[arg(long, value_name = "ID")]
+    target: Option<String>,
+    /// Another level for a rule, where the server's settings allow it: off, warning, error, critical; may be given again
+    #[arg(long, value_name = "ID=LEVEL", value_parser = level)]
+    rule: Vec<(String, String)>,
+    /// The file is JSONL: judge each line by itself
+    #[arg(long)]
+    each: bool,
+    /// List the validators
+    #[arg(long, conflicts_with_all = ["kind", "file"])]
+    list: bool,
+    /// Print the reports as JSON, one a line
+    #[arg(long)]
+    json: bool,
+    /// The server; default http://ADDRESS:PORT of the settings
+    #[arg(long)]
+    url: Option<String>,
+}
+
+fn level(text: &str) -> Result<(String, String), String> {
+    let (rule, level) = text
+        .split_once('=')
+        .ok_or("write ID=LEVEL, such as email.pii=off")?;
+    Ok((rule.to_owned(), level.to_owned()))
+}
+
+/// Runs the command.
+pub(super) fn run(overrides: &Overrides, args: &ValidateArgs) -> Result<(), CliError> {
+    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
+    let body = match (&args.kind, &args.file) {
+        (Some(kind), Some(file)) => Some((template(kind, args)?, read(file)?)),
+        _ => None,
+    };
+    actix_web::rt::System::new().block_on(async {
+        match body {
+            None => list(&client, args.json).await,
+            Some((template, text)) if args.each => each(&client, args, &template, &text).await,
+            Some((mut body, text)) => {
+                body.insert("payload".to_owned(), parse(&text, "the payload")?);
+                let body = Value::Object(body);
+                let report = client
+                    .must(Method::Post, "/v1/validate", Some(&body))
+                    .await?;
+                tell(args, "", &report);
+                ending(status(&report))
+            }
+        }
+    })
+}
+
+/// The body but for the payload.
+fn template(kind: &str, args: &ValidateArgs) -> Result<Map<String, Value>, CliError> {
+    let mut body = Map::new();
+    body.insert("kind".to_owned(), json!(kind));
+    if let Some(context) = &args.context {
+        let text = match context.strip_prefix('@') {
+            Some(file) => read(Path::new(file))?,
+            None => context.clone(),
+        };
+        body.insert("context".to_owned(), parse(&text, "the context")?);
+    }
+    if let Some(target) = &args.target {
+        body.insert("target".to_owned(), json!(target));
+    }
+    if !args.rule.is_empty() {
+        let rules: Map<String, Value> = args
+            .rule
+            .iter()
+            .map(|(rule, level)| (rule.clone(), json!(level)))
+            .collect();
+        body.insert("rules".to_owned(), Value::Object(rules));
+    }
+    Ok(body)
+}
+
+fn read(file: &Path) -> Result<String, CliError> {
+    let failed = |error| CliError::failed(format!("{}: {error}", file.display()));
+    if file != Path::new("-") {
+        return std::fs::read_to_string(file).map_err(failed);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+fn parse(text: &str, what: &str) -> Result<Value, CliError> {
+    serde_json::from_str(text)
+        .map_err(|error| CliError::failed(format!("{what} is no JSON: {error}")))
+}
+
+/// Judges each line; what could not be judged is told at the end.
+async fn each(
+    client: &Client,
+    args: &ValidateArgs,
+    template: &Map<String, Value>,
+    text: &str,
+) -> Result<(), CliError> {
+    let lines = text.lines().enumerate();
+    let lines: Vec<_> = lines.filter(|(_, line)| !line.trim().is_empty()).collect();
+    let (mut worst, mut failed) = (0, 0);
+    for part in lines.chunks(BATCH) {
+        let mut items = Vec::with_capacity(part.len());
+        for (at, line) in part {
+            let mut item = template.clone();
+            let payload = parse(line, &format!("line {}", at + 1))?;
+            item.insert("payload".to_owned(), payload);
+            items.push(Value::Object(item));
+        }
+        let body = json!({"items": items});
+        let answer = client
+            .must(Method::Post, "/v1/validate", Some(&body))
+            .await?;
+        let results = answer["results"].as_array().into_iter().flatten();
+        for ((at, _), result) in part.iter().zip(results) {
+            tell(args, &format!("line {}: ", at + 1), result);
+            match result.get("error") {
+                Some(_) => failed += 1,
+                None => worst = worst.max(status(result)),
+            }
+        }
+    }
+    match failed {
+        0 => ending(worst),
+        failed => Err(CliError::failed(format!(
+            "{failed} of {} not judged",
+            lines.len()
+        ))),
+    }
+}
+
+/// The exit status of a verdict.
+fn status(report: &Value) -> u8 {
+    match report["verdict"].as_str() {
+        Some("pass") => 0,
+        Some("repairable") => 3,
+        _ => 4,
+    }
+}
+
+fn ending(status: u8) -> Result<(), CliError> {
+    match status {
+        0 => Ok(()),
+        status => Err(CliError::Judged(status)),
+    }
+}
+
+fn tell(args: &ValidateArgs, place: &str, report: &Value) {
+    if args.json {
+        return output::say(report);
+    }
+    if let Some(error) = report.get("error") {
+        let said = error["detail"].as_str().unwrap_or_default();
+        return output::say(format_args!("{place}not judged: {said}"));
+    }
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    output::say(format_args!("{place}{}", word(&report["verdict"])));
+    for finding in report["findings"].as_array().into_iter().flatten() {
+        let (severity, rule) = (word(&finding["severity"]), word(&finding["rule"]));
+        let (path, message) = (word(&finding["path"]), word(&finding["message"]));
+        let path = if path.is_empty() {
+            path
+        } else {
+            format!(" {path}")
+        };
+        output::say(format_args!("  {severity:<8} {rule}{path}: {message}"));
+        if let Some(suggestion) = finding["suggestion"].as_str() {
+            output::say(format_args!("           {suggestion}"));
+        }
+    }
+}
+
+async fn list(client: &Client, json: bool) -> Result<(), CliError> {
+    let answer = client.must(Method::Get, "/v1/validators", None).await?;
+    for entry in answer["validators"].as_array().into_iter().flatten() {
+        if json {
+            output::say(entry);
+            continue;
+        }
+        output::say(entry["name"].as_str().unwrap_or_default());
+        for rule in entry["rules"].as_array().into_iter().flatten() {
+            let word = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
+            let (level, id) = (word("effective"), word("id"));
+            output::say(format_args!(
+                "  {level:<8} {id:<28} {}",
+                word("description")
+            ));
+        }
+    }
+    Ok(())
+}
