@@ -3,7 +3,7 @@
 use crate::cli::ingest::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 16] = [
+const DOCUMENTS: [(&str, &str); 17] = [
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
