@@ -42,7 +42,8 @@ const ONLY_IN: [(&str, &[&str]); 13] = [
     ),
     ("candle_core", &["engines/embedding/embedders/minilm/"]),
     ("zip", &["cli/models/"]),
-    ("parquet", &["cli/transfer/"]),
+    // Collections as files of the command line, and datasets: bytes on disk.
+    ("parquet", &["cli/transfer/", "storage/parquet_file"]),
     ("htmd", &["cli/extract/"]),
     ("pdf_extract", &["cli/extract/"]),
     ("rustix", &["cli/"]),

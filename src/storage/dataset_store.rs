@@ -31,6 +31,16 @@ pub enum DatasetStoreError {
         /// What the operating system said.
         reason: String,
     },
+    /// A row does not fit the columns of its file. A fault of ours.
+    #[error("datasets: row {row} of {path} does not fit its columns: {reason}")]
+    Row {
+        /// The file.
+        path: String,
+        /// From 1.
+        row: u64,
+        /// Which column, and what it was given.
+        reason: String,
+    },
     /// The name cannot be a folder's. Change it.
     #[error("the name must be 1 to 64 of a-z, A-Z, 0-9, _ and -, got {0:?}")]
     Name(String),
@@ -41,6 +51,7 @@ impl DatasetStoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Row { .. } => ErrorKind::Internal,
             Self::Name(_) => ErrorKind::BadRequest,
         }
     }

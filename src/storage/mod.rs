@@ -12,6 +12,8 @@ pub mod id_table;
 pub mod model_folder;
 pub mod model_store;
 pub(crate) mod os;
+#[cfg(feature = "server")]
+pub mod parquet_file;
 pub mod salvage;
 pub mod snapshot;
 pub mod usage_file;

@@ -1,7 +1,7 @@
 //! Files that are hashed as they pass by, for their receipts.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl FileReceipt {
     }
 }
 
-/// A file of lines that is hashed while it is written.
+/// A file that is hashed while it is written: by lines, or as bytes whose writer counts the rows.
 #[derive(Debug)]
 pub struct HashedFile {
     full: PathBuf,
@@ -55,17 +55,25 @@ impl HashedFile {
         })
     }
 
+    /// Its name in its receipt.
+    pub fn path(&self) -> &str {
+        &self.receipt.path
+    }
+
     /// Writes one line; `text` must not hold a newline.
     pub fn line(&mut self, text: &str) -> Result<(), DatasetStoreError> {
         for bytes in [text.as_bytes(), b"\n"] {
-            self.file
-                .write_all(bytes)
+            self.write_all(bytes)
                 .map_err(DatasetStoreError::io("write", &self.full))?;
-            self.hasher.update(bytes);
-            self.receipt.bytes += bytes.len() as u64;
         }
         self.receipt.rows += 1;
         Ok(())
+    }
+
+    /// The same as [`Self::finish`] of a file whose rows are not lines.
+    pub fn finish_rows(mut self, rows: u64) -> Result<FileReceipt, DatasetStoreError> {
+        self.receipt.rows = rows;
+        self.finish()
     }
 
     /// Forces the file to the disk; returns what was written.
@@ -76,6 +84,19 @@ impl HashedFile {
             .map_err(DatasetStoreError::io("sync", &self.full))?;
         self.receipt.sha256 = hex(&self.hasher.finalize());
         Ok(self.receipt)
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        self.receipt.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
