@@ -54,6 +54,7 @@ impl Context {
         let token = bearer.or_else(|| header("x-api-key"));
         Caller::new(self.request_id(), token, header(CACHE_CONTROL.as_str()))
             .of_replay(header("x-boathouse-replay"))
+            .repairing(header("x-boathouse-repairs"))
     }
 
     /// Gives a service's error its form.

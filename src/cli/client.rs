@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::CliError;
 use crate::transport::{HttpStream, Transport, TransportError};
-use crate::types::http::{HttpCall, Method, Timeouts};
+use crate::types::http::{HttpCall, HttpHead, Method, Timeouts};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,9 +32,15 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The JSON body.
     pub(super) body: Value,
+    head: HttpHead,
 }
 
 impl Answer {
+    /// The first header of this (lowercase) name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+
     /// The server's reason, out of either of its two forms of error.
     pub(super) fn said(&self) -> String {
         let said = self
@@ -92,6 +98,7 @@ impl Client {
         Ok(Answer {
             status: reply.head.status,
             body: json_of(&reply.body),
+            head: reply.head,
         })
     }
 
@@ -111,13 +118,14 @@ impl Client {
         };
         let stream = self.transport.stream(call, Instant::now() + STREAM).await;
         let stream = stream.map_err(|error| unreachable(&url, error))?;
-        let status = stream.head().status;
+        let head = stream.head().clone();
+        let status = head.status;
         if (200..300).contains(&status) {
             return Ok(stream.allow(usize::MAX));
         }
         let reply = stream.into_reply().await;
         let body = json_of(&reply.map_err(|error| unreachable(&url, error))?.body);
-        Err(refused(path, &Answer { status, body }))
+        Err(refused(path, &Answer { status, body, head }))
     }
 
     /// Asks, waits and tries again while the server sheds load, and returns what comes then.

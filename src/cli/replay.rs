@@ -13,8 +13,8 @@ use super::error::CliError;
 use super::{output, serve};
 use crate::config::Overrides;
 use crate::services::replay::{
-    Answered, Asked, Candidate, Mean, Outcome, Plan, Replay, Replayed, Retrieval, Selection,
-    Summary,
+    Answered, Asked, Candidate, Cost, Mean, Outcome, Plan, Replay, Replayed, Retrieval, Selection,
+    Summary, digits, is_better_low,
 };
 use crate::types::http::Method;
 
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   boathouse replay brief --system 'Answer in one sentence.'      another instruction
   boathouse replay wide --collection docs2 -k 10 --mode hybrid   another retrieval, or a collection of another embedder
   boathouse replay small --model up/small --fail-under similarity=0.8 --fail-under answered=1
+  boathouse replay small --model up/small --fail-under total_cost_usd=0.5     where less is better: when it is above
   boathouse replay sft --from data/datasets/exports/sft/data/test.jsonl --model up/tuned
 
 The server that is asked has the candidate's providers in its settings; for other settings start one beside it and give
@@ -88,7 +89,9 @@ pub(super) struct ReplayArgs {
     /// Questions under way at a time
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
-    /// Exit with status 1 when the mean of a measure is below: answered, citations, overlap, similarity, valid
+    /// Exit with status 1 when the mean of a measure is below: answered, citations, overlap, similarity, valid. Of those
+    /// where less is better, when it is above: cost_usd, latency_ms, completion_tokens, and total_cost_usd, the sum; a cost
+    /// that is not known is above every bound
     #[arg(long, value_parser = bound, value_name = "MEASURE=VALUE")]
     fail_under: Vec<(String, f64)>,
     /// Begin anew, also where the folder is of another candidate
@@ -252,6 +255,8 @@ async fn ask(client: &Client, asked: &Asked) -> Result<Result<Answered, String>,
     if answer.status != 200 {
         return Ok(Err(format!("{}: {}", answer.status, answer.said())));
     }
+    let cost_usd = answer.header("x-boathouse-cost-usd");
+    let cost_usd = cost_usd.and_then(|cost| cost.parse().ok());
     let body = &answer.body;
     let message = &body["choices"][0]["message"];
     let text = message["content"].as_str().unwrap_or_default().to_owned();
@@ -267,6 +272,7 @@ async fn ask(client: &Client, asked: &Asked) -> Result<Result<Answered, String>,
         completion_tokens: body
             .pointer("/usage/completion_tokens")
             .and_then(Value::as_u64),
+        cost_usd,
         text,
     }))
 }
@@ -367,10 +373,27 @@ fn print(summary: &Summary) {
             other(summary.difference.get(name))
         ));
     }
+    output::say(format_args!("  {}", money(summary)));
+}
+
+/// The sums of money, in a line of their own.
+fn money(summary: &Summary) -> String {
+    let said = |cost: &Cost| match (&cost.sum, cost.unknown) {
+        (None, _) => "not known".to_owned(),
+        (Some(sum), 0) => shown(sum),
+        (Some(sum), unknown) => format!("{}, {unknown} tasks not known", shown(sum)),
+    };
+    let cost = &summary.cost;
+    format!(
+        "US dollars in sum: candidate {}; recorded {}; difference {}",
+        said(&cost.candidate),
+        said(&cost.recorded),
+        said(&cost.difference)
+    )
 }
 
 fn shown(mean: &Mean) -> String {
-    let digits = if mean.high.abs() < 10.0 { 3 } else { 0 };
+    let digits = digits(mean.high.abs().max(mean.low.abs()));
     format!(
         "{:.digits$} ({:.digits$} to {:.digits$})",
         mean.mean, mean.low, mean.high
@@ -378,21 +401,40 @@ fn shown(mean: &Mean) -> String {
 }
 
 fn judge(summary: &Summary, bounds: &[(String, f64)]) -> Result<(), CliError> {
-    let mut below = Vec::new();
-    for (name, least) in bounds {
-        match summary.candidate.get(name) {
-            Some(found) if found.mean >= *least => {}
-            Some(found) => below.push(format!("{name} is {:.3}, less than {least}", found.mean)),
-            None => below.push(format!(
-                "{name} was not measured: known are {}",
-                known(summary)
-            )),
-        }
-    }
-    if below.is_empty() {
+    let failed: Vec<String> = bounds
+        .iter()
+        .filter_map(|(name, bound)| wrong(summary, name, *bound))
+        .collect();
+    if failed.is_empty() {
         Ok(())
     } else {
-        Err(CliError::failed(below.join("; ")))
+        Err(CliError::failed(failed.join("; ")))
+    }
+}
+
+/// Says why a measure does not hold its bound.
+fn wrong(summary: &Summary, name: &str, bound: f64) -> Option<String> {
+    let cost = &summary.cost.candidate;
+    if name.ends_with("cost_usd") && cost.unknown > 0 {
+        return Some(format!(
+            "{name}: what {} of {} answers cost is not known; give the model a price in [chat.prices]",
+            cost.unknown, summary.tasks
+        ));
+    }
+    let found = match name {
+        "total_cost_usd" => cost.sum.as_ref(),
+        _ => summary.candidate.get(name),
+    };
+    let Some(found) = found else {
+        let known = known(summary);
+        return Some(format!("{name} was not measured: known are {known}"));
+    };
+    let value = found.mean;
+    let digits = digits(value);
+    match is_better_low(name) {
+        true if value > bound => Some(format!("{name} is {value:.digits$}, more than {bound}")),
+        false if value < bound => Some(format!("{name} is {value:.digits$}, less than {bound}")),
+        _ => None,
     }
 }
 
@@ -404,6 +446,63 @@ fn known(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_from_below_or_from_above_and_what_is_not_known_holds_none() {
+        let of = |mean| Mean {
+            mean,
+            low: mean,
+            high: mean,
+            tasks: 2,
+        };
+        let mut summary = Summary {
+            tasks: 2,
+            failed: 0,
+            candidate: [
+                ("similarity".to_owned(), of(0.8)),
+                ("cost_usd".to_owned(), of(0.000_2)),
+            ]
+            .into(),
+            recorded: [].into(),
+            difference: [].into(),
+            cost: crate::services::replay::Costs::default(),
+        };
+        summary.cost.candidate.sum = Some(of(0.000_4));
+        for (name, bound, said) in [
+            ("similarity", 0.8, None),
+            (
+                "similarity",
+                0.9,
+                Some("similarity is 0.800, less than 0.9"),
+            ),
+            ("cost_usd", 0.000_2, None),
+            (
+                "cost_usd",
+                0.000_1,
+                Some("cost_usd is 0.000200, more than 0.0001"),
+            ),
+            ("total_cost_usd", 0.000_4, None),
+            (
+                "total_cost_usd",
+                0.0,
+                Some("total_cost_usd is 0.000400, more than 0"),
+            ),
+            (
+                "valid",
+                0.0,
+                Some("valid was not measured: known are cost_usd, similarity"),
+            ),
+        ] {
+            let expected = said.map(str::to_owned);
+            assert_eq!(wrong(&summary, name, bound), expected, "{name} {bound}");
+        }
+        summary.cost.candidate.unknown = 1;
+        let said = wrong(&summary, "cost_usd", 9.0).unwrap();
+        assert!(
+            said.contains("what 1 of 2 answers cost is not known"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn times_are_days_or_moments() {

@@ -45,6 +45,8 @@ pub struct Completion {
     pub reply: ChatReply,
     /// The passages that it cites.
     pub citations: Vec<Citation>,
+    /// What it cost, US dollars; `None` when that is not known.
+    pub cost_usd: Option<f64>,
     /// How many candidates were tried.
     pub attempts: usize,
     /// What the cache of answers did, when it was wanted.
@@ -136,6 +138,7 @@ async fn answer(
     Some(task.record(&ending).await.map(|citations| {
         task.keep(&ending);
         Completion {
+            cost_usd: task.cost(&ending),
             id: task.id.clone(),
             created: task.created,
             model: match &ending.answered_by {

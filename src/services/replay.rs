@@ -12,7 +12,8 @@ use super::ServiceError;
 pub use crate::engines::dataset::Outcome;
 use crate::engines::dataset::replay;
 pub use crate::engines::dataset::replay::{
-    Answered, Asked, Candidate, Mean, Replayed, Retrieval, Selection, Summary,
+    Answered, Asked, Candidate, Cost, Costs, Mean, Replayed, Retrieval, Selection, Summary, digits,
+    is_better_low,
 };
 use crate::storage::dataset_store::DatasetStore;
 

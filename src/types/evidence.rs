@@ -359,6 +359,9 @@ pub struct ChatEvidence {
     /// The replay that asked; nobody else did, so it is no task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
+    /// Id of the answer that this one is meant to be better than.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<String>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }

@@ -57,7 +57,16 @@ fn a_candidate_is_compared_with_what_was_accepted_and_leaves_no_tasks() {
     };
     let own = data.join("datasets/replays/same");
 
-    let (status, told, said) = replay("same", &["--json", "--fail-under", "similarity=0.999"]);
+    let (status, told, said) = replay(
+        "same",
+        &[
+            "--json",
+            "--fail-under",
+            "similarity=0.999",
+            "--fail-under",
+            "total_cost_usd=0",
+        ],
+    );
     assert_eq!(status, Some(0), "{said}");
     let summary: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
@@ -71,6 +80,9 @@ fn a_candidate_is_compared_with_what_was_accepted_and_leaves_no_tasks() {
         );
     }
     assert_eq!(summary["difference"]["overlap"]["mean"], 0.0);
+    // Nobody has to be paid for what the passages themselves answer, and that is known.
+    assert_eq!(summary["cost"]["candidate"]["unknown"], 0, "{told}");
+    assert_eq!(summary["cost"]["recorded"]["sum"]["mean"], 0.0, "{told}");
     let page = std::fs::read_to_string(own.join("report.html")).unwrap();
     assert!(page.contains("When does the ferry leave?"), "{page}");
 
@@ -103,6 +115,15 @@ fn a_candidate_is_compared_with_what_was_accepted_and_leaves_no_tasks() {
     assert!(told.contains("task by task: "), "{told}");
 
     // What nobody can answer counts as the worst.
+    let (status, _, said) = replay(
+        "lost",
+        &["--model", "nobody/none", "--fail-under", "cost_usd=1"],
+    );
+    assert_eq!(status, Some(1));
+    assert!(
+        said.contains("what 3 of 3 answers cost is not known"),
+        "{said}"
+    );
     let (status, told, said) = replay("lost", &["--model", "nobody/none", "--json"]);
     assert_eq!(status, Some(0), "{said}");
     let lost: Value = serde_json::from_str(&told).unwrap();

@@ -17,6 +17,8 @@ use crate::types::evidence::TokenUsage;
 const ATTEMPTS: &str = "x-boathouse-attempts";
 /// What the cache of answers did, for a request that wanted it.
 const CACHE: &str = "x-boathouse-cache";
+/// What a whole answer cost, US dollars, where that is known.
+const COST: &str = "x-boathouse-cost-usd";
 
 /// Writes into the head how an answer was reached.
 pub(in crate::api) fn told(
@@ -56,8 +58,12 @@ pub(crate) async fn complete(
     let answer = complete::complete(services, context.caller(), input)
         .await
         .map_err(|error| context.fail(error))?;
-    Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache)
-        .json(CompletionJson::from(&answer)))
+    let mut response = HttpResponse::Ok();
+    told(&mut response, answer.attempts, answer.cache);
+    if let Some(cost) = answer.cost_usd {
+        response.insert_header((COST, cost.to_string()));
+    }
+    Ok(response.json(CompletionJson::from(&answer)))
 }
 
 /// An answer in OpenAI's shape.
@@ -198,6 +204,7 @@ mod tests {
                 title: "T".into(),
                 quote: "q".into(),
             }],
+            cost_usd: None,
             attempts: 1,
             cache: None,
         }))

@@ -169,6 +169,7 @@ mod tests {
             model: "p/m".into(),
             reply,
             citations: Vec::new(),
+            cost_usd: None,
             attempts: 1,
             cache: None,
         })

@@ -36,6 +36,7 @@ pub(super) fn chat(question: &str, answer: &str) -> ChatEvidence {
         cache: None,
         imported: None,
         replay: None,
+        repairs: None,
         latency_ms: 7,
     }
 }

@@ -160,6 +160,7 @@ mod tests {
         full.error = Some("e".to_owned());
         full.user = Some("u".to_owned());
         full.replay = Some("small".to_owned());
+        full.repairs = Some("chatcmpl-1".to_owned());
         full.imported = Some(ImportedEvidence {
             source: "s".to_owned(),
             id: "i".to_owned(),

@@ -143,6 +143,12 @@ pub struct Task {
     /// Where it was before, when it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedEvidence>,
+    /// The answer that this one is meant to be better than.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<String>,
+    /// What it cost, US dollars; absent when not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// Time from request to the last byte, milliseconds.
     pub latency_ms: u64,
 }
@@ -202,6 +208,8 @@ impl Task {
             feedback,
             validations,
             imported: chat.imported,
+            repairs: chat.repairs,
+            cost_usd: chat.cost_usd,
             latency_ms: chat.latency_ms,
         }
     }

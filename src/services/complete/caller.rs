@@ -6,6 +6,8 @@ use crate::engines::usage::ANONYMOUS;
 
 /// Longest name of a replay that is kept, characters.
 const MAX_REPLAY_CHARS: usize = 64;
+/// Longest id of an answer that is kept, characters.
+const MAX_ANSWER_CHARS: usize = 200;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct Caller {
     pub no_store: bool,
     /// The replay that asks.
     pub replay: Option<String>,
+    /// Id of the answer that this one is meant to be better than.
+    pub repairs: Option<String>,
 }
 
 impl Caller {
@@ -35,15 +39,26 @@ impl Caller {
             no_cache: says("no-cache"),
             no_store: says("no-store"),
             replay: None,
+            repairs: None,
         }
     }
 
     /// The same, of the replay that it names, if any.
     pub fn of_replay(mut self, name: Option<&str>) -> Self {
-        let name = name.map(str::trim).filter(|name| !name.is_empty());
-        self.replay = name.map(|name| name.chars().take(MAX_REPLAY_CHARS).collect());
+        self.replay = named(name, MAX_REPLAY_CHARS);
         self
     }
+
+    /// The same, with the answer that is to be repaired, if any.
+    pub fn repairing(mut self, answer: Option<&str>) -> Self {
+        self.repairs = named(answer, MAX_ANSWER_CHARS);
+        self
+    }
+}
+
+fn named(name: Option<&str>, max_chars: usize) -> Option<String> {
+    let name = name.map(str::trim).filter(|name| !name.is_empty());
+    name.map(|name| name.chars().take(max_chars).collect())
 }
 
 /// The label of a token: the same for the same token, and no way back to it.

@@ -178,6 +178,7 @@ mod tests {
             cache: None,
             imported: None,
             replay: None,
+            repairs: None,
             latency_ms: 1,
         }
     }

@@ -120,6 +120,7 @@ impl Task {
             cache: None,
             imported: None,
             replay: caller.replay,
+            repairs: caller.repairs,
             latency_ms: 0,
         };
         fit::check(&evidence, &id, services.limits.max_record_bytes)?;
@@ -262,7 +263,7 @@ impl Task {
     }
 
     /// What the answer cost, US dollars; `None` when that is not known, or there was none.
-    fn cost(&self, ending: &Ending) -> Option<f64> {
+    pub(super) fn cost(&self, ending: &Ending) -> Option<f64> {
         match &ending.answered_by {
             Some(_) if self.is_kept() => Some(0.0),
             Some(candidate) => self

@@ -16,7 +16,10 @@ use super::conversation;
 use super::task::{Outcome, Task, normalised};
 
 pub use report::html;
-pub use summary::{Mean, Summary, summary};
+pub use summary::{Cost, Costs, Mean, Summary, digits, is_better_low, summary};
+
+/// The measure of what an answer cost, US dollars. Where that is not known it is left out: it is not 0.
+const COST: &str = "cost_usd";
 
 /// The configuration that is tried. What is not said stays as it was recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -69,6 +72,8 @@ pub struct Asked {
     pub validators: Vec<String>,
     /// How long it took then, milliseconds.
     pub latency_ms: u64,
+    /// What it cost then, US dollars, where that is known.
+    pub cost_usd: Option<f64>,
     question: String,
 }
 
@@ -137,6 +142,7 @@ impl Candidate {
                 .map(|validation| validation.validator.clone())
                 .collect(),
             latency_ms: task.latency_ms,
+            cost_usd: task.cost_usd,
             question,
         })
     }
@@ -221,6 +227,8 @@ pub struct Answered {
     pub latency_ms: u64,
     /// Tokens of the answer, when the provider tells.
     pub completion_tokens: Option<u64>,
+    /// What it cost, US dollars, where that is known.
+    pub cost_usd: Option<f64>,
 }
 
 /// One line of `results.jsonl`.
@@ -282,6 +290,14 @@ impl Replayed {
         }
         if let Some(tokens) = answered.completion_tokens {
             candidate.insert("completion_tokens".to_owned(), tokens as f64);
+        }
+        for (measures, cost) in [
+            (&mut candidate, answered.cost_usd),
+            (&mut recorded, asked.cost_usd),
+        ] {
+            if let Some(cost) = cost {
+                measures.insert(COST.to_owned(), cost);
+            }
         }
         Self {
             id: asked.id.clone(),

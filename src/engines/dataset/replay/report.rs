@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use similar::{ChangeTag, TextDiff};
 
-use super::{Mean, Replayed, Summary};
+use super::{Cost, Mean, Replayed, Summary, digits};
 
 /// Tasks that are shown one by one, those that fell back most first.
 const SHOWN: usize = 200;
@@ -46,7 +46,14 @@ fn write(page: &mut String, title: &str, summary: &Summary, lines: &[Replayed]) 
             mean.tasks
         )?;
     }
-    page.push_str("</table><h2>Task by task</h2>");
+    let cost = &summary.cost;
+    write!(
+        page,
+        "</table><p>In sum, US dollars: candidate {}; recorded {}; difference {}.</p><h2>Task by task</h2>",
+        money(&cost.candidate),
+        money(&cost.recorded),
+        money(&cost.difference)
+    )?;
     let mut worst: Vec<&Replayed> = lines.iter().collect();
     worst.sort_by(|a, b| fall(a).total_cmp(&fall(b)).then_with(|| a.id.cmp(&b.id)));
     if worst.len() > SHOWN {
@@ -72,6 +79,9 @@ fn article(page: &mut String, line: &Replayed) -> fmt::Result {
     )?;
     for (name, value) in &line.candidate {
         write!(page, " · {} {}", escaped(name), number(*value))?;
+    }
+    if line.answer.is_some() && !line.candidate.contains_key(super::COST) {
+        page.push_str(" · cost not known");
     }
     page.push_str("</small></p>");
     match (&line.answer, &line.error) {
@@ -124,13 +134,18 @@ fn shown(mean: Option<&Mean>) -> String {
     })
 }
 
-/// Three digits behind the point for shares, none for what is counted.
-fn number(value: f64) -> String {
-    if value.abs() < 10.0 {
-        format!("{value:.3}")
-    } else {
-        format!("{value:.0}")
+/// A sum, and of how many tasks nobody knows what they cost.
+fn money(cost: &Cost) -> String {
+    match (&cost.sum, cost.unknown) {
+        (None, _) => "not known".to_owned(),
+        (sum, 0) => shown(sum.as_ref()),
+        (sum, unknown) => format!("{}, {unknown} tasks not known", shown(sum.as_ref())),
     }
+}
+
+fn number(value: f64) -> String {
+    let digits = digits(value);
+    format!("{value:.digits$}")
 }
 
 fn escaped(text: &str) -> String {

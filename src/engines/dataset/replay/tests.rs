@@ -118,8 +118,9 @@ fn a_selection_goes_by_outcome_model_and_time() {
 
 #[test]
 fn an_answer_is_measured_beside_what_was_recorded() {
-    let edited =
-        task(&json!({"answer": "It leaves at nine.", "original_answer": "It leaves at ten."}));
+    let edited = task(
+        &json!({"answer": "It leaves at nine.", "original_answer": "It leaves at ten.", "cost_usd": 0.25}),
+    );
     let asked = Candidate::default().ask(&edited).unwrap();
     let answered = Answered {
         text: "at NINE".into(),
@@ -128,13 +129,15 @@ fn an_answer_is_measured_beside_what_was_recorded() {
         validated: Some((1, 2)),
         latency_ms: 30,
         completion_tokens: Some(2),
+        cost_usd: Some(0.125),
         ..Answered::default()
     };
     let line = Replayed::of(&asked, &answered);
-    let expected = json!({"answered": 1.0, "citations": 0.0, "completion_tokens": 2.0, "latency_ms": 30.0,
-        "overlap": 2.0 * 2.0 / 6.0, "similarity": 0.9, "valid": 0.5});
+    let expected = json!({"answered": 1.0, "citations": 0.0, "completion_tokens": 2.0, "cost_usd": 0.125,
+        "latency_ms": 30.0, "overlap": 2.0 * 2.0 / 6.0, "similarity": 0.9, "valid": 0.5});
     assert_eq!(json!(line.candidate), expected);
-    let expected = json!({"answered": 1.0, "citations": 1.0, "latency_ms": 40.0, "overlap": 0.75, "similarity": 0.7});
+    let expected = json!({"answered": 1.0, "citations": 1.0, "cost_usd": 0.25, "latency_ms": 40.0, "overlap": 0.75,
+        "similarity": 0.7});
     assert_eq!(json!(line.recorded), expected);
 
     let lost = Replayed::failed(&asked, "upstream gone");
@@ -220,5 +223,70 @@ fn tasks_and_rows_of_exports_are_read() {
         r#"{"seq": 1}"#,
     ] {
         assert!(task_of(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn costs_are_summed_where_they_are_known_and_the_rest_is_told() {
+    let line = |own: Option<f64>, then: Option<f64>| {
+        let asked = Candidate::default().ask(&task(&json!({"cost_usd": then})));
+        let answered = Answered {
+            text: "At nine.".into(),
+            cost_usd: own,
+            ..Answered::default()
+        };
+        Replayed::of(&asked.unwrap(), &answered)
+    };
+    let lines = [
+        line(Some(0.000_2), Some(0.001)),
+        line(Some(0.000_4), Some(0.001)),
+        line(Some(0.0), None),
+        line(None, Some(0.001)),
+    ];
+    let all = summary(&lines);
+    let sum = |cost: &Cost| cost.sum.map(|sum| (sum.mean, sum.tasks));
+    let close = |cost: &Cost, expected: f64, tasks| {
+        let (found, of) = sum(cost).unwrap();
+        assert!((found - expected).abs() < 1e-12 && of == tasks, "{cost:?}");
+    };
+    close(&all.cost.candidate, 0.000_6, 3);
+    close(&all.cost.recorded, 0.003, 3);
+    close(&all.cost.difference, -0.001_4, 2);
+    let unknown = [all.cost.candidate, all.cost.recorded, all.cost.difference];
+    assert_eq!(unknown.map(|cost| cost.unknown), [1, 1, 2]);
+    let total = all.cost.candidate.sum.unwrap();
+    let mean = all.candidate["cost_usd"];
+    assert!((total.low - 3.0 * mean.low).abs() < 1e-12 && total.low < total.mean);
+    assert!((total.high - 3.0 * mean.high).abs() < 1e-12 && total.high > total.mean);
+    let page = html("t", &all, &lines);
+    assert!(page.contains("candidate 0.000600 "), "{page}");
+    assert!(
+        page.contains("1 tasks not known") && page.contains(" · cost not known"),
+        "{page}"
+    );
+
+    let none = summary(&[line(None, None)]);
+    assert_eq!(
+        (none.cost.candidate.sum, none.cost.candidate.unknown),
+        (None, 1)
+    );
+    let told = serde_json::to_value(none.cost.candidate).unwrap();
+    assert_eq!(told, json!({"sum": null, "unknown": 1}));
+    assert!(html("t", &none, &[line(None, None)]).contains("candidate not known;"));
+}
+
+#[test]
+fn small_sums_are_shown_with_what_counts() {
+    for (value, expected) in [
+        (0.0, 3),
+        (1.0, 3),
+        (10.0, 0),
+        (0.001, 3),
+        (0.000_45, 6),
+        (-0.000_001, 8),
+        (1e-300, 3),
+        (f64::NAN, 3),
+    ] {
+        assert_eq!(digits(value), expected, "{value}");
     }
 }
