@@ -28,10 +28,12 @@ const EXPORT_EXAMPLES: &str = "Examples:
   boathouse export preference --name dpo-may    pairs of a better and a worse answer to the same prompt
   boathouse export kto --test-fraction 0.2      single answers with a label, a fifth of the questions held out
   boathouse export triplets                     questions with a cited passage and one that was not, for embedders
+  boathouse export triplets --negatives docs    the same with the hardest passages of the collection docs
   boathouse export --list
 
 Kinds and their flavours: rag, triplets and kto: trl; preference: trl, openai; sft: trl, openai, sharegpt.
-The folder has data/ with train.jsonl and test.jsonl, origin/ with where each row comes from, a card, a manifest and a receipt;
+The folder has data/ with train.jsonl and test.jsonl, the same as Parquet in parquet/, origin/ with where each row comes from,
+a card, a manifest and a receipt;
 datasets.load_dataset reads it as it is. It is on the server, below datasets/exports of its data folder.
 Run `boathouse materialize` first.";
 
@@ -60,11 +62,65 @@ pub(super) struct ExportArgs {
     /// Share of the questions held out, 0 to 0.5; default the recipe's
     #[arg(long, requires = "kind", value_name = "SHARE")]
     test_fraction: Option<f64>,
+    /// Search this collection for the negatives of triplets, instead of taking what was retrieved then
+    #[arg(long, requires = "kind", value_name = "COLLECTION")]
+    negatives: Option<String>,
+    /// Most negatives for each cited passage, 1 to 64; default the recipe's
+    #[arg(long, requires = "negatives", value_name = "COUNT")]
+    negatives_k: Option<usize>,
+    /// Hits of each search that are looked at, 1 to 1000; default 100
+    #[arg(long, requires = "negatives", value_name = "COUNT")]
+    depth: Option<usize>,
+    /// The first rank that counts, from 1; default 1
+    #[arg(long, requires = "negatives", value_name = "RANK")]
+    min_rank: Option<usize>,
+    /// Leave out negatives that score more
+    #[arg(
+        long,
+        requires = "negatives",
+        value_name = "SCORE",
+        allow_negative_numbers = true
+    )]
+    max_score: Option<f64>,
+    /// How much less than the cited passage a negative scores, at least; default 0.05 in mode dense
+    #[arg(
+        long,
+        requires = "negatives",
+        value_name = "SCORE",
+        allow_negative_numbers = true
+    )]
+    margin: Option<f64>,
+    /// How negatives are searched for: dense (default), lexical or hybrid
+    #[arg(long, requires = "negatives")]
+    mode: Option<String>,
+    /// Only negatives of this role, or of none; needed where the collection has roles
+    #[arg(long, requires = "negatives")]
+    role: Option<String>,
     /// List the exports that there are
     #[arg(long)]
     list: bool,
     #[command(flatten)]
     common: Common,
+}
+
+impl ExportArgs {
+    /// What the request says of negatives.
+    fn negatives(&self) -> Option<Value> {
+        let collection = self.negatives.as_ref()?;
+        let fields = [
+            ("collection", Some(json!(collection))),
+            ("k", self.negatives_k.map(Value::from)),
+            ("depth", self.depth.map(Value::from)),
+            ("min_rank", self.min_rank.map(Value::from)),
+            ("max_score", self.max_score.map(Value::from)),
+            ("margin", self.margin.map(Value::from)),
+            ("mode", self.mode.clone().map(Value::from)),
+            ("role", self.role.clone().map(Value::from)),
+        ];
+        let fields = fields.into_iter();
+        let fields = fields.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Some(Value::Object(fields.collect()))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +181,9 @@ pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), Cli
     }
     if let Some(share) = args.test_fraction {
         body.insert("test_fraction".to_owned(), json!(share));
+    }
+    if let Some(negatives) = args.negatives() {
+        body.insert("negatives".to_owned(), negatives);
     }
     let body = Value::Object(body);
     let receipt = ask(overrides, common, "/v1/exports", Some(&body), "exporting")?;

@@ -5,12 +5,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
+use super::negatives::{self, NegativesInput};
 use super::{Services, evidence};
 use crate::actors::dataset::{DatasetJob, DatasetReply};
 use crate::types::error_kind::ErrorKind;
 
 /// The flavour of an export that names none.
 const DEFAULT_FLAVOUR: &str = "trl";
+/// The kind that has negatives.
+const TRIPLETS: &str = "triplets";
 
 /// A request to `POST /v1/exports`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,6 +30,8 @@ pub struct ExportInput {
     pub name: Option<String>,
     /// Share of tasks held out for testing: 0 to 0.5, default from the settings.
     pub test_fraction: Option<f64>,
+    /// Of `triplets`: search this collection for the negatives, instead of taking what was retrieved then.
+    pub negatives: Option<NegativesInput>,
 }
 
 /// A request to `POST /v1/materialize`.
@@ -58,6 +63,17 @@ pub async fn export(services: &Services, input: ExportInput) -> Result<Value, Se
             format!("{}-{flavour}", input.kind)
         }
     });
+    let mining = match &input.negatives {
+        Some(wanted) if input.kind == TRIPLETS => Some(negatives::mine(services, wanted).await?),
+        Some(_) => {
+            let message = format!(
+                "a {} export has no negatives: only triplets have",
+                input.kind
+            );
+            return Err(ServiceError::bad_request(message).param("negatives"));
+        }
+        None => None,
+    };
     run(
         services,
         DatasetJob::Export {
@@ -65,6 +81,7 @@ pub async fn export(services: &Services, input: ExportInput) -> Result<Value, Se
             flavour,
             name,
             test_fraction: input.test_fraction,
+            mining,
         },
     )
     .await
@@ -121,7 +138,7 @@ pub fn cancel_job(services: &Services) -> Result<JobOutput, ServiceError> {
     }
 }
 
-async fn run(services: &Services, job: DatasetJob) -> Result<Value, ServiceError> {
+pub(super) async fn run(services: &Services, job: DatasetJob) -> Result<Value, ServiceError> {
     let DatasetReply(report) = services
         .dataset
         .ask(job, services.job_deadline())

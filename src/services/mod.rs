@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod health;
 pub mod import;
 pub mod models;
+pub mod negatives;
 pub mod ollama;
 pub mod reembed;
 pub mod refine;

@@ -185,6 +185,11 @@ impl Staging {
         file.finish()
     }
 
+    /// Reads a file that was finished.
+    pub fn lines(&self, path: &str) -> Result<HashedLines, DatasetStoreError> {
+        HashedLines::open(&self.dir, path)
+    }
+
     /// Puts the folder in its place; returns the place. After a crash it is the old or the new one.
     pub fn commit(self) -> Result<PathBuf, DatasetStoreError> {
         let target = self.target.clone();

@@ -192,3 +192,140 @@ fn feedback_on_a_reused_request_id_means_the_newest_answer() {
         assert_eq!(receipt["feedback_without_task"], 1, "{receipt}");
     });
 }
+
+#[test]
+fn hard_negatives_are_mined_from_a_collection_and_recorded() {
+    serve(async |api| {
+        let texts = [
+            "The ferry to the island leaves at nine.",
+            "The ferry to the mainland leaves at noon.",
+            "The ferry to the city is out of order.",
+            "Bread is sold from seven.",
+        ];
+        api.collection("docs", &texts).await;
+        let body = json!({
+            "model": "extractive",
+            "messages": [{"role": "user", "content": "When does the ferry to the island leave?"}],
+            "retrieval": {"collection": "docs", "k": 1},
+        });
+        let answer = api.ok("/v1/chat/completions", body).await;
+        let said = json!({"target": answer["id"], "rating": "accepted"});
+        api.ok("/v1/feedback", said).await;
+        api.ok("/v1/materialize", json!({})).await;
+        // Nothing was retrieved that is not cited.
+        let export = api.ok("/v1/exports", json!({"kind": "triplets"})).await;
+        assert_eq!(export["counts"]["skipped"]["no_negatives"], 1, "{export}");
+
+        let mine = json!({"kind": "triplets", "test_fraction": 0.0,
+            "negatives": {"collection": "docs", "k": 2, "margin": 0.0}});
+        let export = api.ok("/v1/exports", mine.clone()).await;
+        let found = rows(&export["path"]);
+        assert_eq!(found.len(), 2, "{export}");
+        for row in &found {
+            assert_eq!(row["positive"], texts[0]);
+            let negative = row["negative"].as_str().unwrap();
+            assert!(texts[1..3].contains(&negative), "{row}");
+        }
+        let folder = Path::new(export["path"].as_str().unwrap());
+        let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        assert_eq!(manifest["negatives"], export["negatives"]);
+        let state = api.get("/v1/collections/docs").await.json();
+        assert_eq!(export["negatives"]["lsn"], state["lsn"], "{export}");
+        assert_eq!(export["negatives"]["margin"], 0.0);
+        let again = api.ok("/v1/exports", mine).await;
+        assert_eq!(again["outputs"], export["outputs"]);
+
+        let refused = |negatives: Value| json!({"kind": "triplets", "negatives": negatives});
+        for (body, status, said) in [
+            (
+                json!({"kind": "sft", "negatives": {"collection": "docs"}}),
+                400,
+                "only triplets have",
+            ),
+            (refused(json!({"collection": "none"})), 404, "none"),
+            (
+                refused(json!({"collection": "docs", "k": 0})),
+                400,
+                "negatives.k must be 1 to 64",
+            ),
+            (
+                refused(json!({"collection": "docs", "depth": 5, "min_rank": 6})),
+                400,
+                "the depth, 5",
+            ),
+            (
+                refused(json!({"collection": "docs", "deep": 5})),
+                400,
+                "deep",
+            ),
+        ] {
+            let answer = api.post("/v1/exports", body).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+            assert!(answer.text().contains(said), "{}", answer.text());
+        }
+        api.put("/v1/collections/roles", json!({"role_field": "who"}))
+            .await;
+        let answer = api
+            .post("/v1/exports", refused(json!({"collection": "roles"})))
+            .await;
+        assert!(
+            answer.text().contains("keeps roles apart"),
+            "{}",
+            answer.text()
+        );
+    });
+}
+
+#[test]
+fn an_answer_that_repairs_another_makes_a_pair() {
+    serve(async |api| {
+        api.collection(
+            "docs",
+            &["The ferry leaves at nine.", "The ferry leaves at ten."],
+        )
+        .await;
+        let ask = async |question: &str| {
+            let body = json!({
+                "model": "extractive",
+                "messages": [{"role": "user", "content": question}],
+                "retrieval": {"collection": "docs", "k": 1},
+            });
+            api.ok("/v1/chat/completions", body).await
+        };
+        let judge = async |id: &Value, to: &str| {
+            let payload = json!({"to": [to], "subject": "Ferry", "body": "It leaves."});
+            let body = json!({"kind": "email", "payload": payload, "target": id});
+            api.ok("/v1/validate", body).await["verdict"].clone()
+        };
+        let first = ask("When does the ferry leave?").await;
+        assert_ne!(judge(&first["id"], "nobody").await, "pass");
+        let body = json!({
+            "model": "extractive",
+            "messages": [{"role": "user", "content": "The ferry at ten, when?"}],
+            "retrieval": {"collection": "docs", "k": 1},
+        });
+        let id = first["id"].as_str().unwrap();
+        let headers = [("x-boathouse-repairs", id)];
+        let second = api
+            .post_with(&headers, "/v1/chat/completions", body)
+            .await
+            .json();
+        assert_eq!(judge(&second["id"], "ann@example.com").await, "pass");
+        api.ok("/v1/materialize", json!({})).await;
+        let body = json!({"kind": "preference", "test_fraction": 0.0});
+        let export = api.ok("/v1/exports", body).await;
+        assert_eq!(
+            (&export["rows"], &export["counts"]["paired"]),
+            (&json!(1), &json!(1)),
+            "{export}"
+        );
+        let origin = Path::new(export["path"].as_str().unwrap()).join("origin/train.jsonl");
+        let origin = std::fs::read_to_string(origin).unwrap();
+        let origin: Value = serde_json::from_str(origin.trim()).unwrap();
+        assert_eq!(
+            (&origin["pair"], &origin["link"], &origin["chosen_id"]),
+            (&json!("repair"), &json!("named"), &second["id"])
+        );
+    });
+}

@@ -2,16 +2,20 @@
 //!
 //! A job leaves no clock in its files: the same journal, recipe and request give the same bytes.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::DatasetPaths;
-use crate::engines::dataset::{RecipeError, RedactError};
+use crate::engines::dataset::{Mined, RecipeError, RedactError};
 use crate::storage::dataset_store::{DatasetStore, DatasetStoreError};
 use crate::storage::evidence_log::EvidenceLogError;
 use crate::types::error_kind::ErrorKind;
 
 mod export;
 mod materialize;
+mod parquet;
+mod questions;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +42,24 @@ pub enum DatasetJob {
         name: String,
         /// Share held out; the recipe's by default.
         test_fraction: Option<f64>,
+        /// Negatives for triplets; without, those of the retrieval.
+        mining: Option<Arc<Mining>>,
     },
+    /// Replies with the questions of the tasks, and what their accepted answers cite.
+    Questions,
     /// Replies with what was materialized and exported.
     List,
+}
+
+/// What was mined, for which tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mining {
+    /// What manifest and receipt say of it.
+    pub told: Value,
+    /// Which tasks' questions were searched for.
+    pub tasks: String,
+    /// The negatives.
+    pub mined: Mined,
 }
 
 impl DatasetJob {
@@ -52,6 +71,7 @@ impl DatasetJob {
                 "export {}",
                 name.chars().take(80).collect::<String>()
             )),
+            Self::Questions => Some("questions".to_owned()),
             Self::List => None,
         }
     }
@@ -159,15 +179,18 @@ pub(super) fn run(
             flavour,
             name,
             test_fraction,
+            mining,
         } => {
             let wanted = export::Wanted {
                 kind,
                 flavour,
                 name,
                 test_fraction,
+                mining,
             };
             export::run(paths, &store, &wanted, tick)
         }
+        DatasetJob::Questions => questions::run(paths, &store, tick),
         DatasetJob::List => list(&store),
     }
     .map(DatasetReply)

@@ -8,7 +8,7 @@ use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 mod job;
 mod progress;
 
-pub use job::{DatasetError, DatasetJob, DatasetReply};
+pub use job::{DatasetError, DatasetJob, DatasetReply, Mining};
 pub use progress::{Progress, Running};
 
 /// Runs materialization and exports; its state is on disk.

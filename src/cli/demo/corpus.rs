@@ -3,7 +3,7 @@
 use crate::cli::ingest::sources::{self, Item};
 
 /// Documents, compiled in so that the demo needs no checkout.
-const DOCUMENTS: [(&str, &str); 17] = [
+const DOCUMENTS: &[(&str, &str)] = &[
     ("README.md", include_str!("../../../README.md")),
     (
         "docs/ARCHITECTURE.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [(&str, &str); 17] = [
     ),
     ("docs/IMPORT.md", include_str!("../../../docs/IMPORT.md")),
     ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
+    ("docs/SQL.md", include_str!("../../../docs/SQL.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
     (
         "docs/SUPERVISION.md",

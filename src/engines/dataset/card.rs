@@ -9,7 +9,7 @@ use super::split::Side;
 const FOOTER: &str = "
 Personal data and secrets are replaced by `[EMAIL]`, `[PHONE]`, `[CARD]`, `[SSN]` and `[SECRET]`,
 as far as patterns find them. The same question is never in two splits. Line by line, `origin/` says
-where the rows of `data/` come from, and `origin/dropped.jsonl` which rows are not in it because they
+where the rows of `data/` come from, `parquet/` holds the same rows once more, and `origin/dropped.jsonl` which rows are not in it because they
 were there before, or because their source had its share. `receipt.json` says which evidence and recipe
 it was made of.
 
@@ -39,7 +39,8 @@ pub fn card(
     }
     lines.push("dataset_info:\n  features:".to_owned());
     for column in exporter.columns(flavour) {
-        if let Some(yaml) = column.feature.yaml(held) {
+        if let Some(shape) = column.feature.shape(held) {
+            let yaml = shape.yaml("    ");
             lines.push(format!("  - name: {}\n    {yaml}", column.name));
         }
     }

@@ -11,21 +11,43 @@ pub struct Column {
     pub feature: Feature,
 }
 
-/// A type that the card declares.
+/// A type that the card declares, and that the Parquet files have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
-    /// Written as it is.
-    Fixed(&'static str),
+    /// A text.
+    Text,
+    /// Many of them.
+    Texts,
+    /// True or false.
+    Label,
+    /// What was retrieved.
+    Passages,
     /// Messages: `role` and `content`, or anything.
     Messages,
+    /// ShareGPT's turns.
+    Turns,
     /// Tools, which differ from row to row, where a row has any.
     Tools,
     /// The `input` of OpenAI's preferences: messages, tools, a flag.
     OpenAiInput,
 }
 
-/// A text.
-pub(super) const TEXT: Feature = Feature::Fixed("dtype: string");
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A string.
+    Text,
+    /// Any JSON.
+    Json,
+    /// A number, binary64.
+    Float,
+    /// True or false.
+    Bool,
+    /// Many of one shape.
+    List(Box<Shape>),
+    /// An object with these members and no others.
+    Struct(Vec<(&'static str, Shape)>),
+}
 
 /// What the rows of one export hold beside texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,32 +58,85 @@ pub struct Held {
     pub tools: bool,
 }
 
-/// `datasets` has the type `json` since 4.7. Any other would fill the gaps of one row with the keys
-/// of another.
-const ANYTHING: &str = "list: json";
-
 impl Feature {
-    /// What follows the column's name; `None` when no row has the column.
+    /// Its shape, as the rows are; `None` when no row has the column.
     ///
-    /// The types are declared, so that they do not depend on what the first rows happen to hold.
-    pub(super) fn yaml(self, held: Held) -> Option<String> {
-        match self {
-            Self::Fixed(yaml) => Some(yaml.to_owned()),
-            Self::Messages => Some(messages(held, "    ")),
-            Self::Tools => held.tools.then(|| ANYTHING.to_owned()),
-            Self::OpenAiInput => Some(format!(
-                "struct:\n    - name: messages\n      {}\n    - name: tools\n      {ANYTHING}\n    \
-                 - name: parallel_tool_calls\n      dtype: bool",
-                messages(held, "      ")
-            )),
-        }
+    /// It is declared, so that it does not depend on what the first rows happen to hold. `datasets` has the type `json`
+    /// since 4.7: any other would fill the gaps of one row with the keys of another.
+    pub fn shape(self, held: Held) -> Option<Shape> {
+        let texts = |names: &[&'static str]| {
+            let members = names.iter().map(|name| (*name, Shape::Text));
+            Shape::Struct(members.collect())
+        };
+        let anything = || Shape::Json.list();
+        let messages = || match held.calls {
+            true => anything(),
+            false => texts(&["role", "content"]).list(),
+        };
+        Some(match self {
+            Self::Text => Shape::Text,
+            Self::Texts => Shape::Text.list(),
+            Self::Label => Shape::Bool,
+            Self::Passages => Shape::Struct(vec![
+                ("id", Shape::Text),
+                ("collection", Shape::Text),
+                ("text", Shape::Text),
+                ("score", Shape::Float),
+            ])
+            .list(),
+            Self::Messages => messages(),
+            Self::Turns => texts(&["from", "value"]).list(),
+            Self::Tools if !held.tools => return None,
+            Self::Tools => anything(),
+            Self::OpenAiInput => Shape::Struct(vec![
+                ("messages", messages()),
+                ("tools", anything()),
+                ("parallel_tool_calls", Shape::Bool),
+            ]),
+        })
     }
 }
 
-fn messages(held: Held, indent: &str) -> String {
-    if held.calls {
-        return ANYTHING.to_owned();
+impl Shape {
+    fn list(self) -> Self {
+        Self::List(Box::new(self))
     }
-    let member = |name| format!("\n{indent}- name: {name}\n{indent}  dtype: string");
-    format!("list:{}{}", member("role"), member("content"))
+
+    /// What follows a column's name in the card's YAML; `indent` is that of the lines below it.
+    pub(super) fn yaml(&self, indent: &str) -> String {
+        match (self.word(), self) {
+            (Some(word), _) => format!("dtype: {word}"),
+            (None, Self::List(of)) => match (of.word(), &**of) {
+                // The older word, which every version reads.
+                (Some("string"), _) => "sequence: string".to_owned(),
+                (Some(word), _) => format!("list: {word}"),
+                (None, of) => format!("list:{}", of.members(indent)),
+            },
+            (None, of) => format!("struct:{}", of.members(indent)),
+        }
+    }
+
+    fn members(&self, indent: &str) -> String {
+        let Self::Struct(members) = self else {
+            return String::new();
+        };
+        let deeper = format!("{indent}  ");
+        members
+            .iter()
+            .map(|(name, shape)| {
+                let shape = shape.yaml(&deeper);
+                format!("\n{indent}- name: {name}\n{deeper}{shape}")
+            })
+            .collect()
+    }
+
+    fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Text => Some("string"),
+            Self::Json => Some("json"),
+            Self::Float => Some("float64"),
+            Self::Bool => Some("bool"),
+            Self::List(_) | Self::Struct(_) => None,
+        }
+    }
 }

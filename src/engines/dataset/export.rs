@@ -10,9 +10,11 @@ use super::conversation;
 use super::counts::{Dropped, ExportCounts, Placed};
 use super::exporters::{Context, Exporter, Made};
 use super::flavour::Flavour;
+use super::mining::Mined;
 use super::near::Near;
 use super::recipe::Recipe;
 use super::redact::{RedactError, Redactions, Redactor};
+use super::repairs::Repairs;
 use super::rivals::Rivals;
 use super::split;
 use super::task::{Task, normalised, task_key};
@@ -32,6 +34,8 @@ pub struct Export<'a> {
     test_fraction: f64,
     redactor: Redactor,
     rivals: Rivals,
+    repairs: Repairs,
+    mined: Option<&'a Mined>,
     /// The number of the kept row of each fingerprint.
     seen: HashMap<[u8; 32], u32>,
     /// The completion of each kept row.
@@ -63,6 +67,8 @@ impl<'a> Export<'a> {
             test_fraction,
             redactor: Redactor::new(&recipe.redact)?,
             rivals: Rivals::default(),
+            repairs: Repairs::default(),
+            mined: None,
             seen: HashMap::new(),
             kept: Vec::new(),
             near: (likeness > 0.0).then(|| Near::new(likeness)),
@@ -72,6 +78,13 @@ impl<'a> Export<'a> {
         }))
     }
 
+    /// The same with these negatives in place of what was retrieved and not cited.
+    #[must_use]
+    pub fn with_negatives(mut self, mined: Option<&'a Mined>) -> Self {
+        self.mined = mined;
+        self
+    }
+
     /// How often the tasks are read before rows are made of them.
     pub fn readings(&self) -> usize {
         if self.exporter.pairs() { 2 } else { 0 }
@@ -79,7 +92,16 @@ impl<'a> Export<'a> {
 
     /// Reads a task in one of the readings before, counted from 0.
     pub fn prepare(&mut self, reading: usize, task: &Task) {
-        if !self.admits(task) {
+        if !self.fits(task) {
+            return;
+        }
+        if self.recipe.preference.repairs {
+            match reading {
+                0 => self.repairs.survey(task, self.recipe),
+                _ => self.repairs.gather(task, self.recipe),
+            }
+        }
+        if !self.exporter.admits(task.outcome, self.recipe) {
             return;
         }
         match reading {
@@ -93,10 +115,14 @@ impl<'a> Export<'a> {
         let context = Context {
             recipe: self.recipe,
             rivals: &self.rivals,
+            repairs: &self.repairs,
+            mined: self.mined,
         };
-        let made = if !self.exporter.admits(task.outcome, self.recipe) {
+        let pairs = self.exporter.pairs();
+        let admitted = self.exporter.admits(task.outcome, self.recipe);
+        let made = if !admitted && !(pairs && self.repairs.wants(task)) {
             Err(task.outcome.name())
-        } else if !self.admits(task) {
+        } else if !self.fits(task) {
             Err("answer_too_long")
         } else {
             self.exporter.rows(task, &context)
@@ -106,16 +132,17 @@ impl<'a> Export<'a> {
                 .into_iter()
                 .map(|made| self.place(task, made).unwrap_or_else(Placed::Skipped))
                 .collect(),
-            Err(_) if self.exporter.pairs() && self.rivals.stands(task) => vec![Placed::Paired],
+            Err(_) if pairs && (self.rivals.stands(task) || self.repairs.stands(task)) => {
+                vec![Placed::Paired]
+            }
             Err(reason) => vec![Placed::Skipped(reason)],
         };
         self.counts.count(&placed);
         placed
     }
 
-    fn admits(&self, task: &Task) -> bool {
-        self.exporter.admits(task.outcome, self.recipe)
-            && task.answer.len() <= self.recipe.export.max_answer_bytes
+    fn fits(&self, task: &Task) -> bool {
+        task.answer.len() <= self.recipe.export.max_answer_bytes
     }
 
     /// Errors: the reason why there is no row.

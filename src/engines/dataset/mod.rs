@@ -24,10 +24,12 @@ mod flavour;
 pub mod import;
 mod join;
 mod judged;
+mod mining;
 mod near;
 mod receipt;
 mod recipe;
 mod redact;
+mod repairs;
 pub mod replay;
 mod rivals;
 mod schemas;
@@ -36,13 +38,14 @@ mod split;
 mod task;
 
 pub use card::card;
-pub use columns::{Column, Feature, Held};
+pub use columns::{Column, Feature, Held, Shape};
 pub use config::DatasetConfig;
 pub use counts::{Dropped, ExportCounts, Placed};
 pub use export::Export;
 pub use flavour::Flavour;
 pub use join::{Counts, Join, Quarantined, Step};
 pub use judged::Judged;
+pub use mining::{Chosen, Mined, MiningRules, Question, Questions};
 pub use receipt::Receipt;
 pub use recipe::{DEFAULT_RECIPE, Recipe, RecipeError};
 pub use redact::{RedactError, Redactions, Redactor};
@@ -52,4 +55,4 @@ pub use task::{Outcome, Task, TaskFeedback, TaskValidation};
 
 /// Version of the shapes of tasks, receipts and exports, and of the rules that make them; raising
 /// it makes an unchanged journal worth materializing again.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;

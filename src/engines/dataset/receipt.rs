@@ -95,8 +95,13 @@ impl Receipt {
         let rows = self.rows.unwrap_or_default();
         sums.equal("train and test", counts.rows(), "rows", rows);
         for (name, count) in [("train", counts.train), ("test", counts.test)] {
-            for folder in ["data", "origin"] {
-                let path = format!("{folder}/{name}.jsonl");
+            let files = [
+                ("data", "jsonl"),
+                ("origin", "jsonl"),
+                ("parquet", "parquet"),
+            ];
+            for (folder, extension) in files {
+                let path = format!("{folder}/{name}.{extension}");
                 let rows = self.rows_of(&path);
                 sums.equal(name, count, &format!("rows of {path}"), rows);
             }
@@ -145,7 +150,7 @@ mod tests {
             ..Counts::default()
         };
         json!({
-            "format": 3, "job": "materialize", "as_of_ms": 1, "counts": counts,
+            "format": 4, "job": "materialize", "as_of_ms": 1, "counts": counts,
             "journal": {"head": {"seq": 5, "hash": ""}, "segments": [file("s", 5)]},
             "outcomes": {"accepted": 2, "rejected": 1},
             "outputs": [file("tasks.jsonl", 3), file("quarantine.jsonl", 1)],
@@ -164,12 +169,13 @@ mod tests {
             ..ExportCounts::default()
         };
         json!({
-            "format": 3, "job": "export", "as_of_ms": 1, "counts": counts, "rows": 3,
+            "format": 4, "job": "export", "as_of_ms": 1, "counts": counts, "rows": 3,
             "journal": {"head": {"seq": 5, "hash": ""}},
             "inputs": [file("tasks.jsonl", 5)],
             "outputs": [
                 file("data/train.jsonl", 2), file("origin/train.jsonl", 2), file("data/test.jsonl", 1),
                 file("origin/test.jsonl", 1), file("origin/dropped.jsonl", 1),
+                file("parquet/train.parquet", 2), file("parquet/test.parquet", 1),
             ],
         })
     }

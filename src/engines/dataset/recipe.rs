@@ -55,7 +55,7 @@ pub struct Recipe {
     /// The `sft` export.
     pub sft: AdmitRules,
     /// The `preference` export.
-    pub preference: AdmitRules,
+    pub preference: PreferenceRules,
     /// The `kto` export.
     pub kto: AdmitRules,
     /// What is replaced in texts.
@@ -116,6 +116,16 @@ pub struct TripletRules {
     pub negatives_per_positive: usize,
 }
 
+/// What the pairs are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PreferenceRules {
+    /// Whether partially accepted answers are good enough to be the better one.
+    pub include_partially_accepted: bool,
+    /// Whether a validator's verdicts alone make pairs.
+    pub repairs: bool,
+}
+
 /// Which outcomes an export takes besides accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -152,7 +162,7 @@ impl Default for Recipe {
             caps: CapRules::default(),
             triplets: TripletRules::default(),
             sft: AdmitRules::default(),
-            preference: AdmitRules::default(),
+            preference: PreferenceRules::default(),
             kto: AdmitRules::default(),
             redact: RedactRules::default(),
         }
@@ -187,6 +197,15 @@ impl Default for TripletRules {
         Self {
             include_partially_accepted: false,
             negatives_per_positive: 4,
+        }
+    }
+}
+
+impl Default for PreferenceRules {
+    fn default() -> Self {
+        Self {
+            include_partially_accepted: false,
+            repairs: true,
         }
     }
 }
@@ -290,7 +309,7 @@ mod tests {
             .values()
             .map(|value| value.as_table().map_or(1, toml::Table::len))
             .sum();
-        assert_eq!(count, 25);
+        assert_eq!(count, 26);
     }
 
     #[test]

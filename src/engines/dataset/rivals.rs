@@ -12,7 +12,7 @@ use super::task::{Outcome, Task, normalised};
 const MAX_WINNERS: usize = 8;
 
 /// What identifies a prompt: its messages and tools.
-type Prompt = [u8; 32];
+pub(super) type Prompt = [u8; 32];
 
 /// A good answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +111,8 @@ pub(super) fn to_avoid(task: &Task, recipe: &Recipe) -> Result<(), &'static str>
     Ok(())
 }
 
-fn prompt(task: &Task) -> Result<Prompt, &'static str> {
+/// What identifies the prompt of a task. Errors: why it has none.
+pub(super) fn prompt(task: &Task) -> Result<Prompt, &'static str> {
     let mut hasher = blake3::Hasher::new();
     for part in [&conversation::prompt(&task.messages)?, &task.tools] {
         for one in part {

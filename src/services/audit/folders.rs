@@ -217,10 +217,14 @@ impl Checking<'_> {
                 continue;
             }
             let is_tasks = folder.name == "tasks" && path == TASKS;
-            let found = match is_tasks {
+            let mut found = match is_tasks {
                 true => self.read_tasks()?,
                 false => hash_file(self.dir, path, u64::MAX, &mut || {})?,
             };
+            if path.ends_with(".parquet") {
+                // Its rows are no lines, and its hash says as much.
+                found.rows = output.rows;
+            }
             folder.files += 1;
             folder.bytes += found.bytes;
             if found != *output {

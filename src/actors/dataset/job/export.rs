@@ -1,8 +1,10 @@
 //! Tasks to a dataset folder.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{DatasetError, DatasetPaths, RECEIPT, TICK_LINES, pretty, receipt};
+use super::{DatasetError, DatasetPaths, Mining, RECEIPT, TICK_LINES, parquet, pretty, receipt};
 use crate::engines::dataset::exporters::{Exporter, exporter, kinds};
 use crate::engines::dataset::{
     Export, ExportCounts, FORMAT_VERSION, Flavour, Placed, Recipe, Side, Task, card,
@@ -20,6 +22,7 @@ pub(super) struct Wanted {
     pub(super) flavour: String,
     pub(super) name: String,
     pub(super) test_fraction: Option<f64>,
+    pub(super) mining: Option<Arc<Mining>>,
 }
 
 /// Exports what was materialized last.
@@ -32,23 +35,16 @@ pub(super) fn run(
     let (exporter, flavour) = known(wanted)?;
     let name = &wanted.name;
     let target = store.export(name)?;
-    let recipe = Recipe::parse(&paths.recipe)?;
+    let mining = wanted.mining.as_deref();
+    let (recipe, made) = materialized(paths, store)?;
     let test_fraction = wanted.test_fraction.unwrap_or(recipe.export.test_fraction);
-    let Some(mut export) = Export::new(exporter, flavour, &recipe, test_fraction)? else {
+    let Some(export) = Export::new(exporter, flavour, &recipe, test_fraction)? else {
         return Err(DatasetError::TestFraction(test_fraction));
     };
-    let made = receipt(&store.tasks()).ok_or(DatasetError::NotMaterialized)?;
-    if made["format"] != FORMAT_VERSION {
-        return Err(DatasetError::Stale("version of boathouse"));
-    }
-    let recipe_sha256 = sha256(&paths.recipe);
-    if made["recipe"]["sha256"] != recipe_sha256.as_str() {
-        return Err(DatasetError::Stale("recipe"));
-    }
-    let tasks = made["outputs"][0]["rows"].as_u64().unwrap_or_default();
+    let mut export = export.with_negatives(mining.map(|mining| &mining.mined));
     paths
         .progress
-        .expect(tasks * (export.readings() as u64 + 1));
+        .expect(tasks_of(&made) * (export.readings() as u64 + 1));
     let staging = store.stage(&target)?;
     for reading in 0..export.readings() {
         read(paths, store, tick, |task| {
@@ -66,6 +62,11 @@ pub(super) fn run(
             "its sha256 is not the receipt's".to_owned(),
         ));
     }
+    if mining.is_some_and(|mining| mining.tasks != identity(&made)) {
+        return Err(DatasetError::TasksChanged(
+            "they were made again while negatives were searched for".to_owned(),
+        ));
+    }
     let mut files = sides.finish()?;
     let counts = export.counts();
     let rows: Vec<(Side, u64)> = [(Side::Train, counts.train), (Side::Test, counts.test)]
@@ -73,6 +74,15 @@ pub(super) fn run(
         // An empty file has no columns: readers fail on it.
         .filter(|(side, rows)| *rows > 0 || (*side == Side::Train && counts.rows() == 0))
         .collect();
+    let written = [Some("train"), (counts.test > 0).then_some("test")];
+    let written: Vec<&str> = written.into_iter().flatten().collect();
+    files.extend(parquet::write(
+        &staging,
+        (exporter, flavour),
+        export.held(),
+        &written,
+        tick,
+    )?);
     files.push(staging.write(
         "README.md",
         &card((exporter, flavour), name, &rows, export.held()),
@@ -81,14 +91,21 @@ pub(super) fn run(
         .columns(flavour)
         .iter()
         .map(|one| json!({"name": one.name, "type": one.kind}));
-    let manifest = json!({
+    let mut manifest = json!({
         "format": FORMAT_VERSION,
         "kind": exporter.kind(),
         "flavour": flavour.name(),
         "name": name,
         "columns": columns.collect::<Vec<_>>(),
         "rows": {"train": counts.train, "test": counts.test},
+        "files": written
+            .iter()
+            .flat_map(|side| [format!("data/{side}.jsonl"), format!("parquet/{side}.parquet")])
+            .collect::<Vec<_>>(),
     });
+    if let Some(mining) = mining {
+        manifest["negatives"] = mining.told.clone();
+    }
     files.push(staging.write("manifest.json", &pretty(&manifest))?);
     let mut receipt = json!({
         "format": FORMAT_VERSION,
@@ -106,6 +123,9 @@ pub(super) fn run(
         "redactions": export.redactions(),
         "outputs": files,
     });
+    if let Some(mining) = mining {
+        receipt["negatives"] = mining.told.clone();
+    }
     if let Some(note) = note(counts, flavour) {
         receipt["note"] = note.into();
     }
@@ -115,8 +135,35 @@ pub(super) fn run(
     Ok(receipt)
 }
 
+/// The recipe, and the receipt of the tasks that were made by it. Errors: there are none, or others.
+pub(super) fn materialized(
+    paths: &DatasetPaths,
+    store: &DatasetStore,
+) -> Result<(Recipe, Value), DatasetError> {
+    let recipe = Recipe::parse(&paths.recipe)?;
+    let made = receipt(&store.tasks()).ok_or(DatasetError::NotMaterialized)?;
+    if made["format"] != FORMAT_VERSION {
+        return Err(DatasetError::Stale("version of boathouse"));
+    }
+    let recipe_sha256 = sha256(&paths.recipe);
+    if made["recipe"]["sha256"] != recipe_sha256.as_str() {
+        return Err(DatasetError::Stale("recipe"));
+    }
+    Ok((recipe, made))
+}
+
+/// How many tasks a receipt tells of.
+pub(super) fn tasks_of(made: &Value) -> u64 {
+    made["counts"]["tasks"].as_u64().unwrap_or_default()
+}
+
+/// What tells tasks from others that were made later: a sum over the sums of their files.
+pub(super) fn identity(made: &Value) -> String {
+    sha256(&made["outputs"].to_string())
+}
+
 /// Reads the materialized tasks in order.
-fn read(
+pub(super) fn read(
     paths: &DatasetPaths,
     store: &DatasetStore,
     tick: &mut dyn FnMut(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::engines::dataset::DEFAULT_RECIPE;
+use crate::engines::dataset::{DEFAULT_RECIPE, Receipt};
 use crate::storage::dataset_store::sha256;
 use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
 use crate::types::evidence::Kind;
@@ -118,6 +119,7 @@ impl World {
             flavour: flavour.to_owned(),
             name: name.to_owned(),
             test_fraction,
+            mining: None,
         })
     }
 
@@ -129,7 +131,13 @@ impl World {
                     walk(&path, root, found);
                 } else {
                     let name = path.strip_prefix(root).unwrap().display().to_string();
-                    found.insert(name, fs::read_to_string(&path).unwrap());
+                    let bytes = fs::read(&path).unwrap();
+                    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+                        // What is no text stands for itself by its length and its sum.
+                        let bytes = error.into_bytes();
+                        format!("{} {}", bytes.len(), sha256_of(&bytes))
+                    });
+                    found.insert(name, text);
                 }
             }
         }
@@ -139,9 +147,21 @@ impl World {
     }
 }
 
+fn sha256_of(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn check_outputs(receipt: &Value, folder: &str, files: &BTreeMap<String, String>) {
     for output in receipt["outputs"].as_array().unwrap() {
-        let text = &files[&format!("{folder}/{}", output["path"].as_str().unwrap())];
+        let path = output["path"].as_str().unwrap();
+        let text = &files[&format!("{folder}/{path}")];
+        if path.ends_with(".parquet") {
+            let sum = output["sha256"].as_str().unwrap();
+            assert_eq!(*text, format!("{} {sum}", output["bytes"]));
+            continue;
+        }
         assert_eq!(output["sha256"], sha256(text));
         assert_eq!(output["bytes"], text.len());
         assert_eq!(output["rows"], text.lines().count());
@@ -358,8 +378,15 @@ fn every_kind_in_every_flavour_is_a_whole_folder() {
                     .count()
             };
             assert_eq!(lines("data"), lines("origin"), "{name}");
+            let path = world.paths.datasets.join(&folder);
+            let file = fs::File::open(path.join(format!("parquet/{side}.parquet"))).unwrap();
+            let reader = SerializedFileReader::new(file).unwrap();
+            let rows = reader.metadata().file_metadata().num_rows();
+            assert_eq!(usize::try_from(rows).unwrap(), lines("data"), "{name}");
             assert_eq!(manifest["rows"][side], lines("data"));
         }
+        let own = Receipt::parse(files[&format!("{folder}/receipt.json")].as_bytes());
+        assert_eq!(own.unwrap().unreconciled(), Vec::<String>::new());
         let again = world.export_as(kind, flavour, &name, Some(0.3)).unwrap();
         assert_eq!((again, world.files()), (receipt, files));
     }

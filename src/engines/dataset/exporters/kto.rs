@@ -23,7 +23,7 @@ const COLUMNS: [Column; 4] = [
     Column {
         name: "label",
         kind: "bool: whether the completion is good",
-        feature: Feature::Fixed("dtype: bool"),
+        feature: Feature::Label,
     },
     super::TOOLS,
 ];

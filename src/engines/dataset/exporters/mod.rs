@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use super::columns::{Column, Feature};
 use super::conversation;
 use super::flavour::Flavour;
+use super::mining::Mined;
 use super::recipe::Recipe;
+use super::repairs::Repairs;
 use super::rivals::Rivals;
 use super::task::{Outcome, Task};
 
@@ -73,6 +75,10 @@ pub struct Context<'a> {
     pub(super) recipe: &'a Recipe,
     /// The good answers to prompts with bad ones.
     pub(super) rivals: &'a Rivals,
+    /// The answers that mend what a validator found wanting.
+    pub(super) repairs: &'a Repairs,
+    /// The negatives that were mined, where they were.
+    pub(super) mined: Option<&'a Mined>,
 }
 
 /// A row, and what its line in the sidecar says beside the task.

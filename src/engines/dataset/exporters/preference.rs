@@ -1,11 +1,12 @@
 //! Pairs of a better and a worse answer to the same prompt.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Context, Exporter, Made, TOO_LONG, Texts};
 use crate::engines::dataset::columns::{Column, Feature};
 use crate::engines::dataset::flavour::Flavour;
 use crate::engines::dataset::recipe::Recipe;
+use crate::engines::dataset::repairs::{Link, UNREPAIRED, flaws};
 use crate::engines::dataset::rivals::{SAME_ANSWERS, same, to_avoid};
 use crate::engines::dataset::task::{Outcome, Task};
 use crate::engines::dataset::{conversation, dialect};
@@ -54,7 +55,9 @@ impl Exporter for Preference {
 
     fn summary(&self) -> &'static str {
         "Each row is a prompt with a better and a worse answer: an answer and its edit by a person, \
-         or an accepted and a rejected answer to the same prompt."
+         an accepted and a rejected answer to the same prompt, or an answer that a validator found \
+         something in and a later one that mends it and that the validator passed. `origin/` says \
+         which. Of a mended answer the prompt is that of the answer before."
     }
 
     fn flavours(&self) -> &'static [Flavour] {
@@ -90,18 +93,23 @@ impl Exporter for Preference {
             let edit = conversation::answer(&task.answer, &task.tool_calls)?;
             let original = conversation::answer(original, &task.original_tool_calls)?;
             (edit, original, "edit", task.id.clone())
-        } else if task.outcome == Outcome::Rejected {
-            let bad = conversation::answer(&task.answer, &task.tool_calls)?;
-            to_avoid(task, context.recipe)?;
-            let winner = context.rivals.against(task, &bad)?;
-            (winner.message.clone(), bad, "answers", winner.id.clone())
         } else {
-            return Err(super::UNRIVALLED);
+            let bad = conversation::answer(&task.answer, &task.tool_calls)?;
+            if task.outcome == Outcome::Rejected {
+                to_avoid(task, context.recipe)?;
+                match context.rivals.against(task, &bad) {
+                    Ok(winner) => (winner.message.clone(), bad, "answers", winner.id.clone()),
+                    Err(reason) => return repair(task, prompt, bad, context, reason),
+                }
+            } else {
+                let reason = match task.outcome {
+                    Outcome::NeedsReview => task.outcome.name(),
+                    _ => super::UNRIVALLED,
+                };
+                return repair(task, prompt, bad, context, reason);
+            }
         };
-        let row = json!({"prompt": prompt, "chosen": [chosen], "rejected": [rejected]});
-        let row = conversation::with_tools(row, &task.tools)?;
-        self.check(&row)?;
-        let made = Made::of(row)
+        let made = row(task, prompt, chosen, rejected)?
             .about("pair", pair)
             .about("chosen_id", chosen_id);
         Ok(vec![made])
@@ -141,4 +149,43 @@ impl Exporter for Preference {
             "non_preferred_output": row["rejected"],
         }))
     }
+}
+
+fn row(
+    task: &Task,
+    prompt: Vec<Value>,
+    chosen: Value,
+    rejected: Value,
+) -> Result<Made, &'static str> {
+    let row = json!({"prompt": prompt, "chosen": [chosen], "rejected": [rejected]});
+    let row = conversation::with_tools(row, &task.tools)?;
+    Preference.check(&row)?;
+    Ok(Made::of(row))
+}
+
+/// Sets what a validator found wanting against what mends it. Errors: `else_reason`, when there is no such thing.
+fn repair(
+    task: &Task,
+    prompt: Vec<Value>,
+    bad: Value,
+    context: &Context<'_>,
+    else_reason: &'static str,
+) -> Result<Vec<Made>, &'static str> {
+    let (mending, link) = context.repairs.of(task, &bad).map_err(|reason| {
+        let none = reason == UNREPAIRED;
+        if none { else_reason } else { reason }
+    })?;
+    to_avoid(task, context.recipe)?;
+    let flaws = flaws(task).map(|one| {
+        let said = json!({"verdict": one.verdict, "rules": one.rules});
+        (one.validator.clone(), said)
+    });
+    let made = row(task, prompt, mending.message.clone(), bad)?
+        .about("pair", "repair")
+        .about("chosen_id", mending.id.clone());
+    let made = match link {
+        Link::Named(steps) => made.about("link", "named").about("steps", steps),
+        Link::SamePrompt => made.about("link", "same_prompt"),
+    };
+    Ok(vec![made.about("mended", flaws.collect::<Map<_, _>>())])
 }

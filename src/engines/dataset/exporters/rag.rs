@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Context, Exporter, Made, Texts};
-use crate::engines::dataset::columns::{Column, Feature, TEXT};
+use crate::engines::dataset::columns::{Column, Feature};
 use crate::engines::dataset::conversation;
 use crate::engines::dataset::flavour::Flavour;
+use crate::engines::dataset::mining::shortest;
 use crate::engines::dataset::recipe::Recipe;
 use crate::engines::dataset::task::{Outcome, Task};
 
@@ -15,25 +16,22 @@ const COLUMNS: [Column; 4] = [
     Column {
         name: "query",
         kind: "string",
-        feature: TEXT,
+        feature: Feature::Text,
     },
     Column {
         name: "passages",
         kind: "list of {id, collection, text: string, score: float64}, best first",
-        feature: Feature::Fixed(
-            "list:\n    - name: id\n      dtype: string\n    - name: collection\n      dtype: \
-             string\n    - name: text\n      dtype: string\n    - name: score\n      dtype: float64",
-        ),
+        feature: Feature::Passages,
     },
     Column {
         name: "answer",
         kind: "string",
-        feature: TEXT,
+        feature: Feature::Text,
     },
     Column {
         name: "citations",
         kind: "list of string: ids of the passages that the answer cites",
-        feature: Feature::Fixed("sequence: string"),
+        feature: Feature::Texts,
     },
 ];
 
@@ -72,13 +70,11 @@ impl Exporter for Rag {
             .passages
             .iter()
             .map(|passage| {
-                // By its shortest digits: widened bit by bit, 0.9 would become 0.8999999761581421.
-                let score = passage.score.to_string().parse::<f64>().unwrap_or_default();
                 json!({
                     "id": passage.id,
                     "collection": passage.collection,
                     "text": passage.text,
-                    "score": score,
+                    "score": shortest(passage.score),
                 })
             })
             .collect();

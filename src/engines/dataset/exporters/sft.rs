@@ -24,9 +24,7 @@ const COLUMNS: [Column; 2] = [
 const SHAREGPT: [Column; 1] = [Column {
     name: "conversations",
     kind: "list of {from: system, human or gpt, value: string}; the last is from gpt",
-    feature: Feature::Fixed(
-        "list:\n    - name: from\n      dtype: string\n    - name: value\n      dtype: string",
-    ),
+    feature: Feature::Turns,
 }];
 
 impl Exporter for Sft {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::fixture::{self, chat, lines, passage, said, task};
-use super::super::recipe::{AdmitRules, TripletRules};
+use super::super::recipe::{AdmitRules, PreferenceRules, TripletRules};
 use super::*;
 use crate::types::evidence::{ChatEvidence, Rating};
 
@@ -457,11 +457,15 @@ fn no_recipe_admits_what_nobody_judged_and_only_two_kinds_what_was_rejected() {
             include_partially_accepted: partially,
             ..TripletRules::default()
         };
+        let preference = PreferenceRules {
+            include_partially_accepted: partially,
+            ..PreferenceRules::default()
+        };
         let recipe = Recipe {
             rag: rules,
             triplets,
             sft: rules,
-            preference: rules,
+            preference,
             kto: rules,
             ..Recipe::default()
         };

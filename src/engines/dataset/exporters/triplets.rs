@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Context, Exporter, Made, Texts};
-use crate::engines::dataset::columns::{Column, TEXT};
+use crate::engines::dataset::columns::{Column, Feature};
 use crate::engines::dataset::conversation;
 use crate::engines::dataset::flavour::Flavour;
+use crate::engines::dataset::mining::{Mined, shortest};
 use crate::engines::dataset::near::{Shingles, jaccard};
 use crate::engines::dataset::recipe::Recipe;
 use crate::engines::dataset::task::{Outcome, Task, normalised};
@@ -17,18 +18,18 @@ const COLUMNS: [Column; 3] = [
     Column {
         name: "anchor",
         kind: "string: the question",
-        feature: TEXT,
+        feature: Feature::Text,
     },
     Column {
         name: "positive",
         kind: "string: a passage that the accepted answer cites",
-        feature: TEXT,
+        feature: Feature::Text,
     },
     Column {
         name: "negative",
-        kind: "string: a passage that was retrieved for the question, and that the answer does not \
-               cite",
-        feature: TEXT,
+        kind: "string: a passage that was retrieved for the question, or found for it later, and that \
+               the answer does not cite",
+        feature: Feature::Text,
     },
 ];
 
@@ -40,7 +41,8 @@ impl Exporter for Triplets {
     fn summary(&self) -> &'static str {
         "Each row is a question, a passage that its accepted answer cites, and a passage that was \
          retrieved for the same question and not cited. The hardest negative, which stood highest \
-         in the retrieval, comes first. That a passage was not cited is no proof that it does not \
+         in the retrieval, comes first; where `manifest.json` has `negatives`, it was found by a \
+         search for the question in the collection named there instead. That a passage was not cited is no proof that it does not \
          answer the question."
     }
 
@@ -70,6 +72,9 @@ impl Exporter for Triplets {
         let positives = distinct(task.passages.iter().filter(|one| one.cited), |_| true);
         if positives.is_empty() {
             return Err("no_citation");
+        }
+        if let Some(mined) = context.mined {
+            return against_mined(task, &anchor, &positives, mined);
         }
         let likeness = context.recipe.export.near_duplicate;
         let unlike = |one: &Passage<'_>| positives.iter().all(|other| !other.says(one, likeness));
@@ -114,6 +119,48 @@ impl Exporter for Triplets {
             answered: text("negative").to_owned(),
             class: 0,
         }
+    }
+}
+
+/// Sets each cited passage against what was mined for it. Errors: why there is nothing for any.
+fn against_mined(
+    task: &Task,
+    anchor: &str,
+    positives: &[Passage<'_>],
+    mined: &Mined,
+) -> Result<Vec<Made>, &'static str> {
+    let mut rows = Vec::new();
+    let mut reason = "no_negatives";
+    for Passage { it: positive, .. } in positives {
+        let chosen = match mined.against(task, positive) {
+            Ok(chosen) => chosen,
+            Err(why) => {
+                reason = why;
+                continue;
+            }
+        };
+        for negative in &chosen.negatives {
+            let row = json!({
+                "anchor": anchor,
+                "positive": positive.text,
+                "negative": negative.text,
+            });
+            let made = Made::of(row)
+                .about("collection", positive.collection.clone())
+                .about("positive_id", positive.id.clone())
+                .about("positive_score", chosen.score.map_or(Value::Null, shortest))
+                .about("negatives", "mined")
+                .about("negative_collection", mined.collection())
+                .about("negative_id", negative.id.clone())
+                .about("negative_rank", negative.rank)
+                .about("negative_score", shortest(negative.score));
+            rows.push(made);
+        }
+    }
+    if rows.is_empty() {
+        Err(reason)
+    } else {
+        Ok(rows)
     }
 }
 
