@@ -19,10 +19,15 @@ clients:
     cargo build --release
     tests/clients/run.sh target/release/boathouse
 
-# every kind of export, read by `datasets`; installs it under target/
+# every kind of export, read by `datasets`, pyarrow and DuckDB; installs them under target/
 datasets:
     cargo build --release
     tests/datasets/run.sh target/release/boathouse
+
+# one step of training on exports, with TRL and sentence-transformers; installs gigabytes under target/
+train:
+    cargo build --release
+    tests/datasets/train.sh target/release/boathouse
 
 # known vulnerabilities; fetches the advisory database
 advisories:

@@ -1,4 +1,4 @@
-"""Fills a server with evidence, has it export every kind in every flavour, and reads the folders with `datasets`."""
+"""Fills a server with evidence, has it export every kind in every flavour, and reads the folders with `datasets`, pyarrow and DuckDB."""
 
 import json
 import os
@@ -9,6 +9,8 @@ import sys
 import tempfile
 import unittest
 import urllib.request
+
+import tables
 
 TOOLS = [
     [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}}],
@@ -89,6 +91,14 @@ class Exports(unittest.TestCase):
                             cache = pathlib.Path(folder, "cache", path.name)
                             read = load_dataset(str(path), cache_dir=str(cache))
                             self.compare(path, read)
+                            tables.compare(self, path)
+                            if kind == "triplets":
+                                # sentence-transformers takes columns by their order: its losses want anchor, positive, negative.
+                                for side in read.values():
+                                    self.assertEqual(side.column_names, ["anchor", "positive", "negative"])
+                self.mined(server, folder)
+                if not tools:
+                    self.sql(pathlib.Path(folder))
             finally:
                 server.stop()
 
@@ -102,6 +112,36 @@ class Exports(unittest.TestCase):
             for one, row in zip(read[side], rows, strict=True):
                 self.assertEqual({name: value for name, value in one.items() if value is not None}, row)
                 self.assertNotIn("@example.com", json.dumps(one))
+
+    def mined(self, server: Server, folder: str) -> None:
+        """Negatives that no retrieval had seen."""
+        from datasets import load_dataset
+
+        more = [{"id": f"more {n}", "text": f"The ferry to the {place} leaves at noon."} for n, place in enumerate(["city", "lighthouse", "cape"])]
+        server.ask("/v1/collections/docs/points", {"points": more})
+        body = {"kind": "triplets", "name": "mined", "negatives": {"collection": "docs", "margin": 0}}
+        receipt = server.ask("/v1/exports", body)
+        path = pathlib.Path(receipt["path"]).resolve()
+        read = load_dataset(str(path), cache_dir=str(pathlib.Path(folder, "cache", "mined")))
+        negatives = {row["negative"] for side in read.values() for row in side}
+        self.assertTrue(negatives & {point["text"] for point in more}, negatives)
+        self.assertEqual(server.ask("/v1/exports", body)["outputs"], receipt["outputs"])
+        tables.compare(self, path)
+
+    def sql(self, folder: pathlib.Path) -> None:
+        """The statements of docs/SQL.md, in the data folder."""
+        import duckdb
+
+        before = os.getcwd()
+        statements = tables.statements()
+        os.chdir(folder)
+        try:
+            for statement in statements:
+                with self.subTest(statement=statement):
+                    self.assertGreater(len(duckdb.sql(statement).fetchall()), 0)
+        finally:
+            os.chdir(before)
+        self.assertGreater(len(statements), 5)
 
     def test_plain_conversations(self) -> None:
         self.check(tools=False)
