@@ -1,6 +1,7 @@
 //! Puts the process together: the tree, the services, the server; and takes it apart in reverse.
 
 mod policies;
+mod rule_files;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock, Weak};
@@ -261,7 +262,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         None => DEMO_ROSTER.to_owned(),
     };
     let roster = Roster::parse_csv(&roster).map_err(|error| setting("validation", error))?;
-    let validators = Validators::new(&settings.validation, roster)
+    let rules = rule_files::read(&settings.validation.custom.files)
+        .map_err(|error| setting("validation", format!("custom.files: {error}")))?;
+    let validators = Validators::with_rules(&settings.validation, roster, &rules)
         .map_err(|error| setting("validation", error))?;
     let validators = Arc::new(validators);
     let recipe = match &settings.dataset.recipe {

@@ -32,7 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 13] = [
+const ONLY_IN: [(&str, &[&str]); 14] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hnsw_rs", &["engines/index/"]),
@@ -41,6 +41,7 @@ const ONLY_IN: [(&str, &[&str]); 13] = [
         &["engines/embedding/cache.rs", "engines/chat/response_cache/"],
     ),
     ("candle_core", &["engines/embedding/embedders/minilm/"]),
+    ("cel", &["engines/validation/validators/custom/"]),
     ("zip", &["cli/models/"]),
     // Collections as files of the command line, and datasets: bytes on disk.
     ("parquet", &["cli/transfer/", "storage/parquet_file"]),

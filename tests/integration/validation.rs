@@ -1,6 +1,8 @@
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Process, command, finish, serve, serve_with, settings};
+use crate::harness::{Api, Process, command, finish, serve, serve_with, settings};
 
 #[test]
 fn validators_judge_and_describe_themselves() {
@@ -238,4 +240,147 @@ fn the_command_line_ends_with_the_verdict() {
         status == Some(0) && help.contains("Exit status: 0 pass, 3 repairable"),
         "{help}"
     );
+}
+
+/// A server of its own, with these settings and files beside them.
+fn served(folder: &Path, settings: &str, files: &[(&str, &str)]) -> Process {
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let config = folder.join("own.toml");
+    std::fs::write(&config, settings).unwrap();
+    let data = folder.join("data");
+    let mut server = command();
+    server
+        .current_dir(folder)
+        .args(["serve", "--port", "0", "--data"]);
+    Process::of(server.arg(&data).arg("--config").arg(&config))
+}
+
+/// Three loops, each over all items.
+const ENDLESS: &str = "name = 'endless'\ndescription = 'd'\n[[rules]]\nid = 'cubic'\ndescription = 'd'\n\
+    expr = 'payload.all(a, payload.all(b, payload.all(c, a + b + c >= 0)))'\n";
+
+#[test]
+fn a_rule_that_takes_for_ever_costs_its_request_only() {
+    let folder = tempfile::tempdir().unwrap();
+    // Bounds of the rule that do not hold it, so that the cell has to.
+    let settings = "[validation.custom]\nfiles = ['rules.toml']\nmax_steps = 1000000000\n\
+        [supervisors.children.validation]\nworkers = 1\ndeadline_ms = 1000\n";
+    let process = served(folder.path(), settings, &[("rules.toml", ENDLESS)]);
+    actix_web::rt::System::new().block_on(async {
+        let api = Api::new(process.address);
+        let ask = async |count: usize| {
+            let payload: Vec<usize> = (0..count).collect();
+            let body = json!({"kind": "endless", "payload": payload});
+            api.post("/v1/validate", body).await
+        };
+        assert_eq!(ask(3).await.json()["verdict"], "pass");
+        let hung = ask(280).await;
+        assert_eq!(hung.status, 504, "{}", hung.text());
+        assert_eq!(hung.json()["code"], "hung");
+        assert_eq!(ask(4).await.json()["verdict"], "pass");
+        // Told beforehand, where the settings bound it.
+        let told = ask(2_000).await.json();
+        let message = told["findings"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("cannot be checked: the expression may take"),
+            "{told}"
+        );
+    });
+}
+
+#[test]
+fn custom_validators_are_read_from_files_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = include_str!("../../examples/rules/invoice.toml");
+    let settings = "[validation.custom]\nfiles = ['*.rules.toml']\n\
+        [validation.rules]\ninvoice.note = 'critical'\n\
+        [validation.pipelines.bill]\nsteps = [{ kind = 'invoice', payload = '/invoice' }]\n";
+    let process = served(folder.path(), settings, &[("a.rules.toml", example)]);
+    actix_web::rt::System::new().block_on(async {
+        let api = Api::new(process.address);
+        let listed = api.get("/v1/validators").await.json();
+        let mut listed = listed["validators"].as_array().unwrap().iter();
+        let entry = listed.find(|entry| entry["name"] == "invoice").unwrap();
+        assert!(entry["schema"]["properties"]["payload"].is_object());
+        let mut rules = entry["rules"].as_array().unwrap().iter();
+        let note = rules.find(|rule| rule["id"] == "invoice.note").unwrap();
+        assert_eq!(
+            (&note["severity"], &note["effective"]),
+            (&json!("error"), &json!("critical"))
+        );
+        let payload = json!({"invoice": {"note": "INTERNAL"}});
+        let body = json!({"kind": "bill", "payload": payload});
+        let report = api.ok("/v1/validate", body).await;
+        let findings = report["findings"].as_array().unwrap();
+        let mut notes = findings.iter().filter(|one| one["rule"] == "invoice.note");
+        assert_eq!(notes.next().unwrap()["path"], "/invoice/note", "{report}");
+    });
+}
+
+#[test]
+fn bad_rules_end_the_start_with_file_rule_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    file("rules.toml", &ENDLESS.replace("c >= 0", "d >= 0"));
+    for (settings, says) in [
+        (
+            "custom = { files = ['rules.toml'] }",
+            "rules.toml: rule \"cubic\": expr: unknown variable d",
+        ),
+        ("custom = { files = ['absent*.toml'] }", "names no file"),
+        (
+            "rules = { email = { pij = 'off' } }",
+            "did you mean email.pii?",
+        ),
+        (
+            "pipelines = { a = { steps = [{ kind = 'emial' }] } }",
+            "did you mean email?",
+        ),
+    ] {
+        file("own.toml", &format!("[validation]\n{settings}\n"));
+        let mut server = command();
+        server.current_dir(folder.path());
+        server.args([
+            "serve", "--port", "0", "--data", "data", "--config", "own.toml",
+        ]);
+        let (status, _, said) = finish(&mut server);
+        assert_eq!(status, Some(64), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+/// The blocks of a language in one section of the manual.
+fn blocks(section: &str, language: &str) -> Vec<&'static str> {
+    let manual = include_str!("../../docs/VALIDATION.md");
+    let (_, rest) = manual.split_once(&format!("\n## {section}\n")).unwrap();
+    let section = rest.split("\n## ").next().unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = section.split(&begin).skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_examples_of_the_manual_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = blocks("Policy", "toml")[0].to_owned() + blocks("Pipelines", "toml")[0];
+    let process = served(folder.path(), &settings, &[]);
+    actix_web::rt::System::new().block_on(async {
+        let api = Api::new(process.address);
+        let ask = async |example: &str| {
+            let body: Value = serde_json::from_str(example).unwrap();
+            api.ok("/v1/validate", body).await
+        };
+        let secrets = ask(blocks("pii and secrets", "json")[0]).await;
+        assert_eq!(secrets["findings"][0]["path"], "/text/1", "{secrets}");
+        let steps = ask(blocks("Pipelines", "json")[0]).await;
+        assert_eq!(steps["findings"], json!([]), "{steps}");
+        let context = json!({"email": {"worker_id": "W-1001"}});
+        let body = json!({"kind": "outgoing", "payload": {"mail": mail("Dear Maria")}, "context": context});
+        let named = api.ok("/v1/validate", body).await;
+        assert_eq!(named["verdict"], "pass", "{named}");
+    });
 }

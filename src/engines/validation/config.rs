@@ -15,12 +15,34 @@ pub struct ValidationConfig {
     pub rules: Levels,
     /// Rules of which a request may say a level for itself: ids, `email.*`, or `*`. Default none.
     pub request_may_tune: Vec<String>,
+    /// Validators of the operator's own.
+    pub custom: CustomConfig,
     /// Several validators in order under one name, asked for as a kind.
     pub pipelines: BTreeMap<String, PipelineConfig>,
     /// Proposed assignments of workers to openings.
     pub fill: FillConfig,
     /// Drafted mail.
     pub email: EmailConfig,
+}
+
+/// `[validation.custom]`: validators of the operator's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CustomConfig {
+    /// Files of rules, folders, or paths whose last part has a `*`; read at start. Default none.
+    pub files: Vec<String>,
+    /// Most steps that an expression of these rules may take with one payload, told before it runs. Default
+    /// 1,000,000, range 1,000 to 1,000,000,000; a million take some tenths of a second.
+    pub max_steps: u64,
+}
+
+impl Default for CustomConfig {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            max_steps: 1_000_000,
+        }
+    }
 }
 
 /// `[validation.fill]`.
@@ -78,6 +100,12 @@ impl ValidationConfig {
         {
             return Err("fill.roster is empty: name a CSV file, or leave it out".to_owned());
         }
+        if !(1_000..=1_000_000_000).contains(&self.custom.max_steps) {
+            let steps = self.custom.max_steps;
+            return Err(format!(
+                "custom.max_steps is {steps}: use 1000 to 1000000000"
+            ));
+        }
         for (name, config) in &self.pipelines {
             pipeline::validate(name, config).map_err(|said| format!("pipelines.{name}: {said}"))?;
         }
@@ -127,6 +155,8 @@ mod tests {
                 "email.max_subject is 999: use 1 to 998",
             ),
             ("[email]\nmax_body = 0", "email.max_body is 0"),
+            ("[custom]\nmax_steps = 1", "custom.max_steps is 1: use 1000"),
+            ("[pipelines.a]\nsteps = []", "pipelines.a: steps has 0"),
             (
                 "[email]\nallowed_domains = ['https://x.com/']",
                 "is not a domain",

@@ -28,6 +28,9 @@ pub enum ValidationError {
     /// The section `[validation]` makes no sense; change it.
     #[error("validation.{0}")]
     Config(String),
+    /// A file of rules makes no sense; change it.
+    #[error("validation.custom: {0}")]
+    Rules(String),
     /// The roster's header is not usable; change the file.
     #[error("roster: {problem}; the first line must name the columns {required}")]
     RosterHeader {
@@ -54,6 +57,7 @@ impl ValidationError {
             Self::FixedRule { .. } => ErrorKind::Forbidden,
             Self::UnknownRule(_)
             | Self::Config(_)
+            | Self::Rules(_)
             | Self::RosterHeader { .. }
             | Self::RosterRow { .. } => ErrorKind::BadRequest,
         }

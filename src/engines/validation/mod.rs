@@ -37,13 +37,14 @@ use serde_json::Value;
 
 use crate::types::validation::Finding;
 
-pub use config::{EmailConfig, FillConfig, ValidationConfig};
+pub use config::{CustomConfig, EmailConfig, FillConfig, ValidationConfig};
 pub use error::ValidationError;
 pub use pipeline::{PipelineConfig, Step, StopOn};
 pub use policy::{Level, Levels};
 pub use registry::Validators;
 pub use roster::{DEMO_ROSTER, Roster, Worker};
 pub use rule::Rule;
+pub use validators::RuleFile;
 
 /// Judges one kind of payload.
 pub trait Validator: Send + Sync {

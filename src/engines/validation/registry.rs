@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::nearest::nearest;
 use super::policy::{Levels, Policy};
 use super::shown::quoted;
-use super::validators::{Parts, TABLE};
+use super::validators::{Parts, RuleFile, TABLE, read_rules};
 use super::{PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator, pipeline};
 use crate::types::validation::{Finding, Report};
 
@@ -24,12 +24,33 @@ impl Validators {
     ///
     /// Errors: [`ValidationError::Config`] names the field and what would be right.
     pub fn new(config: &ValidationConfig, roster: Roster) -> Result<Self, ValidationError> {
+        Self::with_rules(config, roster, &[])
+    }
+
+    /// The same with validators of the operator's own.
+    ///
+    /// Errors: also the file, the rule and what is wrong with it.
+    pub fn with_rules(
+        config: &ValidationConfig,
+        roster: Roster,
+        files: &[RuleFile],
+    ) -> Result<Self, ValidationError> {
         config.validate().map_err(ValidationError::Config)?;
         let parts = Parts {
             config,
             roster: Arc::new(roster),
         };
-        let validators: Vec<_> = TABLE.iter().map(|build| build(&parts)).collect();
+        let mut validators: Vec<_> = TABLE.iter().map(|build| build(&parts)).collect();
+        for file in files {
+            let custom = read_rules(file, config.custom.max_steps).map_err(ValidationError::Rules)?;
+            let name = custom.name();
+            let taken = validators.iter().any(|one| one.name() == name);
+            if taken || name == pipeline::KIND {
+                let said = format!("{}: the name {name} is taken", file.name);
+                return Err(ValidationError::Rules(said));
+            }
+            validators.push(custom);
+        }
         let built = validators.iter().flat_map(|one| one.rules());
         let known = pipeline::RULES.iter().chain(built).map(|rule| rule.id);
         let policy = Policy::new(&config.rules, &config.request_may_tune, known.collect())
@@ -296,6 +317,64 @@ mod tests {
         );
     }
 
+    /// With a custom validator that uses every word there is.
+    fn with_own() -> Validators {
+        let text = r#"
+            name = "own"
+            description = "d"
+            rules = [
+                { id = "a", description = "d", path = "/fills", required = true, type = ["array", "object"], max_length = 2 },
+                { id = "b", description = "d", path = "/fills/*/name", matches = "^[A-Z]", not_contains = "x", unique = true },
+                { id = "c", description = "d", path = "/*/*", min = 0, max = 3, one_of = [1, "a", true], contains = 1 },
+                { id = "d", description = "d", path = "/to", equals = "/subject", message = "{value} {path} {problem}" },
+                { id = "e", description = "d", path = "/*", expr = "value == payload.name || size(value) > 1" },
+                { id = "f", description = "d", expr = "payload.fills.map(x, x + x).all(y, y.name.matches(payload.body) && y < sum(payload.to))" },
+                { id = "g", description = "d", expr = "payload.all(k, payload[k] == context[k] || double(k) / payload.end > -payload.start)" },
+            ]
+        "#;
+        let file = RuleFile {
+            name: "own.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
+        Validators::with_rules(&ValidationConfig::default(), roster, &[file]).unwrap()
+    }
+
+    #[test]
+    fn a_custom_validator_is_listed_and_its_rules_have_levels() {
+        let described = with_own().describe();
+        let entry = &described.as_array().unwrap()[4];
+        assert_eq!(
+            (&entry["name"], &entry["rules"][0]["id"]),
+            (&json!("own"), &json!("own.a"))
+        );
+        let file = |name: &str| RuleFile {
+            name: "x.toml".to_owned(),
+            text: format!(
+                "name = '{name}'\ndescription = ''\n[[rules]]\nid = 'r'\ndescription = ''\nrequired = true\nseverity = 'critical'"
+            ),
+        };
+        let build = |settings: &str, files: &[RuleFile]| {
+            let config: ValidationConfig = toml::from_str(settings).unwrap();
+            let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
+            Validators::with_rules(&config, roster, files)
+        };
+        let validators = build("[rules]\nown.r = 'warning'", &[file("own")]).unwrap();
+        let report = validators.run("own", &Value::Null, &Value::Null).unwrap();
+        assert_eq!((report.verdict, report.findings.len()), (Verdict::Pass, 1));
+        for files in [
+            &[file("email")][..],
+            &[file("own"), file("own")],
+            &[file("pipeline")],
+        ] {
+            let said = build("", files).err().unwrap().to_string();
+            assert!(
+                said.starts_with("validation.custom: x.toml: the name"),
+                "{said}"
+            );
+        }
+    }
+
     /// Any JSON, with the field names that the validators read.
     fn any_json() -> impl Strategy<Value = Value> {
         let name = prop_oneof![
@@ -336,7 +415,7 @@ mod tests {
         fn any_json_gets_a_verdict_that_its_findings_explain(
             payload in any_json(), context in any_json(), fills in any_json(),
         ) {
-            static VALIDATORS: LazyLock<Validators> = LazyLock::new(validators);
+            static VALIDATORS: LazyLock<Validators> = LazyLock::new(with_own);
             let validators = &*VALIDATORS;
             for validator in &validators.validators {
                 let rules: HashMap<_, _> =
@@ -352,6 +431,13 @@ mod tests {
                     }
                     prop_assert_eq!(&Report::new(report.findings.clone()), &report);
                 }
+            }
+            let steps: Vec<_> = validators.validators.iter().map(|one| {
+                json!({"kind": one.name(), "payload": "/fills", "context": {"except": context}})
+            }).collect();
+            for context in [&context, &json!({"steps": steps}), &json!({"steps": fills})] {
+                let report = validators.run("pipeline", &payload, context).unwrap();
+                prop_assert_eq!(&Report::new(report.findings.clone()), &report);
             }
         }
     }
