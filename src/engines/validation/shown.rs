@@ -16,7 +16,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
     let mut spans: Vec<(Range<usize>, &str)> = Vec::new();
     spans.extend(
-        pii::find(text)
+        pii::find_identities(text)
             .into_iter()
             .map(|found| (found.span, found.kind.name())),
     );
@@ -44,7 +44,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Whether `text` holds what must not be repeated.
 pub(super) fn sensitive(text: &str) -> bool {
-    !pii::find(text).is_empty() || !secrets::find(text).is_empty()
+    !pii::find_identities(text).is_empty() || !secrets::find(text).is_empty()
 }
 
 /// Masks `text` but for its first `head` and last `tail` characters; separators stay.
