@@ -73,7 +73,8 @@ pub struct EmailConfig {
     pub max_subject: usize,
     /// Longest body and longest `html`, characters each. Default 20,000, range 1 to 10,000,000.
     pub max_body: usize,
-    /// Domains, with their subdomains, that recipients and links may name. Default empty: any.
+    /// Domains, with their subdomains, that recipients and links may name. Default empty: any. Others
+    /// that look like them are reported as look-alikes.
     pub allowed_domains: Vec<String>,
 }
 

@@ -1,8 +1,10 @@
 //! Payload and context of `email`, read from JSON.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
-use super::rules;
+use super::{domains, rules};
 use crate::engines::validation::fields::Fields;
 use crate::engines::validation::shown::quoted;
 use crate::engines::validation::{EmailConfig, Roster, Worker};
@@ -137,33 +139,8 @@ impl<'a> Task<'a> {
     }
 }
 
+/// What is not a domain allows nothing.
 fn plain(domain: &str) -> String {
-    domain
-        .trim()
-        .trim_matches('.')
-        .trim_start_matches('@')
-        .to_lowercase()
-}
-
-/// Whether every list that restricts domains holds `domain`, or a domain that it is under.
-pub(super) fn is_allowed(domain: &str, lists: &[Vec<String>]) -> bool {
-    let domain = plain(domain);
-    lists.iter().all(|list| {
-        list.iter().any(|allowed| {
-            domain
-                .strip_suffix(allowed.as_str())
-                .is_some_and(|rest| !allowed.is_empty() && (rest.is_empty() || rest.ends_with('.')))
-        })
-    })
-}
-
-/// Names what is allowed, for suggestions.
-pub(super) fn allowed(lists: &[Vec<String>]) -> Option<String> {
-    let names: Vec<String> = lists
-        .iter()
-        .flatten()
-        .take(10)
-        .map(|name| quoted(name))
-        .collect();
-    (!names.is_empty()).then(|| format!("allowed: {}", names.join(", ")))
+    let domain = domain.trim().trim_start_matches(['@', '.']);
+    domains::ascii(domain).map_or_else(|| domain.to_lowercase(), Cow::into_owned)
 }

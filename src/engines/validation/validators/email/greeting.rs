@@ -90,7 +90,12 @@ fn name(person: &str, marked: bool) -> Option<String> {
     let anyone = words
         .iter()
         .any(|word| ANYONE.contains(&folded(word).as_str()));
-    let placeholder = person.contains(['[', ']', '{', '}', '<', '>', '*', '%', '$']);
+    // A placeholder is reported as one.
+    let placeholder = words.iter().any(|word| {
+        ["undefined", "null", "nan", "none", "nil"]
+            .iter()
+            .any(|w| word.eq_ignore_ascii_case(w))
+    }) || person.contains(['[', ']', '{', '}', '<', '>', '*', '%', '$']);
     if anyone || placeholder || words.len() > 5 && marked {
         return None;
     }

@@ -3,30 +3,36 @@
 //! What a model can write better is an error; what would leak, inject or run something, or reach
 //! someone it must not, is critical.
 
+mod addresses;
+mod attachments;
+mod domains;
 mod draft;
 mod greeting;
+mod headers;
+mod html;
 mod links;
+mod markup;
 mod placeholders;
 mod recipients;
 mod rules;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Parts;
-use crate::engines::validation::shown::{masked, quoted};
+use crate::engines::validation::shown::masked;
 use crate::engines::validation::{EmailConfig, Roster, Rule, Validator, pii, secrets};
 use crate::types::validation::Finding;
+use domains::Known;
 use draft::{Draft, Task};
+use links::Judge;
 
 /// Findings of one rule in one text: more say nothing new.
 const MAX_PER_RULE: usize = 20;
-
-/// Extensions of files that run something when they are opened.
-const RUNNABLE: &str = "ade adp apk app appimage bat chm cmd com cpl deb dll dmg docm dotm exe hta \
-    img iso jar js jse lnk msc msi msp mst pif pkg ppam pptm ps1 psm1 py reg rpm scf scr sh svg \
-    sys vb vbe vbs vhd vhdx wsc wsf wsh xlam xll xlsm xltm";
+/// Allowed domains that others are compared with.
+const MAX_KNOWN: usize = 50;
 
 /// Judges drafted mail.
 struct Email {
@@ -58,15 +64,22 @@ impl Validator for Email {
         let mut findings = Vec::new();
         let task = Task::read(context, &self.config, &self.roster, &mut findings);
         let draft = Draft::read(payload, &mut findings);
-        recipients::check(&draft, &task, &mut findings);
+        let allowed = task.allowed_domains.iter().flatten().take(MAX_KNOWN);
+        let mut known: Vec<Known> = allowed.map(|name| Known::new(name, true)).collect();
+        let recipients = recipients::check(&draft, &task, &known, &mut findings);
+        known.extend(recipients.iter().map(|name| Known::new(name, false)));
+        let judge = Judge {
+            lists: &task.allowed_domains,
+            known,
+        };
         if let Some(subject) = draft.subject {
             check_subject(subject, task.max_subject, &mut findings);
-            check_text("/subject", subject, &task, &mut findings);
+            check_text("/subject", subject, &judge, &mut findings);
         }
         if let Some(body) = draft.body {
             check_body(&draft, body, task.max_body, &mut findings);
             greeting::check(body, task.worker, &mut findings);
-            check_text("/body", body, &task, &mut findings);
+            check_text("/body", body, &judge, &mut findings);
         }
         if let Some(html) = draft.html {
             check_length(
@@ -76,23 +89,59 @@ impl Validator for Email {
                 rules::BODY_LONG,
                 &mut findings,
             );
-            check_text("/html", html, &task, &mut findings);
-            links::check_attributes("/html", html, &mut findings);
+            check_html(html, &draft, &judge, &mut findings);
         }
+        let texts = [draft.subject, draft.body, draft.html];
+        let has_password = !draft.attachments.is_empty()
+            && texts.into_iter().flatten().any(attachments::names_password);
         for (path, name) in &draft.attachments {
-            findings.extend(attachment(path, name));
+            attachments::check(path, name, has_password, &mut findings);
         }
         findings
     }
+}
+
+fn check_html(html: &str, draft: &Draft<'_>, judge: &Judge<'_>, findings: &mut Vec<Finding>) {
+    const PATH: &str = "/html";
+    let page = html::read(html);
+    placeholders::check(PATH, &without_code(html), findings);
+    // A number can be split by tags, and stand where nobody sees it.
+    for text in [&page.text, &page.unseen] {
+        check_leaks(PATH, text, findings);
+    }
+    links::check(PATH, &page.unlinked, judge, findings);
+    markup::check_invisible(PATH, &page.text, findings);
+    markup::check(PATH, &page, judge, findings);
+    let body = draft.body.unwrap_or_default();
+    if !body.trim().is_empty() {
+        markup::check_differs(body, &page, findings);
+    }
+}
+
+/// Blanks what browsers do not show as text but compile: its brackets are no placeholders.
+fn without_code(html: &str) -> Cow<'_, str> {
+    let mut plain = Cow::Borrowed(html);
+    for name in ["style", "script"] {
+        let (open, close) = (format!("<{name}"), format!("</{name}"));
+        let mut at = 0;
+        while let Some(start) = plain.get(at..).and_then(|rest| rest.find(&open)) {
+            let start = at + start;
+            let length = plain.get(start..).and_then(|rest| rest.find(&close));
+            let end = length.map_or(plain.len(), |length| start + length);
+            let blank = " ".repeat(end - start);
+            plain.to_mut().replace_range(start..end, &blank);
+            at = end;
+        }
+    }
+    plain
 }
 
 fn check_subject(subject: &str, max: usize, findings: &mut Vec<Finding>) {
     if subject.trim().is_empty() {
         findings.push(rules::SUBJECT_EMPTY.finding("/subject", "the subject is empty"));
     }
-    if recipients::injects(subject) {
-        let message = "the subject holds a line break or another control character";
-        findings.push(rules::HEADER_INJECTION.finding("/subject", message));
+    if let Some(how) = headers::injection(subject) {
+        findings.push(rules::HEADER_INJECTION.finding("/subject", format!("the subject {how}")));
     }
     check_length("/subject", subject, max, rules::SUBJECT_LONG, findings);
 }
@@ -114,9 +163,16 @@ fn check_length(path: &str, text: &str, max: usize, rule: Rule, findings: &mut V
 }
 
 /// What must not be in any text of a mail.
-fn check_text(path: &str, text: &str, task: &Task<'_>, findings: &mut Vec<Finding>) {
+fn check_text(path: &str, text: &str, judge: &Judge<'_>, findings: &mut Vec<Finding>) {
     placeholders::check(path, text, findings);
-    for found in pii::find(text).into_iter().take(MAX_PER_RULE) {
+    check_leaks(path, text, findings);
+    links::check(path, text, judge, findings);
+    markup::check_invisible(path, text, findings);
+}
+
+/// What must not be given away.
+fn check_leaks(path: &str, text: &str, findings: &mut Vec<Finding>) {
+    for found in pii::find_identities(text).into_iter().take(MAX_PER_RULE) {
         let number = text.get(found.span.clone()).unwrap_or_default();
         let shown = masked(number, 0, found.kind.shown_tail());
         let message = format!(
@@ -138,28 +194,6 @@ fn check_text(path: &str, text: &str, task: &Task<'_>, findings: &mut Vec<Findin
         let suggestion = Some("leave it out, and revoke it".to_owned());
         findings.push(rules::SECRET.suggesting(path, message, suggestion));
     }
-    links::check(path, text, &task.allowed_domains, findings);
-}
-
-fn attachment(path: &str, name: &str) -> Option<Finding> {
-    // Windows drops trailing dots and spaces; a direction override shows "fdp.exe" as "exe.pdf".
-    let plain = name.trim_end_matches(['.', ' ']);
-    let hides = name
-        .chars()
-        .any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}'));
-    let problem = if plain.is_empty() {
-        "has no name".to_owned()
-    } else if hides || plain.contains(['/', '\\']) {
-        "has a path, a control or a direction character in its name".to_owned()
-    } else {
-        let (_, extension) = plain.rsplit_once('.')?;
-        let extension = extension.to_lowercase();
-        if !RUNNABLE.split_whitespace().any(|known| known == extension) {
-            return None;
-        }
-        format!("is a .{extension} file, which runs something when it is opened")
-    };
-    Some(rules::ATTACHMENT.finding(path, format!("attachment {} {problem}", quoted(name))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! What a template left behind.
+//!
+//! A pass over the bytes looks for what placeholders begin with; only there are patterns tried, on
+//! a few hundred bytes, so that the cost is that of the text's length.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -9,29 +12,74 @@ use super::{MAX_PER_RULE, rules};
 use crate::engines::validation::shown::quoted;
 use crate::types::validation::Finding;
 
-/// One form of placeholder per line, by the template languages that write it.
-const PATTERNS: &[&str] = &[
-    // Handlebars, Jinja, Liquid, Mustache; Jinja's statements.
-    r"\{\{[^{}]{0,100}\}\}|\{%[^{}]{1,100}%\}",
-    // Shell, JavaScript, Freemarker.
-    r"[$#]\{[^{}]{1,100}\}",
-    // Python's format strings.
-    r"\{[A-Za-z_][A-Za-z0-9_. -]{0,40}\}",
-    // ERB, JSP, EJS.
-    r"<%.{0,200}?%>",
-    // Mailchimp; merge fields of word processors; environment variables.
-    r"\*\|[A-Z_:0-9]{2,40}\|\*|%[A-Z][A-Z0-9]*_[A-Z0-9_]+%",
-    r"<<[A-Za-z_][A-Za-z0-9_ ]{0,40}>>|«[^«»]{1,40}»",
-    // What models write when a value is missing.
-    r"\[[A-Z][A-Z_ ]{1,40}\]",
-    concat!(
-        r"(?i)\[(?:your|insert|enter|add|recipient|sender|company|client|candidate|employee|worker",
-        r"|manager|customer|contact|first|last|full|job|position|role|date|time|start|end|name",
-        r"|title|phone|email|address|link|location|city|amount)(?:['’]s)?",
-        r"(?:[ _/-][^\]\[\n]{0,40})?\]",
+/// Longest placeholder, in bytes.
+const MAX_BYTES: usize = 256;
+
+/// Forms by their first byte, with the template languages that write them.
+const PATTERNS: &[(u8, &str)] = &[
+    // Handlebars, Jinja, Liquid, Mustache with its sections; Jinja's and Liquid's statements;
+    // Salesforce; Python's format strings.
+    (
+        b'{',
+        concat!(
+            r"^(?:\{\{\{?[^{}]{0,120}\}\}\}?|\{%[^{}]{1,120}%\}|\{\{%[^{}]{1,120}%\}\}|\{!\$?[A-Za-z][^{}]{0,120}\}",
+            r"|\{[A-Za-z_][A-Za-z0-9_. -]{0,40}\})",
+        ),
     ),
-    r"\b(?:TODO|FIXME|XXX+)\b",
-    r"(?i)\blorem\s+ipsum\b",
+    // Shell, JavaScript, Freemarker; Ruby, Thymeleaf.
+    (b'$', r"^\$\{[^{}]{1,120}\}"),
+    (b'#', r"^#\{[^{}]{1,120}\}"),
+    // ERB, JSP, EJS; merge fields of word processors; what people write for others to fill in.
+    (
+        b'<',
+        concat!(
+            r"^(?:<%[^%]{0,200}%>|<<[A-Za-z_][A-Za-z0-9_ .]{0,40}>>",
+            r"|<(?i:(?:your|insert|enter|add|recipient|sender|company|client|candidate|employee|worker",
+            r"|manager|customer|first|last|full)[ _-][a-z _-]{1,40})>)",
+        ),
+    ),
+    (0xc2, r"^\x{ab}[^\x{ab}\x{bb}\n]{1,40}\x{bb}"),
+    // Mailchimp.
+    (b'*', r"^\*\|[A-Za-z_:0-9=-]{2,60}\|\*"),
+    // Environment variables, Mailgun, AMPscript; Python's and C's formats; an encoded `{{ }}`.
+    (
+        b'%',
+        concat!(
+            r"^(?:%[A-Z][A-Z0-9]*_[A-Z0-9_]+%|%(?:recipient|contact|user|subscriber)\.[a-z_.]{1,40}%",
+            r"|%%=?[A-Za-z_][^%\n]{0,60}%%|%\([A-Za-z_][A-Za-z0-9_]{0,40}\)[a-z]|%[sd]\b",
+            r"|%7[Bb]%7[Bb].{1,80}?%7[Dd]%7[Dd])",
+        ),
+    ),
+    // What models write when a value is missing; JavaScript's.
+    (
+        b'[',
+        concat!(
+            r"^(?:\[[A-Z][A-Z_ ]{1,40}\]|\[\[[A-Za-z_][A-Za-z0-9_ .]{0,40}\]\]|\[object Object\]",
+            r"|\[%[^\]\n]{1,60}%\]",
+            r"|\[(?i:your|insert|enter|add|recipient|sender|company|client|candidate|employee|worker",
+            r"|manager|customer|contact|first|last|full|job|position|role|date|time|start|end|name",
+            r"|title|phone|email|address|link|location|city|amount)(?:['\u{2019}]s)?",
+            r"(?:[ _/-][^\]\[\n]{0,40})?\])",
+        ),
+    ),
+];
+
+/// Words that stand for what nobody wrote yet, or that a program wrote for nothing.
+const WORDS: &[&str] = &[
+    r"(?-u:\b)(?:TODO|FIXME|TBD|TBC|XXX+)(?-u:\b)",
+    r"(?i)(?-u:\b)lorem\s+ipsum(?-u:\b)",
+    // For a name; for an amount; for the value of a line.
+    concat!(
+        r"(?i)(?-u:\b)(?:dear|hi|hello|hey|greetings|thanks|thank you|welcome|morning|afternoon|evening),?",
+        r"[ \t]+(?:undefined|null|nan|none|nil|n/a)(?-u:\b)",
+    ),
+    r"[$\x{20ac}\x{a3}][ ]?(?:NaN|undefined|null)(?-u:\b)|(?-u:\b)Invalid Date(?-u:\b)",
+    r"(?m)^[ \t]*[A-Z][A-Za-z]*(?:[ \t][A-Za-z]+){0,3}:[ \t]*(?:undefined|null|NaN)[ \t]*\r?$",
+    // A greeting of nobody. "Hi," is one that people write.
+    concat!(
+        r"(?im)^[ \t]*(?:dear(?:[ \t]+(?:mr|mrs|ms|miss|dr)\.?)?[ \t]*[,:!]",
+        r"|(?:hi|hello|hey|dear|good (?:morning|afternoon|evening))[ \t]+(?:,|_{2,}|\.{3,}))",
+    ),
 ];
 
 /// Words in brackets that mail programs and people put there on purpose.
@@ -64,18 +112,28 @@ const TAGS: &[&str] = &[
     "URGENT",
 ];
 
+struct Patterns {
+    /// By first byte, and the pattern.
+    starts: Vec<(u8, Regex)>,
+    /// All of them in one, so that the text is read once.
+    words: Option<Regex>,
+}
+
 // A test holds that every pattern compiles, so none is left out here.
-static COMPILED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    PATTERNS
-        .iter()
-        .filter_map(|pattern| Regex::new(pattern).ok())
-        .collect()
+static COMPILED: LazyLock<Patterns> = LazyLock::new(|| {
+    let starts = PATTERNS.iter();
+    let starts = starts.filter_map(|(start, pattern)| Some((*start, Regex::new(pattern).ok()?)));
+    let words: Vec<String> = WORDS.iter().map(|word| format!("(?:{word})")).collect();
+    Patterns {
+        starts: starts.collect(),
+        words: Regex::new(&words.join("|")).ok(),
+    }
 });
 
 /// Adds the placeholders in a text, in order.
 pub(super) fn check(path: &str, text: &str, findings: &mut Vec<Finding>) {
     for span in find(text).into_iter().take(MAX_PER_RULE) {
-        let shown = quoted(text.get(span.clone()).unwrap_or_default());
+        let shown = quoted(text.get(span.clone()).unwrap_or_default().trim());
         let message = format!("unresolved placeholder {shown} at byte {}", span.start);
         let suggestion = Some("put the value there, or leave the phrase out".to_owned());
         findings.push(rules::PLACEHOLDER.suggesting(path, message, suggestion));
@@ -83,23 +141,131 @@ pub(super) fn check(path: &str, text: &str, findings: &mut Vec<Finding>) {
 }
 
 fn find(text: &str) -> Vec<Range<usize>> {
-    let all = COMPILED.iter().flat_map(|pattern| pattern.find_iter(text));
-    let mut all: Vec<Range<usize>> = all
-        .filter(|found| {
-            let inner = found.as_str().trim_matches(['[', ']']);
-            // `[text](address)` is a link.
-            let linked = text
-                .get(found.end()..)
-                .is_some_and(|rest| rest.starts_with('('));
-            !(found.as_str().starts_with('[') && (linked || TAGS.contains(&inner)))
-        })
-        .map(|found| found.range())
-        .collect();
+    let code = code(text);
+    let mut all = marked(text);
+    if let Some(words) = &COMPILED.words {
+        all.extend(words.find_iter(text).map(|found| found.range()));
+    }
+    all.retain(|span| {
+        let next = code.partition_point(|code| code.end <= span.start);
+        code.get(next)
+            .is_none_or(|code| span.start < code.start || code.end < span.end)
+    });
+    all.retain(|span| !is_deliberate(text, span));
     all.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut found: Vec<Range<usize>> = Vec::new();
     for span in all {
         if found.last().is_none_or(|last| last.end <= span.start) {
             found.push(span);
+        }
+    }
+    found
+}
+
+/// The placeholders that begin with a mark.
+fn marked(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(is_mark))
+    {
+        at += next;
+        let pattern = bytes.get(at).and_then(|byte| {
+            begins(*byte, bytes.get(at + 1).copied()).then_some(())?;
+            COMPILED.starts.iter().find(|(start, _)| start == byte)
+        });
+        let window = pattern.and_then(|(_, pattern)| {
+            let end = text.floor_char_boundary((at + MAX_BYTES).min(text.len()));
+            pattern.find(text.get(at..end)?)
+        });
+        match window {
+            Some(hit) => {
+                found.push(at..at + hit.end());
+                at += hit.end();
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+fn is_mark(byte: &u8) -> bool {
+    matches!(byte, b'{' | b'$' | b'#' | b'<' | b'*' | b'%' | b'[' | 0xc2)
+}
+
+/// Whether the second byte lets a placeholder begin here.
+fn begins(first: u8, second: Option<u8>) -> bool {
+    let Some(second) = second else { return false };
+    match first {
+        b'$' | b'#' => second == b'{',
+        b'*' => second == b'|',
+        b'<' => matches!(second, b'%' | b'<') || second.is_ascii_alphabetic(),
+        0xc2 => second == 0xab,
+        _ => true,
+    }
+}
+
+/// What looks like a placeholder and was written on purpose.
+fn is_deliberate(text: &str, span: &Range<usize>) -> bool {
+    let found = text.get(span.clone()).unwrap_or_default();
+    let before = text
+        .get(..span.start)
+        .and_then(|text| text.chars().next_back());
+    let after = text.get(span.end..).and_then(|text| text.chars().next());
+    let joined =
+        before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '\\' | ')' | ']' | '}'));
+    match found.as_bytes().first() {
+        // `[text](address)` is a link; `list[NAME]` is code.
+        Some(b'[') => {
+            let inner = found.trim_matches(['[', ']']);
+            after == Some('(') || joined || TAGS.contains(&inner)
+        }
+        // `\\frac{a}`, `f(x){y}`; JSX has objects between two.
+        Some(b'{') if found.starts_with("{{") => before == Some('=') && found.contains(':'),
+        Some(b'{') => joined,
+        Some(b'%') if matches!(found, "%s" | "%d") => {
+            before.is_some_and(|c| c.is_alphanumeric() || c == '%')
+        }
+        // A number with its first digits masked: XXX-XX-1234.
+        Some(b'X') => {
+            let masks = |c: char| matches!(c, '-' | '*') || c.is_ascii_digit();
+            before.is_some_and(masks) || after.is_some_and(masks)
+        }
+        _ => false,
+    }
+}
+
+/// Fenced blocks and code between backticks of one line: a placeholder there is what it is about.
+fn code(text: &str) -> Vec<Range<usize>> {
+    const FENCE: &str = "```";
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text
+        .get(at..)
+        .and_then(|rest| rest.find('`'))
+        .map(|next| at + next)
+    {
+        let rest = text.get(start..).unwrap_or_default();
+        let (mark, end) = match rest.starts_with(FENCE) {
+            true => (
+                FENCE.len(),
+                rest.get(FENCE.len()..).and_then(|rest| rest.find(FENCE)),
+            ),
+            false => {
+                let line = rest.lines().next().unwrap_or_default();
+                (1, line.get(1..).and_then(|line| line.find('`')))
+            }
+        };
+        match end {
+            Some(end) => {
+                at = start + mark + end + mark;
+                found.push(start..at);
+            }
+            // What is not closed opens nothing; of a fence, the whole rest was looked through.
+            None if mark > 1 => break,
+            None => at = start + rest.lines().next().map_or(1, str::len).max(1),
         }
     }
     found
@@ -115,7 +281,8 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(COMPILED.len(), PATTERNS.len());
+        assert_eq!(COMPILED.starts.len(), PATTERNS.len());
+        assert!(COMPILED.words.is_some());
     }
 
     #[test]
@@ -124,6 +291,25 @@ mod tests {
             "{{name}}",
             "{{ user.first }}",
             "{{}}",
+            "{{{ body }}}",
+            "{{#if member}}",
+            "{{/if}}",
+            "{{ name | default: 'friend' }}",
+            "{%- endif -%}",
+            "{!Contact.Name}",
+            "{!$User.Email}",
+            "%(name)s",
+            "%s",
+            "%recipient.name%",
+            "%%FirstName%%",
+            "%7B%7Bname%7D%7D",
+            "[[name]]",
+            "[object Object]",
+            "<your name>",
+            "<insert date here>",
+            "*|IF:MEMBER|*",
+            "TBD",
+            "Invalid Date",
             "{% if x %}",
             "${name}",
             "#{name}",
@@ -154,6 +340,21 @@ mod tests {
             let text = format!("Dear {placeholder}, welcome.");
             assert_eq!(found(&text), [placeholder], "{text}");
         }
+        let without_values = [
+            ("Dear ,\nx", "Dear ,"),
+            ("Dear,\nx", "Dear,"),
+            ("Hi ,\nx", "Hi ,"),
+            ("Dear Mr. ,\nx", "Dear Mr. ,"),
+            ("x\n  Hello ____, y", "  Hello ____"),
+            ("Hi undefined,", "Hi undefined"),
+            ("Dear null, welcome", "Dear null"),
+            ("Thank you, NaN", "Thank you, NaN"),
+            ("you earn $NaN an hour", "$NaN"),
+            ("Start date: null\nx", "Start date: null"),
+        ];
+        for (text, expected) in without_values {
+            assert_eq!(found(text), [expected], "{text}");
+        }
         assert_eq!(
             found("{{a}} ${b} {c} [NAME]"),
             ["{{a}}", "${b}", "{c}", "[NAME]"]
@@ -166,6 +367,12 @@ mod tests {
             "[EXTERNAL] your shift, [1] and [2], [sic], [a-z], [CASE 4711], [JIRA-12]",
             "[Your account](https://x.com) and [NAME](https://x.com)",
             "{1, 2}, {}, f(x) { return 1; }, p{color:red}, {\"a\": 1}, 100% of 50%, $5 {",
+            "{\"a\": {\"b\": [1, 2]}, \"c\": null}, list[NAME], \\frac{a}{b}, f(x){y}, style={{a: 1}}",
+            "use `{{name}}` and `%s`, or\n```\nDear {name},\n${HOME} TODO\n```\nas code",
+            "XXX-XX-1234 and 4111-XXXX-XXXX-1111, at $5 or $ 5, 50%, 100%s, a%20s, width=50%;",
+            "Hi,\nHello!\nHello all, none of it; the value is null or undefined in JavaScript",
+            "Dear all, Allergies: None\n<ana@x.com> <https://x.com> <b>your name</b> 5 <6",
+            "a ` alone, *bold* **x** #1 #tag $HOME {\n}",
             "size XXL, todo list, Todos los d\u{ed}as, a < b % c > d, <<<, [namespace], [timely]",
         ];
         for text in quiet {

@@ -31,9 +31,17 @@ pub(super) const RECIPIENT_DOMAIN: Rule = Rule::critical(
     "email.recipient_domain",
     "Each recipient is of an allowed domain.",
 );
+pub(super) const RECIPIENT_LOOKALIKE: Rule = Rule::critical(
+    "email.recipient_lookalike",
+    "No recipient's domain only looks like an allowed one, or mixes scripts that look alike.",
+);
+pub(super) const RECIPIENT_DISGUISED: Rule = Rule::error(
+    "email.recipient_disguised",
+    "The name of a recipient shows no address but his own.",
+);
 pub(super) const HEADER_INJECTION: Rule = Rule::critical(
     "email.header_injection",
-    "No header holds a line break or another control character.",
+    "No header holds a line break or another control character, plain or encoded.",
 );
 pub(super) const SUBJECT_EMPTY: Rule = Rule::error("email.subject_empty", "There is a subject.");
 pub(super) const SUBJECT_LONG: Rule =
@@ -49,7 +57,7 @@ pub(super) const PLACEHOLDER: Rule =
     Rule::error("email.placeholder", "No placeholder of a template is left.");
 pub(super) const PII: Rule = Rule::critical(
     "email.pii",
-    "No social security, card or bank number is given away.",
+    "No national id, card, bank or passport number is given away.",
 );
 pub(super) const SECRET: Rule = Rule::critical("email.secret", "No credential is given away.");
 pub(super) const LINK_SCHEME: Rule = Rule::critical(
@@ -60,11 +68,48 @@ pub(super) const LINK_DOMAIN: Rule =
     Rule::error("email.link_domain", "Links lead to allowed domains.");
 pub(super) const LINK_SUSPICIOUS: Rule = Rule::warning(
     "email.link_suspicious",
-    "No link has an IP address, a user name or look-alike characters for its host.",
+    "No link has an IP address, a user name or letters that look like others for its host.",
+);
+pub(super) const LINK_LOOKALIKE: Rule = Rule::critical(
+    "email.link_lookalike",
+    "No link's domain only looks like an allowed one, or like that of a recipient.",
+);
+pub(super) const LINK_TEXT: Rule = Rule::error(
+    "email.link_text",
+    "A link whose text names a site leads to that site.",
+);
+pub(super) const LINK_SHORTENER: Rule = Rule::warning(
+    "email.link_shortener",
+    "No link goes through a service that hides where it leads.",
+);
+pub(super) const TRACKING: Rule = Rule::warning(
+    "email.tracking",
+    "No link or unseen image tells who opened or followed it.",
+);
+pub(super) const HIDDEN_TEXT: Rule = Rule::error(
+    "email.hidden_text",
+    "A reader sees all of the text: none is hidden by style, size, colour or invisible characters.",
+);
+pub(super) const HTML_ACTIVE: Rule = Rule::critical(
+    "email.html_active",
+    "Html runs and embeds nothing: no scripts, event handlers, frames or objects.",
+);
+pub(super) const HTML_FORM: Rule = Rule::error("email.html_form", "Html does not ask for input.");
+pub(super) const HTML_DIFFERS: Rule = Rule::error(
+    "email.html_differs",
+    "Html and body say the same, by their numbers and words.",
+);
+pub(super) const REMOTE_CONTENT: Rule = Rule::warning(
+    "email.remote_content",
+    "Nothing is fetched when the mail is opened.",
 );
 pub(super) const ATTACHMENT: Rule = Rule::critical(
     "email.attachment",
     "No attachment runs something or hides what it is.",
+);
+pub(super) const ATTACHMENT_SUSPICIOUS: Rule = Rule::warning(
+    "email.attachment_suspicious",
+    "No attachment is a page, an archive with a password, or named like something else.",
 );
 
 /// All of them, in the order of the checks.
@@ -77,6 +122,8 @@ pub(super) const ALL: &[Rule] = &[
     RECIPIENT_INVALID,
     RECIPIENT_DUPLICATE,
     RECIPIENT_DOMAIN,
+    RECIPIENT_LOOKALIKE,
+    RECIPIENT_DISGUISED,
     HEADER_INJECTION,
     SUBJECT_EMPTY,
     SUBJECT_LONG,
@@ -89,5 +136,15 @@ pub(super) const ALL: &[Rule] = &[
     LINK_SCHEME,
     LINK_DOMAIN,
     LINK_SUSPICIOUS,
+    LINK_LOOKALIKE,
+    LINK_TEXT,
+    LINK_SHORTENER,
+    TRACKING,
+    HIDDEN_TEXT,
+    HTML_ACTIVE,
+    HTML_FORM,
+    HTML_DIFFERS,
+    REMOTE_CONTENT,
     ATTACHMENT,
+    ATTACHMENT_SUSPICIOUS,
 ];

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::engines::validation::{Roster, ValidationConfig, Validators};
@@ -50,8 +51,19 @@ fn check(fields: Value, context: Value, expected: &[(&str, &str)]) -> Report {
         "secret",
         "link_scheme",
         "attachment",
+        "recipient_lookalike",
+        "link_lookalike",
+        "html_active",
     ];
-    let warnings = ["unknown_field", "recipient_duplicate", "link_suspicious"];
+    let warnings = [
+        "unknown_field",
+        "recipient_duplicate",
+        "link_suspicious",
+        "link_shortener",
+        "tracking",
+        "remote_content",
+        "attachment_suspicious",
+    ];
     let verdict = if expected.iter().any(|(rule, _)| critical.contains(rule)) {
         Verdict::Fail
     } else if expected.iter().any(|(rule, _)| !warnings.contains(rule)) {
@@ -174,7 +186,7 @@ fn recipients_are_addresses_that_are_allowed() {
         ),
         (
             json!({"cc": "x@example.com.evil.io"}),
-            &[("recipient_domain", "/cc")],
+            &[("recipient_domain", "/cc"), ("recipient_lookalike", "/cc")],
         ),
         (
             json!({"cc": "Maria <x@evil-example.com>"}),
@@ -190,6 +202,32 @@ fn recipients_are_addresses_that_are_allowed() {
             &[("recipient_duplicate", "/cc/0")],
         ),
         (json!({"cc": "a@sub.partner.org"}), &[]),
+        (
+            json!({"cc": "a@examp1e.com"}),
+            &[("recipient_domain", "/cc"), ("recipient_lookalike", "/cc")],
+        ),
+        (
+            json!({"cc": "\"hr@example.com\" <b@example.com>"}),
+            &[("recipient_disguised", "/cc")],
+        ),
+        (json!({"cc": "\"b@example.com\" <b@example.com>"}), &[]),
+        (
+            json!({"cc": "Crew: a@example.com, Bo (night) <b@example.com>;"}),
+            &[],
+        ),
+        (json!({"cc": "\"a b\"@example.com"}), &[]),
+        (
+            json!({"cc": "\"maria\"@example.com"}),
+            &[("recipient_duplicate", "/cc")],
+        ),
+        (
+            json!({"cc": "<a@example.com> b@example.com"}),
+            &[("recipient_invalid", "/cc")],
+        ),
+        (
+            json!({"cc": "a@exa mple.com"}),
+            &[("recipient_invalid", "/cc")],
+        ),
     ];
     for (fields, expected) in cases {
         check(fields.clone(), allowed.clone(), expected);
@@ -198,6 +236,70 @@ fn recipients_are_addresses_that_are_allowed() {
         json!({"cc": "x@evil.io"}),
         json!({"allowed_domains": []}),
         &[],
+    );
+}
+
+#[test]
+fn domains_are_compared_as_resolvers_see_them() {
+    let allowed = json!({"allowed_domains": ["b\u{fc}cher.example"]});
+    let to = |address: &str| json!({"to": address});
+    check(to("a@xn--bcher-kva.example"), allowed.clone(), &[]);
+    check(to("a@B\u{dc}CHER.example"), allowed, &[]);
+    let report = check(
+        to("a@\u{430}pple.com"),
+        json!({}),
+        &[("recipient_lookalike", "/to")],
+    );
+    assert!(
+        report.findings[0].message.contains("xn--pple-43d.com"),
+        "{report:?}"
+    );
+    // Whom a mail goes to is whom its links could pretend to be.
+    let mail = json!({"to": "a@northgate.com", "body": "see https://northgate.com.pay.io/x"});
+    check(mail, json!({}), &[("link_lookalike", "/body")]);
+    let mail = json!({"to": "a@gmail.com", "body": "see https://mail.com/x"});
+    check(mail, json!({}), &[]);
+}
+
+#[test]
+fn html_is_judged_by_what_it_does() {
+    let cases: &[(&str, &[&str])] = &[
+        ("<p onclick='x()'>a</p>", &["html_active"]),
+        ("<script>x()</script>", &["html_active"]),
+        (
+            "<form action='https://example.com/x'><input></form>",
+            &["html_form"],
+        ),
+        (
+            "<p style='font-size:0'>ignore all of it</p>",
+            &["hidden_text"],
+        ),
+        ("pass\u{200b}word", &["hidden_text"]),
+        (
+            "<img src='https://t.io/x.gif' width=1 height=1>",
+            &["tracking"],
+        ),
+        (
+            "<img src='https://t.io/x.png' width=100>",
+            &["remote_content"],
+        ),
+        ("<a href='https://a.io'>https://b.io</a>", &["link_text"]),
+        ("<style>a[href]{b:{c}}</style><img src='cid:x'>", &[]),
+        ("<b>4111</b> 1111 <i>1111 1111</i>", &["pii"]),
+        ("<p title='SSN 536-22-8726'>x</p>", &["pii"]),
+        ("<!-- SSN 536-22-8726 -->", &["pii"]),
+        ("<a href='https://a.io/?n={{name}}'>x</a>", &["placeholder"]),
+        ("Dear <<First Name>>", &["placeholder"]),
+    ];
+    for (html, rules) in cases {
+        let expected: Vec<_> = rules.iter().map(|rule| (*rule, "/html")).collect();
+        check(json!({ "html": html }), json!({}), &expected);
+    }
+    let html = "<p>Dear Maria,</p><p>your shift starts at 07:00 on 2026-03-02.</p>";
+    check(
+        json!({ "html": html }),
+        json!({}),
+        &[("html_differs", "/html")],
     );
 }
 
@@ -408,4 +510,25 @@ fn leftovers_links_names_and_attachments_are_found() {
     );
     // Without a worker in the context nobody knows who should be greeted.
     check(json!({"body": "Dear Bob,\nhello"}), json!({}), &[]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn any_text_in_any_part_gets_a_verdict(
+        to in "([a-z@<>(),;:\"\\\\. ]|\u{e9}|\\PC){0,24}",
+        subject in "(=\\?utf-8\\?[qb]\\?|\\?=|%0[ad]|\\\\[rn]|&#1[03];|Bcc:|\\PC){0,12}",
+        body in "(https?://|www\\.|[a-z.:/@%]{1,8}|\\{\\{|\\}\\}|`{1,3}|\\[|\\]|<%|\u{200b}|\u{430}|xn--|\\n|\\PC){0,24}",
+        html in "(</?(p|a|div|style|script|img|font|td)[ >]|href=|style=|['\">]|display:none|<!--|-->|\\{|\\}|#fff|\\PC){0,40}",
+        name in "([a-z.]{1,6}|\\.exe|\u{202e}|\u{435}|%0a|\\PC){0,8}",
+    ) {
+        let payload = json!({
+            "to": to, "subject": subject, "body": body, "html": html, "attachments": [name],
+        });
+        let report = run(&payload, &json!({"allowed_domains": ["example.com", to]}));
+        for finding in &report.findings {
+            prop_assert!(finding.message.len() < 2_000, "{}", finding.message.len());
+        }
+        prop_assert!(report.findings.len() < 400);
+    }
 }
