@@ -21,6 +21,8 @@
 mod config;
 mod error;
 mod fields;
+#[cfg(test)]
+mod labelled;
 mod nearest;
 mod period;
 pub mod pii;
