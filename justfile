@@ -72,3 +72,9 @@ gateways:
 # chat dispatch beside a bare pass-through and other gateways: see benches/README.md
 bench-chat: gateways
     cargo bench --bench chat
+
+# personal data beside Microsoft Presidio, which it installs under target/: speed and F1 of each kind
+bench-pii:
+    test -x target/presidio/bin/pip || python3 -m venv target/presidio
+    target/presidio/bin/pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.366
+    cargo bench --bench validation -- pii
