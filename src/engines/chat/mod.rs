@@ -47,6 +47,7 @@ pub use response_cache::{
     ResponseKey, check_threshold,
 };
 pub use routing::{Candidate, Route, Router};
+pub(in crate::engines) use sentences::STOP_WORDS;
 pub use sentences::sentences;
 
 pub use super::upstream::{

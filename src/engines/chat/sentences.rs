@@ -13,7 +13,7 @@ const ABBREVIATIONS: &[&str] = &[
 ];
 
 /// Words that say nothing about what a text speaks of, lowercase.
-const STOP_WORDS: &[&str] = &[
+pub(in crate::engines) const STOP_WORDS: &[&str] = &[
     "a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but",
     "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her",
     "his", "how", "i", "if", "in", "is", "it", "its", "many", "may", "me", "much", "my", "no",

@@ -40,6 +40,13 @@ pub use registry::{Embedders, Model};
 pub use remote::RemoteModel;
 pub use wordpiece::{MAX_PIECES, WholeWords, WordPieceTokenizer};
 
+/// The model that is compiled in, read once.
+///
+/// Errors: [`EmbedError::BrokenModel`].
+pub fn embedded() -> Result<std::sync::Arc<dyn Embedder>, EmbedError> {
+    embedders::embedded()
+}
+
 /// Turns texts into vectors whose inner product tells how alike their meanings are.
 pub trait Embedder: Send + Sync {
     /// Describes the model.

@@ -8,7 +8,7 @@ use super::pipeline::{self, PipelineConfig};
 use super::policy::Levels;
 
 /// Limits and tables of the validators.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationConfig {
     /// Levels of rules by their ids: off, warning, error, critical. Default: what each rule says itself.
@@ -23,6 +23,14 @@ pub struct ValidationConfig {
     pub fill: FillConfig,
     /// Drafted mail.
     pub email: EmailConfig,
+    /// Answers against the passages that they cite.
+    pub grounding: GroundingConfig,
+    /// JSON by a schema of the request.
+    pub json_schema: JsonSchemaConfig,
+    /// Passages and answers of other roles.
+    pub role_gate: RoleGateConfig,
+    /// Asking a model again until its answer passes.
+    pub iterate: IterateConfig,
 }
 
 /// `[validation.custom]`: validators of the operator's own.
@@ -88,6 +96,96 @@ impl Default for EmailConfig {
     }
 }
 
+/// `[validation.grounding]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroundingConfig {
+    /// Least support of a sentence, 0 to 1: the mean of the cosine with a sentence of its passages and of the share of its
+    /// words that stand there. Default 0.5.
+    pub min_support: f32,
+    /// Share of a sentence's words that a passage's sentence must have before their numbers, names and denials are
+    /// compared, 0 to 1. Default 0.6; the best of all is always compared.
+    pub min_overlap: f32,
+    /// Whether a sentence without a citation is a finding (a warning). Default true.
+    pub require_citations: bool,
+    /// Most passages in one payload. Default 200, range 1 to 1,000.
+    pub max_passages: usize,
+    /// Sentences of an answer that are judged. Default 200, range 1 to 1,000.
+    pub max_sentences: usize,
+}
+
+impl Default for GroundingConfig {
+    fn default() -> Self {
+        Self {
+            min_support: 0.5,
+            min_overlap: 0.6,
+            require_citations: true,
+            max_passages: 200,
+            max_sentences: 200,
+        }
+    }
+}
+
+/// `[validation.json_schema]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JsonSchemaConfig {
+    /// Most values in one schema, counted at every level. Default 20,000, range 1 to 1,000,000.
+    pub max_schema_nodes: usize,
+    /// Violations that are told. Default 100, range 1 to 10,000.
+    pub max_findings: usize,
+}
+
+impl Default for JsonSchemaConfig {
+    fn default() -> Self {
+        Self {
+            max_schema_nodes: 20_000,
+            max_findings: 100,
+        }
+    }
+}
+
+/// `[validation.role_gate]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoleGateConfig {
+    /// Words in a row that an answer must not share with a passage of another role. Default 8, range 3 to 1,000.
+    pub min_run: usize,
+    /// Most passages, and most messages, in one payload. Default 1,000, range 1 to 100,000.
+    pub max_passages: usize,
+}
+
+impl Default for RoleGateConfig {
+    fn default() -> Self {
+        Self {
+            min_run: 8,
+            max_passages: 1_000,
+        }
+    }
+}
+
+/// `[validation.iterate]`: what a request can ask for at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IterateConfig {
+    /// Most answers to one request. Default 10, range 1 to 100; a request that does not say gets 3.
+    pub max_attempts: u32,
+    /// Tokens of all its answers after which no further one is asked for. Default 200,000, at least 1.
+    pub max_tokens: u64,
+    /// Longest it may take, milliseconds. Default 600,000, at least 1.
+    pub deadline_ms: u64,
+}
+
+impl Default for IterateConfig {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            max_tokens: 200_000,
+            deadline_ms: 600_000,
+        }
+    }
+}
+
 impl ValidationConfig {
     /// Refuses nonsense.
     ///
@@ -113,6 +211,52 @@ impl ValidationConfig {
         within("fill.max_fills", self.fill.max_fills, 1_000_000)?;
         within("email.max_subject", self.email.max_subject, 998)?;
         within("email.max_body", self.email.max_body, 10_000_000)?;
+        for (field, share) in [
+            ("min_support", self.grounding.min_support),
+            ("min_overlap", self.grounding.min_overlap),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(format!("grounding.{field} is {share}: use 0 to 1"));
+            }
+        }
+        within("grounding.max_passages", self.grounding.max_passages, 1_000)?;
+        within(
+            "grounding.max_sentences",
+            self.grounding.max_sentences,
+            1_000,
+        )?;
+        within(
+            "json_schema.max_schema_nodes",
+            self.json_schema.max_schema_nodes,
+            1_000_000,
+        )?;
+        within(
+            "json_schema.max_findings",
+            self.json_schema.max_findings,
+            10_000,
+        )?;
+        if !(3..=1_000).contains(&self.role_gate.min_run) {
+            let got = self.role_gate.min_run;
+            return Err(format!("role_gate.min_run is {got}: use 3 to 1000"));
+        }
+        within(
+            "role_gate.max_passages",
+            self.role_gate.max_passages,
+            100_000,
+        )?;
+        within(
+            "iterate.max_attempts",
+            self.iterate.max_attempts as usize,
+            100,
+        )?;
+        for (field, value) in [
+            ("max_tokens", self.iterate.max_tokens),
+            ("deadline_ms", self.iterate.deadline_ms),
+        ] {
+            if value == 0 {
+                return Err(format!("iterate.{field} is 0: use at least 1"));
+            }
+        }
         for domain in &self.email.allowed_domains {
             if !email_address::EmailAddress::is_valid_domain(domain) || domain.starts_with('[') {
                 return Err(format!(
@@ -158,6 +302,11 @@ mod tests {
             ("[email]\nmax_body = 0", "email.max_body is 0"),
             ("[custom]\nmax_steps = 1", "custom.max_steps is 1: use 1000"),
             ("[pipelines.a]\nsteps = []", "pipelines.a: steps has 0"),
+            (
+                "[iterate]\nmax_attempts = 101",
+                "iterate.max_attempts is 101: use 1 to 100",
+            ),
+            ("[iterate]\ndeadline_ms = 0", "iterate.deadline_ms is 0"),
             (
                 "[email]\nallowed_domains = ['https://x.com/']",
                 "is not a domain",

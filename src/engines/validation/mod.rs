@@ -18,9 +18,12 @@
 //! # Ok::<(), boathouse::engines::validation::ValidationError>(())
 //! ```
 
+mod advice;
+mod changes;
 mod config;
 mod error;
 mod fields;
+mod held;
 #[cfg(test)]
 mod labelled;
 mod nearest;
@@ -39,8 +42,14 @@ use serde_json::Value;
 
 use crate::types::validation::Finding;
 
-pub use config::{CustomConfig, EmailConfig, FillConfig, ValidationConfig};
+pub use advice::advice;
+pub use changes::{Change, changes};
+pub use config::{
+    CustomConfig, EmailConfig, FillConfig, GroundingConfig, IterateConfig, JsonSchemaConfig,
+    RoleGateConfig, ValidationConfig,
+};
 pub use error::ValidationError;
+pub use held::held_json;
 pub use pipeline::{PipelineConfig, Step, StopOn};
 pub use policy::{Level, Levels};
 pub use registry::Validators;

@@ -11,6 +11,7 @@ use super::shown::quoted;
 use super::validators::{Parts, RuleFile, TABLE, read_rules};
 use super::{PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator, pipeline};
 use crate::types::validation::{Finding, Report};
+use crate::engines::embedding;
 
 /// Known validators; immutable, cheap to share behind an `Arc`.
 pub struct Validators {
@@ -39,6 +40,8 @@ impl Validators {
         let parts = Parts {
             config,
             roster: Arc::new(roster),
+            embedder: embedding::embedded()
+                .map_err(|error| ValidationError::Config(error.to_string()))?,
         };
         let mut validators: Vec<_> = TABLE.iter().map(|build| build(&parts)).collect();
         for file in files {
@@ -234,7 +237,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(
             error.to_string(),
-            r#"unknown validator "fil": known are fill, email, secrets, pii, pipeline"#
+            r#"unknown validator "fil": known are fill, email, json_schema, grounding, role_gate, secrets, pii, pipeline"#
         );
     }
 
@@ -381,7 +384,8 @@ mod tests {
             4 => proptest::sample::select(vec![
                 "fills", "worker_id", "name", "role", "start", "end", "to", "cc", "subject", "body",
                 "html", "attachments", "city", "state", "target_count", "client_id", "date",
-                "max_subject", "max_body", "allowed_domains",
+                "max_subject", "max_body", "allowed_domains", "schema", "type", "$ref", "items",
+                "answer", "passages", "text", "messages", "content",
             ])
             .prop_map(str::to_owned),
             1 => ".{0,12}",

@@ -32,6 +32,11 @@ pub(super) const TABLE: &[(&str, Load)] = &[(static_minilm::NAME, static_minilm:
 /// The embedder of requests that name none.
 pub const DEFAULT: &str = static_minilm::NAME;
 
+/// The embedder of requests that name none.
+pub(super) fn embedded() -> Result<Arc<dyn Embedder>, EmbedError> {
+    static_minilm::load()
+}
+
 /// Makes the embedder of a folder ready under a name; called at the start of the process.
 pub(super) type Open = fn(&str, &Path) -> Result<Arc<dyn Embedder>, EmbedError>;
 

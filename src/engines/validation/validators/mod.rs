@@ -3,12 +3,17 @@
 mod custom;
 mod email;
 mod fill;
+mod grounding;
+mod json_schema;
 mod leaves;
 mod pii;
+mod role_gate;
 mod secrets;
 mod sought;
 
 use std::sync::Arc;
+
+use crate::engines::embedding::Embedder;
 
 use super::{Roster, ValidationConfig, Validator};
 
@@ -21,10 +26,20 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a ValidationConfig,
     /// The workers of record.
     pub(super) roster: Arc<Roster>,
+    /// The embedding that is compiled in.
+    pub(super) embedder: Arc<dyn Embedder>,
 }
 
 /// Builds one validator.
 pub(super) type Build = fn(&Parts<'_>) -> Box<dyn Validator>;
 
 /// Every validator, in the order in which they are listed.
-pub(super) const TABLE: &[Build] = &[fill::build, email::build, secrets::build, pii::build];
+pub(super) const TABLE: &[Build] = &[
+    fill::build,
+    email::build,
+    json_schema::build,
+    grounding::build,
+    role_gate::build,
+    secrets::build,
+    pii::build,
+];
