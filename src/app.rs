@@ -266,6 +266,20 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         .map_err(|error| setting("validation", format!("custom.files: {error}")))?;
     let validators = Validators::with_rules(&settings.validation, roster, &rules)
         .map_err(|error| setting("validation", error))?;
+    for (name, route) in &settings.chat.routes {
+        for one in route.validation.iter().flat_map(|demand| &demand.kinds) {
+            if !validators.names().any(|known| known == one.kind) {
+                let known: Vec<&str> = validators.names().collect();
+                let (kind, known) = (&one.kind, known.join(", "));
+                return Err(setting(
+                    "chat",
+                    format!(
+                        "routes.{name}.validation.kinds: unknown validator {kind:?}: known are {known}"
+                    ),
+                ));
+            }
+        }
+    }
     let validators = Arc::new(validators);
     let recipe = match &settings.dataset.recipe {
         Some(path) => read_setting("dataset", "recipe", path)?,
@@ -408,6 +422,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
             job_deadline_ms: settings.dataset.job_deadline_ms,
             cache_threshold: settings.chat.cache.threshold,
             max_record_bytes: settings.evidence.max_record_bytes,
+            iterate: settings.validation.iterate.clone(),
             allow_crash: policies.allow_crash,
         },
     });

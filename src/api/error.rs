@@ -109,13 +109,22 @@ fn openai_type(kind: ErrorKind) -> &'static str {
 
 /// The OpenAI error object, also sent as an event in the middle of a stream.
 pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
-    json!({"error": {
+    let mut body = json!({"error": {
         "message": error.message,
         "type": openai_type(error.kind),
         "param": error.param,
         "code": error.code,
         "request_id": request_id,
-    }})
+    }});
+    tell_findings(&mut body["error"], error);
+    body
+}
+
+/// Adds what validators found in an answer that was refused.
+fn tell_findings(body: &mut Value, error: &ServiceError) {
+    if !error.findings.is_empty() {
+        body["findings"] = json!(error.findings);
+    }
 }
 
 /// Anthropic's word for each kind.
@@ -138,11 +147,13 @@ fn anthropic_type(kind: ErrorKind) -> &'static str {
 
 /// The Anthropic error object, also sent as an event in the middle of a stream.
 pub(super) fn anthropic_body(error: &ServiceError, request_id: &str) -> Value {
-    json!({
+    let mut body = json!({
         "type": "error",
         "error": {"type": anthropic_type(error.kind), "message": error.message},
         "request_id": request_id,
-    })
+    });
+    tell_findings(&mut body["error"], error);
+    body
 }
 
 /// OpenAI's word for each failure of an answer that had begun.
@@ -171,6 +182,7 @@ pub(super) fn problem_body(error: &ServiceError, request_id: &str) -> Value {
     if let Some(param) = &error.param {
         body["param"] = param.as_str().into();
     }
+    tell_findings(&mut body, error);
     body
 }
 
@@ -193,7 +205,11 @@ impl ResponseError for ApiError {
                 response.insert_header(("request-id", self.request_id.as_str()));
                 response.json(anthropic_body(&self.error, &self.request_id))
             }
-            Flavor::Ollama => response.json(json!({"error": self.error.message})),
+            Flavor::Ollama => {
+                let mut body = json!({"error": self.error.message});
+                tell_findings(&mut body, &self.error);
+                response.json(body)
+            }
             Flavor::Problem => response
                 .content_type("application/problem+json")
                 .body(problem_body(&self.error, &self.request_id).to_string()),

@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::routes::{
-    chat, collections, datasets, embeddings, evidence, messages, ollama, ollama_chat, operations,
-    points, responses, review, supervision, transfer, usage, validation,
+    chat, collections, datasets, embeddings, evidence, iterate, messages, ollama, ollama_chat,
+    operations, points, responses, review, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]
@@ -47,6 +47,7 @@ use super::routes::{
         points::count,
         validation::validate,
         validation::list,
+        iterate::iterate,
         validation::feedback,
         evidence::list,
         evidence::head,

@@ -12,6 +12,7 @@ mod evidence;
 mod extract;
 mod import;
 mod ingest;
+mod iterate;
 mod logging;
 mod models;
 mod output;
@@ -42,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection check             read all collections on disk, say what is damaged
   boathouse collection export docs --to docs.parquet
   boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
+  boathouse iterate 'Write to Dana' --kind email   ask a model until its answer passes
   boathouse review list                  what waits for a person's judgement
   boathouse audit                        check journal, tasks and exports, name what is not as it was written
   boathouse evidence list --limit 5      the newest records of the evidence journal
@@ -111,6 +113,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Take conversations of OpenAI, LiteLLM, Langfuse, ShareGPT and others into the evidence of a running server
     Import(import::ImportArgs),
+    /// Ask a model of a running server until its answer passes validators
+    Iterate(iterate::IterateArgs),
     /// List what waits for a person's judgement, and decide
     #[command(subcommand)]
     Review(review::ReviewCommand),
@@ -166,6 +170,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&overrides, &args),
         Command::Ingest(args) => ingest::run(&overrides, &args),
         Command::Import(args) => import::run(&overrides, &args),
+        Command::Iterate(args) => iterate::run(&overrides, &args),
         Command::Review(command) => review::run(&overrides, &command),
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
@@ -217,6 +222,7 @@ mod tests {
             "boathouse swim",
             "boathouse ingest",
             "boathouse export",
+            "boathouse iterate question",
             "boathouse export sft --list",
             "boathouse export sft --test-fraction much",
         ] {

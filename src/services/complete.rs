@@ -4,11 +4,13 @@
 //! dropped, the upstream's call is cancelled, and the evidence of what had been answered is still
 //! written.
 
+mod attempts;
 mod caller;
 mod failure;
 mod fit;
 mod id;
 mod input;
+mod judge;
 mod kept;
 mod retrieval;
 mod stream;
@@ -18,15 +20,20 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+pub(in crate::services) use attempts::iterate;
+pub use attempts::{Attempt, End, Progress};
 pub use caller::Caller;
 pub use input::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
+pub(in crate::services) use judge::Judge;
 pub use kept::CacheStatus;
 pub use stream::{CompletionStream, Piece, stream};
 
 use super::Services;
 use super::error::ServiceError;
-use crate::types::chat::{ChatReply, Citation};
+use crate::types::chat::{ChatReply, Citation, Passage};
+use crate::types::demand::{Judgement, OnFail};
 use crate::types::error_kind::ErrorKind;
+use crate::types::validation::Verdict;
 use task::{Ending, Task};
 
 /// What the evidence says of a client that did not wait.
@@ -47,6 +54,10 @@ pub struct Completion {
     pub citations: Vec<Citation>,
     /// What it cost, US dollars; `None` when that is not known.
     pub cost_usd: Option<f64>,
+    /// The passages that it was given; `None` where no retrieval was asked for.
+    pub passages: Option<Vec<Passage>>,
+    /// What validators said of it, when they were to judge it.
+    pub validation: Option<Judgement>,
     /// How many candidates were tried.
     pub attempts: usize,
     /// What the cache of answers did, when it was wanted.
@@ -66,10 +77,58 @@ pub fn check_name(services: &Services, model: &str) -> Result<(), ServiceError> 
     found.map(|_| ()).map_err(failure::of_error)
 }
 
-/// Answers a chat request whole. Runs inside a `LocalSet`, as every actix worker does.
+/// Answers a chat request whole, and has the answer judged where the request or its route demands it. Runs inside a
+/// `LocalSet`, as every actix worker does.
 ///
+/// Errors: no answer, or one that was refused.
 /// Cancel safety: dropping the future cancels the upstream's call and leaves the evidence.
 pub async fn complete(
+    services: Arc<Services>,
+    caller: Caller,
+    mut input: Box<ChatInput>,
+) -> Result<Completion, ServiceError> {
+    match Judge::of(&services, &caller, &mut input)? {
+        None => plain(services, caller, input).await,
+        Some(judge) => Box::pin(judged(services, caller, input, judge)).await,
+    }
+}
+
+/// Answers, and does with the answer what the demand says.
+async fn judged(
+    services: Arc<Services>,
+    caller: Caller,
+    input: Box<ChatInput>,
+    judge: Judge,
+) -> Result<Completion, ServiceError> {
+    let completion = if judge.on_fail == OnFail::Iterate {
+        let iterated = iterate(services, caller, input, &judge, |_| {});
+        let iterated = Box::pin(iterated).await?;
+        if let Some(error) = iterated.error {
+            return Err(error);
+        }
+        iterated.completion
+    } else {
+        let mut completion = plain(Arc::clone(&services), caller, input).await?;
+        let passages = completion.passages.as_deref().unwrap_or_default();
+        let judged = judge.judge(&services, &completion.id, &completion.reply, passages);
+        completion.validation = judged.await?;
+        completion
+    };
+    match completion.validation {
+        Some(judgement)
+            if judge.on_fail != OnFail::Annotate && judgement.verdict != Verdict::Pass =>
+        {
+            Err(judge::refused(judgement))
+        }
+        validation => Ok(Completion {
+            validation,
+            ..completion
+        }),
+    }
+}
+
+/// Answers a chat request whole, unjudged.
+async fn plain(
     services: Arc<Services>,
     caller: Caller,
     input: Box<ChatInput>,
@@ -147,6 +206,8 @@ async fn answer(
             },
             reply: ending.reply,
             citations,
+            passages: task.request.passages.take(),
+            validation: None,
             attempts: tried,
             cache: task.cache,
         }

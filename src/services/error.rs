@@ -15,6 +15,7 @@ use crate::engines::validation::ValidationError;
 use crate::storage::dataset_store::DatasetStoreError;
 use crate::storage::evidence_log::EvidenceLogError;
 use crate::types::error_kind::ErrorKind;
+use crate::types::validation::Finding;
 
 /// A failed use case.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -30,6 +31,8 @@ pub struct ServiceError {
     pub param: Option<String>,
     /// When a retry makes sense.
     pub retry_after_ms: Option<u64>,
+    /// What validators found in an answer that was refused.
+    pub findings: Vec<Finding>,
 }
 
 impl ServiceError {
@@ -41,6 +44,7 @@ impl ServiceError {
             code: None,
             param: None,
             retry_after_ms: None,
+            findings: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod evidence;
 pub mod health;
 pub mod import;
+pub mod iterate;
 pub mod models;
 pub mod negatives;
 pub mod ollama;
@@ -45,7 +46,7 @@ use crate::actors::validation::ValidationWorker;
 use crate::engines::chat::ResponseCache;
 use crate::engines::embedding::Embedders;
 use crate::engines::usage::Budgets;
-use crate::engines::validation::Validators;
+use crate::engines::validation::{IterateConfig, Validators};
 
 pub use error::ServiceError;
 
@@ -106,6 +107,8 @@ pub struct Limits {
     pub cache_threshold: f32,
     /// Largest record of the journal, bytes.
     pub max_record_bytes: usize,
+    /// What a request can ask for where answers are asked for again.
+    pub iterate: IterateConfig,
     /// Whether `POST /v1/supervisors/{id}/crash` is served.
     pub allow_crash: bool,
 }

@@ -246,6 +246,9 @@ pub struct Passage {
     pub text: String,
     /// For people, when the payload has one.
     pub title: Option<String>,
+    /// Whom it is for, when the payload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// A request in the normalised form. Passages, when retrieved, are numbered from 1 in their order.

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod collection;
+pub mod demand;
 pub mod error_kind;
 pub mod evidence;
 pub mod export;

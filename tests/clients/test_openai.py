@@ -75,6 +75,22 @@ class Completions(unittest.TestCase):
         self.assertIn(ANSWER, message.content)
         self.assertIn("/docs/points/1", message.annotations[0].url_citation.url)
 
+    def test_validation(self) -> None:
+        asked = {"model": "openai/plain", "messages": USER}
+        kind = {"kind": "json_schema", "context": {"schema": {}}}
+        demand = {"validation": {"kinds": [kind], "on_fail": "annotate"}}
+        answer = CLIENT.chat.completions.create(**asked, extra_body=demand)
+        self.assertEqual(answer.choices[0].message.content, TEXT)
+        self.assertEqual(answer.validation["findings"][0]["rule"], "json_schema.no_json")
+        with CLIENT.chat.completions.stream(**asked, extra_body=demand) as stream:
+            chunks = [event.chunk for event in stream if event.type == "chunk"]
+        self.assertEqual(chunks[-1].validation["verdict"], "repairable")
+        demand["validation"]["on_fail"] = "reject"
+        with self.assertRaises(openai.UnprocessableEntityError) as caught:
+            CLIENT.chat.completions.create(**asked, extra_body=demand)
+        self.assertEqual(caught.exception.code, "validation_failed")
+        self.assertTrue(caught.exception.body["findings"])
+
     def test_errors(self) -> None:
         with self.assertRaises(openai.RateLimitError) as caught:
             CLIENT.chat.completions.create(model="openai/busy", messages=USER)

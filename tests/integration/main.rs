@@ -19,6 +19,7 @@ mod evidence_eval;
 mod harness;
 mod imports;
 mod ingest;
+mod iterating;
 mod kept_answers;
 mod kills;
 mod many_collections;

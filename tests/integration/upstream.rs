@@ -1,4 +1,4 @@
-//! A stand-in for a provider: gives one prepared reply to every request, also broken ones.
+//! A stand-in for a provider: gives prepared replies, one to every request or one after the other, also broken ones.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -78,6 +78,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn start(reply: Reply) -> Self {
+        Self::start_each(vec![reply])
+    }
+
+    /// The same with a reply for each request; the last one is for all that follow.
+    pub(crate) fn start_each(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -88,8 +93,9 @@ impl Upstream {
             Arc::clone(&closed),
         );
         std::thread::spawn(move || {
-            for socket in listener.incoming() {
-                let (reply, seen) = (reply.clone(), Arc::clone(&seen));
+            for (at, socket) in listener.incoming().enumerate() {
+                let reply = replies.get(at).or(replies.last()).unwrap().clone();
+                let seen = Arc::clone(&seen);
                 let (came, gone) = (Arc::clone(&came), Arc::clone(&gone));
                 std::thread::spawn(move || answer(socket.unwrap(), &reply, &seen, &came, &gone));
             }

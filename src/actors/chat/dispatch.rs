@@ -19,6 +19,7 @@ use crate::engines::chat::{
     Router, backoff_ms, by_rank, by_weight, mix,
 };
 use crate::types::chat::{ChatReply, ChatRequest};
+use crate::types::demand::Demand;
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
 
 /// The dispatcher: knows the names and the cells behind them. Cheap to clone.
@@ -120,6 +121,11 @@ impl Chat {
     /// Errors: [`ChatError::UnknownModel`].
     pub fn route(&self, model: &str) -> Result<Route, ChatError> {
         self.inner.router.route(model)
+    }
+
+    /// What the route of this name demands of its answers, if any.
+    pub fn demand(&self, model: &str) -> Option<&Demand> {
+        self.inner.router.demand(model)
     }
 
     /// Finds who would be asked, in order.

@@ -55,6 +55,7 @@ fn request(model: &str) -> ChatRequest {
         score: 1.0,
         text: "The boat is blue.".into(),
         title: None,
+        role: None,
     };
     ChatRequest {
         model: model.into(),

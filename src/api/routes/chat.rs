@@ -11,6 +11,7 @@ use crate::api::streams::{self, completions::Chunks};
 use crate::services::Services;
 use crate::services::complete::{self, CacheStatus, ChatInput, Completion};
 use crate::types::chat::{Citation, ToolCall};
+use crate::types::demand::Judgement;
 use crate::types::evidence::TokenUsage;
 
 /// How many candidates were tried.
@@ -31,6 +32,13 @@ pub(in crate::api) fn told(
         response.insert_header((CACHE, status.as_str()));
     }
     response
+}
+
+/// Writes beside an answer what validators said of it.
+pub(in crate::api) fn tell_judgement(answer: &mut Value, judgement: Option<&Judgement>) {
+    if let Some(judgement) = judgement {
+        answer["validation"] = json!(judgement);
+    }
 }
 
 /// Answers a conversation, whole or as a stream, on request from the passages of a collection.
@@ -76,6 +84,8 @@ struct CompletionJson<'a> {
     choices: [ChoiceJson<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<&'a Judgement>,
 }
 
 #[derive(Serialize)]
@@ -145,6 +155,7 @@ impl<'a> From<&'a Completion> for CompletionJson<'a> {
                 finish_reason: reply.finish.as_str(),
             }],
             usage: reply.usage.map(UsageJson::from),
+            validation: answer.validation.as_ref(),
         }
     }
 }
@@ -205,6 +216,8 @@ mod tests {
                 quote: "q".into(),
             }],
             cost_usd: None,
+            passages: None,
+            validation: None,
             attempts: 1,
             cache: None,
         }))

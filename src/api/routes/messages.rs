@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{address, told};
+use super::chat::{address, tell_judgement, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, messages::MessageEvents};
@@ -77,7 +77,7 @@ fn message_json(answer: &Completion) -> Result<Value, ServiceError> {
         }
         content.push(block);
     }
-    Ok(json!({
+    let mut written = json!({
         "id": answer.id,
         "type": "message",
         "role": "assistant",
@@ -86,7 +86,9 @@ fn message_json(answer: &Completion) -> Result<Value, ServiceError> {
         "stop_reason": stop_reason(reply.finish),
         "stop_sequence": null,
         "usage": usage_json(reply.usage.unwrap_or_default()),
-    }))
+    });
+    tell_judgement(&mut written, answer.validation.as_ref());
+    Ok(written)
 }
 
 /// Pairs calls with their arguments as objects. One that the bound on tokens cut is left out.
@@ -170,6 +172,8 @@ mod tests {
             reply,
             citations: Vec::new(),
             cost_usd: None,
+            passages: None,
+            validation: None,
             attempts: 1,
             cache: None,
         })

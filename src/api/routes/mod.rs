@@ -5,6 +5,7 @@ pub(super) mod collections;
 pub(super) mod datasets;
 pub(super) mod embeddings;
 pub(super) mod evidence;
+pub(super) mod iterate;
 pub(super) mod messages;
 pub(super) mod ollama;
 pub(super) mod ollama_chat;
@@ -125,6 +126,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![get().to(points::read)],
         ),
         ("/v1/validate", vec![post().to(validation::validate)]),
+        ("/v1/iterate", vec![post().to(iterate::iterate)]),
         ("/v1/validators", vec![get().to(validation::list)]),
         ("/v1/feedback", vec![post().to(validation::feedback)]),
         ("/v1/evidence", vec![get().to(evidence::list)]),

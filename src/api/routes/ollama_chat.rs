@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::chat::{annotation, told};
+use super::chat::{annotation, tell_judgement, told};
 use super::messages::calls_with_objects;
 use crate::api::body::Body;
 use crate::api::context::Context;
@@ -241,6 +241,7 @@ async fn answer(
         started.elapsed(),
         &answer.citations,
     );
+    tell_judgement(&mut line, answer.validation.as_ref());
     Ok(told(&mut HttpResponse::Ok(), answer.attempts, answer.cache).json(line))
 }
 

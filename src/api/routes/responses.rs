@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
-use super::chat::{address, told};
+use super::chat::{address, tell_judgement, told};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, responses::ResponseEvents};
@@ -74,6 +74,7 @@ fn whole(answer: &Completion, echo: &ResponsesEcho) -> Value {
     );
     written["incomplete_details"] = details;
     written["usage"] = reply.usage.map_or(Value::Null, usage_json);
+    tell_judgement(&mut written, answer.validation.as_ref());
     written
 }
 

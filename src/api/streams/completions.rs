@@ -10,6 +10,7 @@ use crate::api::error::openai_body;
 use crate::api::routes::chat::{UsageJson, annotation};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, ToolCallDelta};
+use crate::types::demand::Judgement;
 
 /// What all chunks of an answer have in common.
 pub(in crate::api) struct Chunks {
@@ -18,6 +19,8 @@ pub(in crate::api) struct Chunks {
     model: String,
     include_usage: bool,
     request_id: String,
+    /// For the last chunk that has a choice.
+    validation: Option<Judgement>,
 }
 
 impl Chunks {
@@ -29,6 +32,7 @@ impl Chunks {
             model: stream.model.clone(),
             include_usage: stream.include_usage,
             request_id,
+            validation: None,
         }
     }
 
@@ -44,6 +48,9 @@ impl Chunks {
         });
         if self.include_usage {
             chunk["usage"] = usage;
+        }
+        if let Some(judgement) = &self.validation {
+            chunk["validation"] = json!(judgement);
         }
         format!("data: {chunk}\n\n")
     }
@@ -63,7 +70,15 @@ impl Writer for Chunks {
                 let annotations: Vec<Value> = citations.iter().map(annotation).collect();
                 self.choice(json!({"annotations": annotations}), None)
             }
-            Piece::Finish(reason) => self.choice(json!({}), Some(reason.as_str())),
+            Piece::Validation(judgement) => {
+                self.validation = Some(judgement);
+                String::new()
+            }
+            Piece::Finish(reason) => {
+                let chunk = self.choice(json!({}), Some(reason.as_str()));
+                self.validation = None;
+                chunk
+            }
             Piece::Usage(usage) => self.chunk(json!([]), json!(UsageJson::from(usage))),
             Piece::Done => "data: [DONE]\n\n".to_owned(),
             Piece::Failed(error) => {
@@ -130,6 +145,7 @@ mod tests {
             model: "p/m".into(),
             include_usage,
             request_id: "req-1".into(),
+            validation: None,
         }
     }
 

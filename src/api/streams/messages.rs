@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use super::{Writer, event};
 use crate::api::error::anthropic_body;
+use crate::api::routes::chat::tell_judgement;
 use crate::api::routes::messages::{citation_json, stop_reason, usage_json};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, FinishReason, ToolCall, ToolCallDelta};
+use crate::types::demand::Judgement;
 use crate::types::evidence::TokenUsage;
 
 /// Writes one answer.
@@ -23,6 +25,7 @@ pub(in crate::api) struct MessageEvents {
     calls_begun: usize,
     finish: FinishReason,
     usage: TokenUsage,
+    validation: Option<Judgement>,
 }
 
 /// The one block that is open: blocks stand one after the other.
@@ -50,6 +53,7 @@ impl MessageEvents {
             calls_begun: 0,
             finish: FinishReason::Stop,
             usage: TokenUsage::default(),
+            validation: None,
         }
     }
 
@@ -198,15 +202,20 @@ impl Writer for MessageEvents {
                 self.usage = usage;
                 String::new()
             }
+            Piece::Validation(judgement) => {
+                self.validation = Some(judgement);
+                String::new()
+            }
             Piece::Done => {
                 let mut text = String::new();
                 self.advance(true, &mut text);
                 self.end_block(&mut text);
-                let delta = json!({
+                let mut delta = json!({
                     "type": "message_delta",
                     "delta": {"stop_reason": stop_reason(self.finish), "stop_sequence": null},
                     "usage": usage_json(self.usage),
                 });
+                tell_judgement(&mut delta, self.validation.as_ref());
                 text.push_str(&event("message_delta", &delta));
                 text.push_str(&event("message_stop", &json!({"type": "message_stop"})));
                 text

@@ -44,7 +44,7 @@ pub(super) trait Writer: 'static {
 }
 
 /// One server-sent event with a name.
-fn event(name: &str, data: &Value) -> String {
+pub(super) fn event(name: &str, data: &Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }
 

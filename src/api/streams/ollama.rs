@@ -5,10 +5,12 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::Writer;
+use crate::api::routes::chat::tell_judgement;
 use crate::api::routes::messages::calls_with_objects;
 use crate::api::routes::ollama_chat::{Form, call_json, ending};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, Citation, FinishReason, ToolCall};
+use crate::types::demand::Judgement;
 use crate::types::evidence::TokenUsage;
 
 /// Writes one answer.
@@ -22,6 +24,7 @@ pub(in crate::api) struct OllamaLines {
     citations: Vec<Citation>,
     finish: FinishReason,
     usage: TokenUsage,
+    validation: Option<Judgement>,
 }
 
 impl OllamaLines {
@@ -41,6 +44,7 @@ impl OllamaLines {
             citations: Vec::new(),
             finish: FinishReason::Stop,
             usage: TokenUsage::default(),
+            validation: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl OllamaLines {
             self.started.elapsed(),
             &self.citations,
         );
+        tell_judgement(&mut last, self.validation.as_ref());
         text.push_str(&format!("{last}\n"));
         text
     }
@@ -101,6 +106,7 @@ impl Writer for OllamaLines {
             Piece::Citations(citations) => self.citations = citations,
             Piece::Finish(reason) => self.finish = reason,
             Piece::Usage(usage) => self.usage = usage,
+            Piece::Validation(judgement) => self.validation = Some(judgement),
             Piece::Done => return self.end(),
             Piece::Failed(error) => return format!("{}\n", json!({"error": error.message})),
         }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Writer;
 use crate::api::error::{failure_json, openai_body};
+use crate::api::routes::chat::tell_judgement;
 use crate::api::routes::responses::{
     Items, annotation, call_item, message_item, reasoning_item, refusal_part, response_json,
     status_of, text_part, usage_json,
@@ -12,6 +13,7 @@ use crate::api::routes::responses::{
 use crate::services::complete::{CompletionStream, Piece};
 use crate::services::surfaces::responses::ResponsesEcho;
 use crate::types::chat::{ChatDelta, Citation, FinishReason, ToolCall};
+use crate::types::demand::Judgement;
 use crate::types::evidence::TokenUsage;
 
 /// Writes one answer.
@@ -27,6 +29,7 @@ pub(in crate::api) struct ResponseEvents {
     parts: Parts,
     finish: FinishReason,
     usage: Option<TokenUsage>,
+    validation: Option<Judgement>,
 }
 
 /// What an item of the output is.
@@ -70,6 +73,7 @@ impl ResponseEvents {
             parts: Parts::default(),
             finish: FinishReason::Stop,
             usage: None,
+            validation: None,
         }
     }
 
@@ -319,6 +323,7 @@ impl Writer for ResponseEvents {
             Piece::Citations(citations) => self.parts.citations = citations,
             Piece::Finish(reason) => self.finish = reason,
             Piece::Usage(usage) => self.usage = Some(usage),
+            Piece::Validation(judgement) => self.validation = Some(judgement),
             Piece::Done => {
                 let (status, details) = status_of(self.finish);
                 // An answer of nothing is a message of nothing, as it is when it comes whole.
@@ -331,6 +336,7 @@ impl Writer for ResponseEvents {
                 }
                 let mut response = self.response(status, true);
                 response["incomplete_details"] = details;
+                tell_judgement(&mut response, self.validation.as_ref());
                 let name = format!("response.{status}");
                 self.event(&name, json!({"response": response}), &mut text);
             }

@@ -12,6 +12,7 @@ use super::response_cache::{CacheMode, ResponseCacheConfig};
 use super::routing::Router;
 use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
 use crate::engines::usage::BudgetConfig;
+use crate::types::demand::Demand;
 
 /// Settings of the chat dispatch: who can answer, by which names, and what happens when they fail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -252,6 +253,9 @@ pub struct RouteConfig {
     /// Whether answers are kept, and how they are found again, when the request does not say: `off`,
     /// `exact` or `semantic`. Default `off`.
     pub cache: CacheMode,
+    /// Validators that judge its answers, when the request names none. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Demand>,
 }
 
 impl ChatConfig {

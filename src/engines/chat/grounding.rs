@@ -142,6 +142,7 @@ mod tests {
             score: 1.0,
             text: text.into(),
             title: None,
+            role: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::config::{ChatConfig, RouteConfig};
 use super::preference::Prefer;
 use super::providers::EXTRACTIVE;
 use super::response_cache::CacheMode;
+use crate::types::demand::Demand;
 
 /// Longest chain of aliases.
 const MAX_ALIASES: usize = 8;
@@ -100,10 +101,13 @@ impl Router {
         self.route(model).map(|route| route.candidates)
     }
 
-    /// The same, with the way in which they are asked.
-    ///
-    /// Errors: [`ChatError::UnknownModel`].
-    pub fn route(&self, model: &str) -> Result<Route, ChatError> {
+    /// What the route of this name demands of its answers; none where it is no route's.
+    pub fn demand(&self, model: &str) -> Option<&Demand> {
+        self.routes.get(self.named(model))?.validation.as_ref()
+    }
+
+    /// The name that a name stands for.
+    fn named<'a>(&'a self, model: &'a str) -> &'a str {
         let mut name = model;
         if name.is_empty() || (name == "default" && !self.names_something(name)) {
             name = &self.default;
@@ -114,6 +118,14 @@ impl Router {
             };
             name = target;
         }
+        name
+    }
+
+    /// The same, with the way in which they are asked.
+    ///
+    /// Errors: [`ChatError::UnknownModel`].
+    pub fn route(&self, model: &str) -> Result<Route, ChatError> {
+        let name = self.named(model);
         let Some(config) = self.routes.get(name) else {
             return Ok(Route {
                 candidates: vec![self.direct(name)?],

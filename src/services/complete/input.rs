@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 use crate::engines::chat::{self, CacheMode};
 use crate::engines::index::Mode;
 use crate::services::ServiceError;
-use crate::types::chat::{ChatMessage, ChatRequest, Tool};
+use crate::types::chat::{ChatMessage, ChatRequest, Passage, Tool};
+use crate::types::demand::Demand;
 
 /// A request to `POST /v1/chat/completions`, in OpenAI's shape, with retrieval beside it.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChatInput {
     /// A route, an alias, `provider/model` or a provider; `GET /v1/models` lists them. Default: the
@@ -28,6 +29,10 @@ pub struct ChatInput {
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
+    /// Validators that judge the answer: `{"kinds": [name | {"kind", "context"?, "extract"?}], "on_fail"?: "annotate" | "reject" |
+    /// "iterate", "max_attempts"?, "max_tokens"?, "deadline_ms"?}`; left out, the route says.
+    #[schema(value_type = Option<Object>, example = json!({"kinds": ["email"], "on_fail": "reject"}))]
+    pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
@@ -103,6 +108,10 @@ pub struct ChatInput {
     #[serde(skip)]
     #[schema(ignore)]
     pub(in crate::services) id_prefix: Option<&'static str>,
+    /// Passages that were found for an earlier attempt.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(in crate::services) given: Option<Vec<Passage>>,
 }
 
 /// Where and how passages are looked for.
@@ -142,7 +151,7 @@ pub struct CacheInput {
 }
 
 /// What else a stream carries.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamOptions {
     /// A last chunk with the tokens.
@@ -162,7 +171,7 @@ impl StreamOptions {
 }
 
 /// One text or several.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "stop must be a text or a list of texts")]
 pub enum Stop {
     /// One.

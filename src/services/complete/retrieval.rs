@@ -73,11 +73,11 @@ fn gated(filter: Option<Value>, role: Option<&str>) -> Option<Value> {
 }
 
 fn passage(collection: &str, hit: Hit) -> Option<Passage> {
-    let title = hit
-        .payload
-        .as_ref()
-        .and_then(|payload| payload.get("title")?.as_str());
+    let said = |name: &str| hit.payload.as_ref()?.get(name)?.as_str();
+    let title = said("title");
+    let role = said("role").map(ToOwned::to_owned);
     Some(Passage {
+        role,
         collection: collection.to_owned(),
         score: hit.score,
         title: title.map(|title| title.chars().take(200).collect()),

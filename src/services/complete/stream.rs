@@ -8,13 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::caller::Caller;
 use super::failure;
 use super::input::ChatInput;
+use super::judge::Judge;
 use super::kept::CacheStatus;
 use super::task::{Ending, Task};
-use super::{CLIENT_GONE, lost};
+use super::{CLIENT_GONE, Completion, judged, lost};
 use crate::actors::chat::{ChatFailure, ChatStream};
 use crate::engines::chat::{Candidate, Collector, events_of};
 use crate::services::{ServiceError, Services};
 use crate::types::chat::{ChatDelta, ChatEvent, Citation, FinishReason};
+use crate::types::demand::{Judgement, OnFail};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
 
 /// Pieces that may wait for a slow client.
@@ -29,6 +31,8 @@ pub enum Piece {
     Citations(Vec<Citation>),
     /// Why it ended.
     Finish(FinishReason),
+    /// What validators said of it, before `Finish`.
+    Validation(Judgement),
     /// Its tokens, when they were asked for and are known.
     Usage(TokenUsage),
     /// It broke off.
@@ -69,7 +73,7 @@ impl CompletionStream {
     }
 }
 
-/// Answers a chat request in pieces. Runs inside a `LocalSet`, as every actix worker does.
+/// Answers a chat request in pieces; one whose answer may be refused is held back until it is judged. Runs inside a `LocalSet`, as every actix worker does.
 ///
 /// Errors: nothing of the answer was there yet. Later failures are a [`Piece::Failed`].
 /// Cancel safety: dropping the future or the stream cancels the upstream's call and leaves the
@@ -79,13 +83,21 @@ pub async fn stream(
     caller: Caller,
     mut input: Box<ChatInput>,
 ) -> Result<CompletionStream, ServiceError> {
+    let judge = Judge::of(&services, &caller, &mut input)?;
+    let include_usage = input.wants_usage();
+    let judge = match judge {
+        Some(judge) if judge.on_fail != OnFail::Annotate => {
+            let answered = Box::pin(judged(services, caller, input, judge)).await?;
+            return Ok(whole(answered, include_usage));
+        }
+        judge => judge,
+    };
     let request_id = caller.request_id.clone();
     let (opened, opening) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let include_usage = input.wants_usage();
         input.stream = Some(true);
         match Box::pin(Task::prepare(services, caller, input)).await {
-            Ok(task) => Box::pin(run(task, include_usage, opened)).await,
+            Ok(task) => Box::pin(run(task, include_usage, judge, opened)).await,
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
                     tracing::debug!(request_id, "a refusal came too late for its client");
@@ -94,6 +106,56 @@ pub async fn stream(
         }
     });
     opening.await.unwrap_or_else(|_| Err(lost()))
+}
+
+/// Gives out an answer that is complete already.
+fn whole(answer: Completion, include_usage: bool) -> CompletionStream {
+    let usage = answer.reply.usage.filter(|_| include_usage);
+    let finish = answer.reply.finish;
+    let deltas = events_of(answer.reply)
+        .into_iter()
+        .filter_map(|event| match event {
+            ChatEvent::Delta(delta) => Some(Piece::Delta(delta)),
+            ChatEvent::Usage(_) | ChatEvent::Finish(_) => None,
+        });
+    let pieces: Vec<Piece> = deltas
+        .chain(last_pieces(
+            answer.citations,
+            answer.validation,
+            finish,
+            usage,
+        ))
+        .collect();
+    let (client, receiver) = mpsc::channel(pieces.len().max(1));
+    for piece in pieces {
+        // There is room for all of them.
+        let _ = client.try_send(piece);
+    }
+    CompletionStream {
+        id: answer.id,
+        created: answer.created,
+        model: answer.model,
+        include_usage,
+        attempts: answer.attempts,
+        cache: answer.cache,
+        pieces: receiver,
+    }
+}
+
+/// What follows the last of an answer.
+fn last_pieces(
+    citations: Vec<Citation>,
+    validation: Option<Judgement>,
+    finish: FinishReason,
+    usage: Option<TokenUsage>,
+) -> impl Iterator<Item = Piece> {
+    let citations = (!citations.is_empty()).then_some(Piece::Citations(citations));
+    citations
+        .into_iter()
+        .chain(validation.map(Piece::Validation))
+        .chain([Piece::Finish(finish)])
+        .chain(usage.map(Piece::Usage))
+        .chain([Piece::Done])
 }
 
 /// Where the events come from.
@@ -135,6 +197,7 @@ impl Source {
 async fn run(
     mut task: Task,
     include_usage: bool,
+    judge: Option<Judge>,
     mut opened: oneshot::Sender<Result<CompletionStream, ServiceError>>,
 ) {
     let opening = async {
@@ -184,7 +247,7 @@ async fn run(
     };
     // A client that is gone has closed the channel too, which the pump sees.
     drop(opened.send(Ok(stream)));
-    pump(&mut task, source, include_usage, &client).await;
+    pump(&mut task, source, include_usage, judge, &client).await;
 }
 
 /// Passes the answer on, then writes the evidence, then ends the stream.
@@ -192,6 +255,7 @@ async fn pump(
     task: &mut Task,
     mut source: Source,
     include_usage: bool,
+    judge: Option<Judge>,
     client: &mpsc::Sender<Piece>,
 ) {
     let mut collector = Collector::default();
@@ -236,15 +300,19 @@ async fn pump(
         None => match task.record(&ending).await {
             Ok(citations) => {
                 task.keep(&ending);
-                let finish = Piece::Finish(finish.unwrap_or_default());
-                let citations = (!citations.is_empty()).then_some(Piece::Citations(citations));
-                let usage = usage.map(Piece::Usage);
-                citations
-                    .into_iter()
-                    .chain([finish])
-                    .chain(usage)
-                    .chain([Piece::Done])
-                    .collect()
+                let judged = match judge {
+                    Some(judge) => {
+                        let judged =
+                            judge.judge(&task.services, &task.id, &ending.reply, task.passages());
+                        Box::pin(judged).await
+                    }
+                    None => Ok(None),
+                };
+                let finish = finish.unwrap_or_default();
+                match judged {
+                    Ok(judged) => last_pieces(citations, judged, finish, usage).collect(),
+                    Err(error) => vec![Piece::Failed(error)],
+                }
             }
             Err(error) => vec![Piece::Failed(error)],
         },

@@ -79,6 +79,7 @@ impl Task {
         let started = Instant::now();
         let id = completion_id(input.id_prefix);
         let cache = input.cache.take();
+        let given = input.given.take();
         let (mut request, retrieval) = input.into_request()?;
         if request.model.is_empty() {
             services.chat.default_name().clone_into(&mut request.model);
@@ -135,7 +136,9 @@ impl Task {
             started,
             evidence,
         };
-        if wish.is_some() || retrieval.is_some() {
+        if let Some(passages) = given {
+            task.rest_on(passages);
+        } else if wish.is_some() || retrieval.is_some() {
             // In a box, so that requests without it need no room for it.
             Box::pin(task.answer_early(wish, retrieval)).await?;
         }
@@ -157,16 +160,7 @@ impl Task {
             }
             match retrieve(&self.services, &self.request, retrieval).await {
                 Ok(passages) if passages.is_empty() => {
-                    self.request.passages = Some(passages);
-                    // No model is asked: it could only invent.
-                    let reply = ChatReply {
-                        text: NOTHING_FOUND.to_owned(),
-                        ..ChatReply::default()
-                    };
-                    self.ready = Some(Ready {
-                        reply,
-                        candidate: None,
-                    });
+                    self.rest_on(passages);
                     return Ok(());
                 }
                 Ok(passages) => found = Some(passages),
@@ -193,9 +187,25 @@ impl Task {
             }
         }
         if let Some(passages) = found {
-            ground(&mut self.request, passages);
+            self.rest_on(passages);
         }
         Ok(())
+    }
+
+    /// Has the answer rest on passages; without any no model is asked: it could only invent.
+    fn rest_on(&mut self, passages: Vec<Passage>) {
+        if !passages.is_empty() {
+            return ground(&mut self.request, passages);
+        }
+        self.request.passages = Some(passages);
+        let reply = ChatReply {
+            text: NOTHING_FOUND.to_owned(),
+            ..ChatReply::default()
+        };
+        self.ready = Some(Ready {
+            reply,
+            candidate: None,
+        });
     }
 
     /// Keeps the answer for requests that ask the same, when this one wants that and it is one that may

@@ -10,6 +10,7 @@ use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, Stop, Str
 use crate::types::chat::{
     ChatMessage, Content, ContentPart, FunctionCall, Role, Tool, ToolCall, ToolFunction,
 };
+use crate::types::demand::Demand;
 
 /// A request to `POST /v1/messages`, in Anthropic's shape, with retrieval beside it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -35,6 +36,9 @@ pub struct MessagesInput {
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
+    /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
+    #[schema(value_type = Option<Object>)]
+    pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Value>>,
@@ -152,6 +156,7 @@ impl MessagesInput {
             messages,
             retrieval: self.retrieval,
             cache: self.cache,
+            validation: self.validation,
             tool_choice: tool_choice.filter(|_| !tools.is_empty()),
             parallel_tool_calls: (one && !tools.is_empty()).then_some(Value::Bool(false)),
             tools: Some(tools),

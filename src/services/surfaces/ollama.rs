@@ -9,6 +9,7 @@ use super::{content, image_part, native, refused, text_part, word};
 use crate::services::ServiceError;
 use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, Stop, StreamOptions};
 use crate::types::chat::{ChatMessage, FunctionCall, Role, Tool, ToolCall};
+use crate::types::demand::Demand;
 
 /// A request to `POST /api/chat`, in Ollama's shape, with retrieval beside it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -29,6 +30,9 @@ pub struct OllamaChatInput {
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
+    /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
+    #[schema(value_type = Option<Object>)]
+    pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
@@ -75,6 +79,9 @@ pub struct OllamaGenerateInput {
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
+    /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
+    #[schema(value_type = Option<Object>)]
+    pub validation: Option<Demand>,
     /// `json`, or a JSON Schema.
     #[schema(value_type = Option<Object>)]
     pub format: Option<Value>,
@@ -155,6 +162,7 @@ impl OllamaChatInput {
             messages: reader.messages,
             retrieval: self.retrieval,
             cache: self.cache,
+            validation: self.validation,
             tools: self.tools,
             response_format: format_of(self.format)?,
             temperature,
@@ -226,6 +234,7 @@ impl OllamaGenerateInput {
             messages: system.into_iter().chain([question]).collect(),
             retrieval: self.retrieval,
             cache: self.cache,
+            validation: self.validation,
             format: self.format,
             options: self.options,
             stream: self.stream,

@@ -12,6 +12,7 @@ use crate::services::complete::{CacheInput, ChatInput, RetrievalInput, StreamOpt
 use crate::types::chat::{
     ChatMessage, Content, ContentPart, FunctionCall, Role, Tool, ToolCall, ToolFunction,
 };
+use crate::types::demand::Demand;
 
 /// What stands before the reasoning that a client keeps for us, so that no other's is taken for it.
 pub const REASONING_MARK: &str = "boathouse-1:";
@@ -33,6 +34,9 @@ pub struct ResponsesInput {
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
+    /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
+    #[schema(value_type = Option<Object>)]
+    pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Value>>,
@@ -197,6 +201,7 @@ impl ResponsesInput {
             messages,
             retrieval: self.retrieval,
             cache: self.cache,
+            validation: self.validation,
             tool_choice: choice.filter(|_| !tools.is_empty()),
             parallel_tool_calls: self.parallel_tool_calls.filter(|_| !tools.is_empty()),
             tools: Some(tools),

@@ -272,6 +272,7 @@ mod tests {
             score: 1.0,
             text: (*text).to_owned(),
             title: None,
+            role: None,
         };
         texts.iter().enumerate().map(passage).collect()
     }

@@ -160,6 +160,7 @@ mod tests {
             score: id.len() as f32,
             text: format!("text of {id}"),
             title: None,
+            role: None,
         };
         ids.iter().map(passage).collect()
     }

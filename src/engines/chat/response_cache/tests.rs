@@ -165,6 +165,7 @@ fn passages_are_put_into_the_order_of_the_numbers() {
         score: 0.0,
         text: String::new(),
         title: None,
+        role: None,
     };
     let own = [passage("b"), passage("a"), passage("c")];
     let kept = Kept::new(&said("[1]"), &candidate(), &own, false, 0).unwrap();
