@@ -286,11 +286,14 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         None => DEFAULT_RECIPE.to_owned(),
     };
     Recipe::parse(&recipe).map_err(|error| setting("dataset", error))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let paths = Arc::new(DatasetPaths {
         evidence: data_dir.join("evidence"),
         datasets: datasets_dir,
         progress: Arc::default(),
         recipe,
+        threads: settings.dataset.threads(cores),
+        parquet: settings.dataset.parquet,
     });
 
     let budgets = Budgets::new(settings.chat.budgets.clone());

@@ -202,12 +202,58 @@ fn audit(folder: &Path, journal: &Path, count: u64) {
     );
 }
 
-/// Has a server materialize it.
+/// Has servers materialize it: on one thread, on two, then the little that came since; and DuckDB do the same reading and
+/// joining.
 fn materialize(folder: &Path, count: u64) {
-    let server = Server::start(&mut boathouse(folder, &[]));
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (mut most, mut cores) = (0.0_f64, 0.0);
+    for _ in 0..ROUNDS {
+        for (threads, minutes) in [("1", &mut one), ("2", &mut two)] {
+            let server = Server::start(&mut boathouse(folder, &[("DATASET__THREADS", threads)]));
+            let (before, started) = (server.cpu_us(), Instant::now());
+            ask(&server, "{\"force\": true}");
+            let seconds = started.elapsed().as_secs_f64();
+            minutes.push(seconds / 60.0);
+            cores = (server.cpu_us() - before) / 1e6 / seconds;
+            most = most.max(server.memory_mb("VmHWM"));
+            server.stop();
+        }
+    }
+    let speedup: Vec<f64> = one.iter().zip(&two).map(|(one, two)| one / two).collect();
+    println!(
+        "materialize: {:.0} records/min on 1 thread, {:.0} on 2, which took {cores:.2} cores; ratio {}; {most:.0} MB at most",
+        count as f64 / median(&one),
+        count as f64 / median(&two),
+        spread(&speedup)
+    );
+    let added = (count / 100).max(1);
+    more(&folder.join("data/evidence"), count, added);
+    let server = Server::start(&mut boathouse(folder, &[("DATASET__THREADS", "2")]));
     let idle = server.memory_mb("VmRSS");
-    let (before, started) = (server.cpu_us(), Instant::now());
-    let body = "{\"force\": true}";
+    let started = Instant::now();
+    let told = ask(&server, "{}");
+    println!(
+        "materialize {added} records more: {:.1} s, {} lines read, {} partitions written; memory {idle:.0} MB before, {:.0} MB at most",
+        started.elapsed().as_secs_f64(),
+        told["lines_read"],
+        told["partitions_written"],
+        server.memory_mb("VmHWM")
+    );
+    server.stop();
+    duckdb(folder);
+}
+
+/// Appends records after the first `count`.
+fn more(journal: &Path, count: u64, added: u64) {
+    let sentences = sentences();
+    let (mut log, _) = EvidenceLog::open(journal, EvidenceConfig::default()).unwrap();
+    for at in count..count + added {
+        log.append(&record(at, &sentences)).unwrap();
+    }
+}
+
+/// Asks for a materialization; returns its receipt.
+fn ask(server: &Server, body: &str) -> serde_json::Value {
     let mut stream = TcpStream::connect(server.address).unwrap();
     write!(
         stream,
@@ -218,16 +264,31 @@ fn materialize(folder: &Path, count: u64) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let (seconds, cpu) = (
-        started.elapsed().as_secs_f64(),
-        (server.cpu_us() - before) / 1e6,
-    );
-    println!(
-        "materialize: {:.0} records/min, {:.0} records/min of processor time, on {:.2} cores; memory {idle:.0} MB before, {:.0} MB at most",
-        count as f64 / seconds * 60.0,
-        count as f64 / cpu * 60.0,
-        cpu / seconds,
-        server.memory_mb("VmHWM")
-    );
-    server.stop();
+    let (_, json) = answer.split_once("\r\n\r\n").unwrap();
+    let (from, to) = (json.find('{').unwrap(), json.rfind('}').unwrap());
+    serde_json::from_str(&json[from..=to]).unwrap()
+}
+
+/// The same files read, joined and written as Parquet by DuckDB, which checks no hash and knows no rules; left out where
+/// `benches/evidence/setup.sh` has not installed it.
+fn duckdb(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/bench-evidence/bin/python");
+    if !python.is_file() {
+        println!("duckdb: not installed (benches/evidence/setup.sh)");
+        return;
+    }
+    for threads in ["1", "2"] {
+        let mut command = Command::new(&python);
+        command.arg(root.join("benches/evidence/duckdb_join.py"));
+        command.arg(folder.join("data/evidence")).arg(threads);
+        let ran = command.output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        print!("duckdb: {said}");
+    }
 }

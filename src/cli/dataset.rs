@@ -158,6 +158,11 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
     output::say(format_args!("the records: {}", words(counts, &shown)));
     if receipt["unchanged"] == true {
         output::say("nothing has changed since the last time");
+    } else {
+        output::say(format_args!(
+            "{} records were read, the tasks of {} days written",
+            receipt["lines_read"], receipt["partitions_written"]
+        ));
     }
     output::say(text(&receipt["path"]));
     if receipt["chain"]["intact"] == false {

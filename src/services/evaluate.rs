@@ -1,8 +1,6 @@
 //! Measuring a model's quality on evaluation sets.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use crate::engines::dataset::{Judged, Task};
 use crate::engines::embedding::evaluation;
 pub use crate::engines::embedding::evaluation::{Report, Way};
 use crate::engines::embedding::{Embedder, Embedders, EmbeddingConfig};
-use crate::storage::dataset_store::DatasetStore;
+use crate::storage::dataset_store::{DatasetStore, TaskLines};
 pub use crate::storage::eval_set::EvalFolder;
 
 /// A model to be measured, and perhaps one that refines its searches.
@@ -72,20 +70,23 @@ pub fn of_evidence(
     documents: &[(String, String)],
 ) -> Result<EvalFolder, ServiceError> {
     let path = DatasetStore::new(&data.join("datasets")).tasks();
-    let path = path.join("tasks.jsonl");
     let failed = |reason: &dyn std::fmt::Display| {
         ServiceError::bad_request(format!(
             "{}: {reason}; materialize first (POST /v1/materialize)",
             path.display()
         ))
     };
-    let file = File::open(&path).map_err(|error| failed(&error))?;
+    let mut tasks = TaskLines::open(&path).map_err(|error| failed(&error))?;
     let mut judged = Judged::new(collection);
-    for (line, text) in (1_u64..).zip(BufReader::new(file).lines()) {
-        let text = text.map_err(|error| failed(&error))?;
-        let task: Task = serde_json::from_str(&text)
-            .map_err(|error| failed(&format_args!("line {line}: {error}")))?;
+    let (mut text, mut line) = (Vec::new(), 0_u64);
+    while tasks.next(&mut text).map_err(|error| failed(&error))? {
+        line += 1;
+        let task: Task = serde_json::from_slice(&text)
+            .map_err(|error| failed(&format_args!("task {line}: {error}")))?;
         judged.take(&task);
+    }
+    if line == 0 {
+        return Err(failed(&"there are no tasks"));
     }
     let cited = judged.len();
     let known: HashSet<&str> = documents.iter().map(|(id, _)| id.as_str()).collect();

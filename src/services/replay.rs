@@ -15,7 +15,7 @@ pub use crate::engines::dataset::replay::{
     Answered, Asked, Candidate, Cost, Costs, Mean, Replayed, Retrieval, Selection, Summary, digits,
     is_better_low,
 };
-use crate::storage::dataset_store::DatasetStore;
+use crate::storage::dataset_store::{DatasetStore, task_files};
 
 /// What a replay asks of whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,11 @@ impl Replay {
     ) -> Result<Self, ServiceError> {
         let store = DatasetStore::new(&data.join("datasets"));
         let folder = store.replay(name).map_err(|error| wrong(&error))?;
-        let tasks = from.map_or_else(|| store.tasks().join("tasks.jsonl"), Path::to_path_buf);
-        let (mut pending, tasks_sha256) = read(&tasks, &plan)?;
+        let files = match from {
+            Some(file) => vec![file.to_path_buf()],
+            None => materialized(&store)?,
+        };
+        let (mut pending, tasks_sha256) = read(&files, &plan)?;
         let written = Written { plan, tasks_sha256 };
         if anew && folder.exists() {
             fs::remove_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
@@ -126,34 +129,51 @@ impl Replay {
     }
 }
 
-/// Reads the tasks that the plan selects, and the hash of the file.
-fn read(path: &Path, plan: &Plan) -> Result<(Vec<Asked>, String), ServiceError> {
-    let file = File::open(path).map_err(|error| {
-        wrong(&format_args!(
-            "{}: {error}; materialize first (POST /v1/materialize), or name a file",
-            path.display()
-        ))
-    })?;
+/// The files of what was materialized last, by date.
+fn materialized(store: &DatasetStore) -> Result<Vec<PathBuf>, ServiceError> {
+    let dir = store.tasks();
+    let files = task_files(&dir).map_err(|error| wrong(&error))?;
+    if files.is_empty() {
+        return Err(wrong(&format_args!(
+            "{}: there are no tasks; materialize first (POST /v1/materialize), or name a file",
+            dir.display()
+        )));
+    }
+    Ok(files.iter().map(|file| dir.join(file)).collect())
+}
+
+/// Reads the tasks that the plan selects, and the hash of the files.
+fn read(files: &[PathBuf], plan: &Plan) -> Result<(Vec<Asked>, String), ServiceError> {
     let mut hash = Sha256::new();
     let mut asked = Vec::new();
     let most = plan.limit.unwrap_or(usize::MAX);
-    for (at, line) in (1_u64..).zip(BufReader::new(file).lines()) {
-        let line = line.map_err(|error| failed(path, &error))?;
-        hash.update(line.as_bytes());
-        hash.update(b"\n");
-        if asked.len() >= most || line.trim().is_empty() {
-            continue;
-        }
-        let task = replay::task_of(&line)
-            .map_err(|error| wrong(&format_args!("{} line {at}: {error}", path.display())))?;
-        if plan.selection.has(&task) {
-            asked.extend(plan.candidate.ask(&task));
+    for path in files {
+        let file = File::open(path).map_err(|error| {
+            wrong(&format_args!(
+                "{}: {error}; materialize first (POST /v1/materialize), or name a file",
+                path.display()
+            ))
+        })?;
+        for (at, line) in (1_u64..).zip(BufReader::new(file).lines()) {
+            let line = line.map_err(|error| failed(path, &error))?;
+            hash.update(line.as_bytes());
+            hash.update(b"\n");
+            if asked.len() >= most || line.trim().is_empty() {
+                continue;
+            }
+            let task = replay::task_of(&line)
+                .map_err(|error| wrong(&format_args!("{} line {at}: {error}", path.display())))?;
+            if plan.selection.has(&task) {
+                asked.extend(plan.candidate.ask(&task));
+            }
         }
     }
     if asked.is_empty() {
+        let from = files
+            .first()
+            .map_or("", |file| file.to_str().unwrap_or_default());
         return Err(wrong(&format_args!(
-            "{}: no task of this selection has an answer to compare with",
-            path.display()
+            "{from}: no task of this selection has an answer to compare with"
         )));
     }
     let hash = hash.finalize();

@@ -12,10 +12,12 @@ use super::disk::sync_dir;
 use crate::types::error_kind::ErrorKind;
 
 mod hashed;
+mod task_lines;
 #[cfg(test)]
 mod tests;
 
-pub use hashed::{FileReceipt, HashedFile, HashedLines, hash_file, sha256};
+pub use hashed::{FileReceipt, HashedFile, HashedLines, hash_file, hash_parts, sha256};
+pub use task_lines::{TaskLines, task_file_date, task_files};
 
 /// A failed operation of the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +176,21 @@ impl Staging {
             fs::create_dir_all(parent).map_err(DatasetStoreError::io("create", parent))?;
         }
         HashedFile::create(full, path)
+    }
+
+    /// Takes over a file of the folder that this one replaces.
+    pub fn reuse(&self, path: &str) -> Result<(), DatasetStoreError> {
+        let (from, to) = (self.target.join(path), self.dir.join(path));
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(DatasetStoreError::io("create", parent))?;
+        }
+        // A second name is as good as a copy: whoever replaces the file makes another one.
+        if fs::hard_link(&from, &to).is_ok() {
+            return Ok(());
+        }
+        fs::copy(&from, &to)
+            .and_then(|_| fs::File::open(&to)?.sync_all())
+            .map_err(DatasetStoreError::io("copy", &from))
     }
 
     /// Writes a whole file.

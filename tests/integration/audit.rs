@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use boathouse::storage::dataset_store::task_files;
 use boathouse::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
 use boathouse::types::evidence::{ChatEvidence, Kind};
 use serde_json::{Value, json};
@@ -152,8 +153,9 @@ fn what_was_made_of_the_journal_is_held_against_its_receipts() {
     let file = "data/train.jsonl";
     let changed = ("file", file, "was changed: its sha256 is ");
     check(1, &export.join(file), ("nine", "nina"), changed);
-    let longer = ("file", "tasks.jsonl", " bytes, had ");
-    check(0, &tasks.join("tasks.jsonl"), ("nine", "eleven"), longer);
+    let lines = task_files(&tasks).unwrap().remove(0);
+    let longer = ("file", lines.as_str(), " bytes, had ");
+    check(0, &tasks.join(&lines), ("nine", "eleven"), longer);
     let sums = ("counts", "receipt.json", "in is 3, the sum of the rest 2");
     check(
         0,

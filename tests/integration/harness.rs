@@ -276,3 +276,13 @@ pub(crate) fn finish(command: &mut Command) -> (Option<i32>, String, String) {
         text(output.stderr),
     )
 }
+
+/// The lines of all tasks that a materialization's receipt is about.
+pub(crate) fn tasks_of(receipt: &Value) -> String {
+    let dir = Path::new(receipt["path"].as_str().unwrap());
+    let files = boathouse::storage::dataset_store::task_files(dir).unwrap();
+    let texts = files
+        .iter()
+        .map(|file| std::fs::read_to_string(dir.join(file)).unwrap());
+    texts.collect()
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use boathouse::types::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Process, command, finish, serve, serve_with, settings};
+use crate::harness::{Api, Process, command, finish, serve, serve_with, settings, tasks_of};
 
 fn conversation(id: &str, question: &str, answer: &str) -> Value {
     json!({
@@ -60,8 +60,7 @@ fn what_is_imported_with_a_good_score_becomes_training_data() {
             receipt["outcomes"],
             json!({"accepted": 1, "needs_review": 1, "partially_accepted": 0, "rejected": 1})
         );
-        let tasks = Path::new(receipt["path"].as_str().unwrap()).join("tasks.jsonl");
-        let tasks = std::fs::read_to_string(tasks).unwrap();
+        let tasks = tasks_of(&receipt);
         let task: Value = serde_json::from_str(tasks.lines().next().unwrap()).unwrap();
         // When it was there stands beside when it came here.
         assert_eq!(
@@ -150,8 +149,7 @@ fn an_id_that_a_client_chose_hides_no_conversation() {
         let told = import(&api, "s", json!([conversation("1", "q", "a")])).await;
         assert_eq!(told["imported"], 1);
         let receipt = api.ok("/v1/materialize", json!({})).await;
-        let tasks = Path::new(receipt["path"].as_str().unwrap()).join("tasks.jsonl");
-        let task = std::fs::read_to_string(tasks).unwrap();
+        let task = tasks_of(&receipt);
         let task: Value = serde_json::from_str(task.lines().next().unwrap()).unwrap();
         let id = task["id"].as_str().unwrap().to_owned();
         // A server of its own, where the id was used before.

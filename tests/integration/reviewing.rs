@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Process, command, finish, serve, serve_with, settings};
+use crate::harness::{Api, Process, command, finish, serve, serve_with, settings, tasks_of};
 
 /// Brings answers that nobody judged, and materializes.
 async fn doubtful(api: &Api, questions: &[&str]) -> Vec<String> {
@@ -261,8 +261,7 @@ fn the_console_lists_shows_and_decides() {
         );
         assert_eq!(waiting(&api).await, ids[1..]);
         let receipt = api.ok("/v1/materialize", json!({})).await;
-        let tasks = std::path::Path::new(receipt["path"].as_str().unwrap()).join("tasks.jsonl");
-        let tasks = std::fs::read_to_string(tasks).unwrap();
+        let tasks = tasks_of(&receipt);
         let task: Value = serde_json::from_str(tasks.lines().next().unwrap()).unwrap();
         assert_eq!(task["answer"], "line one\nline two");
         assert_eq!(task["feedback"]["user"], "ada");

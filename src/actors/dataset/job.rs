@@ -14,6 +14,7 @@ use crate::types::error_kind::ErrorKind;
 
 mod export;
 mod materialize;
+mod ordered;
 mod parquet;
 mod questions;
 #[cfg(test)]
@@ -124,7 +125,7 @@ pub enum DatasetError {
     #[error("the tasks were made with another {0}: materialize again (POST /v1/materialize)")]
     Stale(&'static str),
     /// The tasks are not what was materialized. Materialize, then retry.
-    #[error("tasks.jsonl is not as it was materialized ({0}): materialize again")]
+    #[error("the tasks are not as they were materialized ({0}): materialize again")]
     TasksChanged(String),
     /// The journal cannot be read. Stop.
     #[error(transparent)]
@@ -138,6 +139,12 @@ pub enum DatasetError {
     /// A fault of ours.
     #[error(transparent)]
     Redact(#[from] RedactError),
+    /// The machine has no thread left. Retry, or lower `dataset.threads`.
+    #[error("no thread could be started: {0}")]
+    Thread(String),
+    /// The disk failed on what one run leaves for the next. Retry.
+    #[error("datasets: the facts of earlier lines: {0}")]
+    Facts(String),
     /// A fault of ours.
     #[error("a row could not be written as JSON: {0}")]
     Encode(String),
@@ -154,6 +161,7 @@ impl DatasetError {
             Self::Cancelled | Self::NotMaterialized | Self::Stale(_) | Self::TasksChanged(_) => {
                 ErrorKind::Conflict
             }
+            Self::Thread(_) | Self::Facts(_) => ErrorKind::Unavailable,
             Self::Log(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Recipe(error) => error.kind(),

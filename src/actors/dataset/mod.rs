@@ -25,6 +25,10 @@ pub struct DatasetPaths {
     pub datasets: PathBuf,
     /// The recipe's text; the compiled-in one unless config names a file.
     pub recipe: String,
+    /// Threads of a materialization, from 1.
+    pub threads: usize,
+    /// Whether tasks are written as Parquet too.
+    pub parquet: bool,
     /// How far the job under way is.
     pub progress: Arc<Progress>,
 }

@@ -54,6 +54,13 @@ impl Progress {
         }
     }
 
+    /// So many lines are left to be read.
+    pub(super) fn left(&self, lines: u64) {
+        if let Some(running) = &mut *self.lock() {
+            running.of = running.done + lines;
+        }
+    }
+
     /// So many more were read.
     ///
     /// Errors: [`DatasetError::Cancelled`].

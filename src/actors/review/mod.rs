@@ -14,7 +14,7 @@ use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 
 use self::queue::{Loaded, Place, Waiting};
 use crate::engines::dataset::{FORMAT_VERSION, Outcome, Task};
-use crate::storage::dataset_store::DatasetStore;
+use crate::storage::dataset_store::{DatasetStore, task_files};
 use crate::storage::evidence_log::{self, EvidenceLogError};
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::Kind;
@@ -23,6 +23,8 @@ pub use queue::{ReviewQueue, Taken};
 
 /// Lines between two signs of life.
 const TICK_LINES: u64 = 64;
+/// Looks at tasks that are replaced meanwhile.
+const LOOKS: usize = 3;
 /// Bytes of tasks in one answer, unless one has more.
 const PAGE_BYTES: usize = 4 << 20;
 
@@ -102,12 +104,26 @@ impl ReviewWorker {
         request: ReviewRequest,
         tick: &mut dyn FnMut(),
     ) -> Result<ReviewReply, ReviewError> {
-        self.refresh(tick)?;
-        let path = self.store.tasks().join("tasks.jsonl");
+        let receipt = self.store.tasks().join("receipt.json");
+        let mut look = 0;
+        loop {
+            look += 1;
+            self.refresh(tick)?;
+            let answer = self.read(&request);
+            // Of tasks that were replaced meanwhile, lines of the new ones may have been read.
+            let same = std::fs::read(&receipt).is_ok_and(|now| self.queue.is_of(&now));
+            if same || look == LOOKS {
+                return answer;
+            }
+        }
+    }
+
+    fn read(&self, request: &ReviewRequest) -> Result<ReviewReply, ReviewError> {
+        let path = self.store.tasks();
         let failed = |error: &dyn std::fmt::Display| tasks_failed(&path, error);
         let lines = match request {
-            ReviewRequest::List { after, limit } => self.queue.lines(after, limit, PAGE_BYTES),
-            ReviewRequest::Read(id) => self.queue.line(&id).map(Vec::from_iter),
+            ReviewRequest::List { after, limit } => self.queue.lines(*after, *limit, PAGE_BYTES),
+            ReviewRequest::Read(id) => self.queue.line(id).map(Vec::from_iter),
         };
         let lines = lines.map_err(|error| failed(&error))?;
         let tasks = lines.iter().map(|line| serde_json::from_slice(line));
@@ -138,7 +154,7 @@ impl ReviewWorker {
         let upto = told["journal"]["head"]["seq"].as_u64().unwrap_or(0);
         // From here on nothing that is said is missed: it is in the journal, or told to the queue.
         self.queue.begin();
-        let mut loaded = load(&tasks.join("tasks.jsonl"), receipt, tick)?;
+        let mut loaded = load(&tasks, receipt, tick)?;
         let segments = evidence_log::segments_since(&self.journal, upto)?;
         for (at, line) in (0_u64..).zip(evidence_log::records(&self.journal, segments)) {
             if at.is_multiple_of(TICK_LINES) {
@@ -158,11 +174,25 @@ impl ReviewWorker {
     }
 }
 
-fn load(path: &Path, receipt: Vec<u8>, tick: &mut dyn FnMut()) -> Result<Loaded, ReviewError> {
+fn load(dir: &Path, receipt: Vec<u8>, tick: &mut dyn FnMut()) -> Result<Loaded, ReviewError> {
+    let paths = task_files(dir).map_err(|error| tasks_failed(dir, &error))?;
+    let paths: Vec<PathBuf> = paths.iter().map(|path| dir.join(path)).collect();
+    let mut loaded = Loaded::new(receipt, paths.clone());
+    for (at, path) in paths.iter().enumerate() {
+        fill(&mut loaded, at, path, tick)?;
+    }
+    Ok(loaded)
+}
+
+/// Adds the tasks of one file that wait.
+fn fill(
+    loaded: &mut Loaded,
+    number: usize,
+    path: &Path,
+    tick: &mut dyn FnMut(),
+) -> Result<(), ReviewError> {
     let failed = |error: &dyn std::fmt::Display| tasks_failed(path, error);
     let file = File::open(path).map_err(|error| failed(&error))?;
-    let again = file.try_clone().map_err(|error| failed(&error))?;
-    let mut loaded = Loaded::new(receipt, again);
     let mut lines = BufReader::new(file);
     let (mut line, mut offset) = (Vec::new(), 0);
     for at in 0_u64.. {
@@ -181,12 +211,16 @@ fn load(path: &Path, receipt: Vec<u8>, tick: &mut dyn FnMut()) -> Result<Loaded,
                 seq: head.seq,
                 id: head.id,
                 request_id: head.request_id,
-                place: Place { offset, bytes },
+                place: Place {
+                    file: number,
+                    offset,
+                    bytes,
+                },
             });
         }
         offset += bytes as u64;
     }
-    Ok(loaded)
+    Ok(())
 }
 
 fn tasks_failed(path: &Path, error: &dyn std::fmt::Display) -> ReviewError {

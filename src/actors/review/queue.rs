@@ -1,13 +1,16 @@
-//! The tasks that wait for a reviewer: where they stand in the file of tasks, and which of them have been judged since.
+//! The tasks that wait for a reviewer: where they stand in the files of tasks, and which of them have been judged since.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where a task's line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
+    /// By its place among the files.
+    pub(super) file: usize,
     pub(super) offset: u64,
     pub(super) bytes: usize,
 }
@@ -46,7 +49,7 @@ struct State {
 pub(super) struct Loaded {
     /// The receipt's bytes: other ones mean other tasks.
     receipt: Vec<u8>,
-    file: File,
+    files: Arc<[PathBuf]>,
     /// By their place in the journal: the oldest first.
     waiting: BTreeMap<u64, Waiting>,
     by_id: HashMap<String, u64>,
@@ -55,10 +58,10 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(receipt: Vec<u8>, file: File) -> Self {
+    pub(super) fn new(receipt: Vec<u8>, files: Vec<PathBuf>) -> Self {
         Self {
             receipt,
-            file,
+            files: files.into(),
             waiting: BTreeMap::new(),
             by_id: HashMap::new(),
             by_request: HashMap::new(),
@@ -180,14 +183,14 @@ impl ReviewQueue {
     ///
     /// Errors: the file cannot be read.
     pub(super) fn lines(&self, after: u64, limit: usize, bytes: usize) -> io::Result<Vec<Vec<u8>>> {
-        let (mut file, places) = {
+        let (files, places) = {
             let state = self.state();
             let Some(loaded) = &state.loaded else {
                 return Ok(Vec::new());
             };
             let tasks = loaded.waiting.range(after.saturating_add(1)..);
             let places: Vec<Place> = tasks.take(limit).map(|(_, task)| task.place).collect();
-            (loaded.file.try_clone()?, places)
+            (Arc::clone(&loaded.files), places)
         };
         let (mut lines, mut read) = (Vec::new(), 0);
         for place in places {
@@ -195,7 +198,7 @@ impl ReviewQueue {
             if !lines.is_empty() && read > bytes {
                 break;
             }
-            lines.push(line(&mut file, place)?);
+            lines.push(line(&files, place)?);
         }
         Ok(lines)
     }
@@ -204,7 +207,7 @@ impl ReviewQueue {
     ///
     /// Errors: the file cannot be read.
     pub(super) fn line(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
-        let (mut file, place) = {
+        let (files, place) = {
             let state = self.state();
             let Some(loaded) = &state.loaded else {
                 return Ok(None);
@@ -213,9 +216,9 @@ impl ReviewQueue {
             let Some(task) = seq.and_then(|seq| loaded.waiting.get(seq)) else {
                 return Ok(None);
             };
-            (loaded.file.try_clone()?, task.place)
+            (Arc::clone(&loaded.files), task.place)
         };
-        line(&mut file, place).map(Some)
+        line(&files, place).map(Some)
     }
 
     // Nothing below the lock panics, so what it holds is whole.
@@ -224,7 +227,9 @@ impl ReviewQueue {
     }
 }
 
-fn line(file: &mut File, place: Place) -> io::Result<Vec<u8>> {
+fn line(files: &[PathBuf], place: Place) -> io::Result<Vec<u8>> {
+    let path = files.get(place.file).ok_or(io::ErrorKind::NotFound)?;
+    let mut file = File::open(path)?;
     let mut line = vec![0; place.bytes];
     file.seek(SeekFrom::Start(place.offset))?;
     file.read_exact(&mut line)?;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Threads that are taken unasked: the server has other work.
+const MOST_BY_DEFAULT: usize = 8;
+
 /// `[dataset]`: materialization and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -9,6 +12,11 @@ pub struct DatasetConfig {
     /// Path of a recipe, a TOML file; read at start. Default none: the one compiled in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
+    /// Threads that read, hash and score; default 0: as many as there are cores, at most 8. Range 0 to 64. The files are the
+    /// same whatever it is; each thread takes some 10 MB.
+    pub threads: usize,
+    /// Whether tasks are written as Parquet too, beside JSONL. Default true.
+    pub parquet: bool,
     /// Longest a job may take, milliseconds. Default 600,000, range 1,000 to 86,400,000.
     pub job_deadline_ms: u64,
 }
@@ -17,12 +25,22 @@ impl Default for DatasetConfig {
     fn default() -> Self {
         Self {
             recipe: None,
+            threads: 0,
+            parquet: true,
             job_deadline_ms: 600_000,
         }
     }
 }
 
 impl DatasetConfig {
+    /// Counts the threads on a machine with so many cores.
+    pub fn threads(&self, cores: usize) -> usize {
+        match self.threads {
+            0 => cores.clamp(1, MOST_BY_DEFAULT),
+            threads => threads,
+        }
+    }
+
     /// Refuses nonsense.
     ///
     /// Errors: the setting, its range and its value.
@@ -32,6 +50,9 @@ impl DatasetConfig {
                 "job_deadline_ms must be 1000 to 86400000, got {}",
                 self.job_deadline_ms
             ));
+        }
+        if self.threads > 64 {
+            return Err(format!("threads must be 0 to 64, got {}", self.threads));
         }
         Ok(())
     }

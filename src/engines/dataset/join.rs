@@ -1,24 +1,26 @@
-//! Completions joined with what was said of them, in two readings of the journal.
+//! Completions joined with what was said of them.
 
 mod counts;
+mod fact;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use counts::Counts;
+pub use fact::Fact;
 
+use super::day::Day;
 use super::recipe::Recipe;
 use super::score::score;
-use super::task::{Outcome, Place, Task, TaskFeedback, TaskValidation};
-use crate::storage::evidence_log::{BadLine, JournalLine, canonical};
-use crate::types::evidence::{
-    ChatEvidence, EvidenceRecord, FeedbackEvidence, Kind, SCHEMA_VERSION, SearchEvidence,
-    ValidationEvidence,
-};
+use super::task::{Place, Task, TaskValidation};
+use crate::storage::evidence_log::{BadLine, JournalLine};
+use crate::types::evidence::{ChatEvidence, EvidenceRecord};
+use fact::{About, Said};
+use table::{Key, Table};
 
 /// A line that was put aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,255 +35,216 @@ pub struct Quarantined {
     pub excerpt: String,
 }
 
-/// What a line of the second reading became.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A task.
-    Task(Box<Task>),
-    /// It was put aside.
-    Quarantined(Quarantined),
-    /// It is counted.
-    Counted,
+impl Quarantined {
+    /// Says where the line stands.
+    pub fn new(line: &JournalLine, bad: BadLine) -> Self {
+        Self {
+            segment: line.segment.clone(),
+            line: line.line,
+            reason: bad.reason,
+            excerpt: bad.excerpt,
+        }
+    }
 }
 
-/// What identifies a completion: equal for two records only when one repeats the other.
-type Key = u128;
-
-/// 128 bits of a hash: of a thousand million texts two are alike with a chance of one in 10^20.
-fn short(hash: &blake3::Hash) -> Key {
-    let (first, _) = hash.as_bytes().split_at(size_of::<Key>());
-    first
-        .iter()
-        .fold(0, |key, byte| key << 8 | Key::from(*byte))
-}
-
-/// The key of an id.
-fn of_id(id: &str) -> Key {
-    short(&blake3::hash(id.as_bytes()))
-}
+/// A completion that no other one before repeats, by its place among them.
+pub type ChatIndex = u32;
 
 /// Joins by target: the completion's id or its request's id.
 ///
 /// A client may send one request id with many requests. So what was said of an id is bound while
 /// reading to the newest completion that had it then: nobody can judge what is not answered yet.
 ///
-/// Memory: the last judgement and verdicts of each completion, and some 150 bytes of each record for
-/// its ids and to know it again; completions are not kept.
+/// First every line's [`Fact`] is gathered, in order. Then it is known which completions are tasks, and with what was said of
+/// them [`Join::task`] makes each of its record, in any order and on any thread.
+///
+/// Memory: the last judgement and verdicts of each completion, 16 bytes of each record and some 50 more of each completion,
+/// times up to two after the tables have grown; no contents but the words of judgements.
 #[derive(Debug, Default)]
 pub struct Join {
-    feedback: HashMap<Key, TaskFeedback>,
-    /// By completion, then by validator.
-    validations: HashMap<Key, BTreeMap<String, TaskValidation>>,
-    by_id: HashMap<Key, Newest>,
-    by_request: HashMap<Key, Newest>,
+    seen: Table<0>,
+    by_id: Table<5>,
+    by_request: Table<5>,
+    chats: Vec<Chat>,
+    said: HashMap<ChatIndex, Said>,
+    /// By completion; one of each validator.
+    validations: HashMap<ChatIndex, Vec<TaskValidation>>,
     /// Targets of feedback that no completion before it had.
-    unbound: HashSet<String>,
-    gathered: HashSet<Key>,
-    seen: HashSet<Key>,
+    unbound: Table<0>,
+    touched: BTreeSet<Day>,
     counts: Counts,
-    outcomes: BTreeMap<&'static str, u64>,
     newest_ts: u64,
 }
 
-/// The newest completion of an id until now.
 #[derive(Debug, Clone, Copy)]
-struct Newest {
-    key: Key,
+struct Chat {
+    day: Day,
     answered: bool,
+    similar: bool,
+    replayed: bool,
 }
 
-impl Newest {
-    /// Takes the place of an earlier one, unless that would hide an answer behind a failed try.
-    fn replace(self, known: &mut HashMap<Key, Self>, id: &str) {
-        let earlier = known.entry(of_id(id)).or_insert(self);
-        if self.answered || !earlier.answered {
-            *earlier = self;
-        }
-    }
+/// What becomes of a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Task,
+    Failed,
+    Similar,
+    Replayed,
 }
 
 impl Join {
-    /// First reading: keeps what was said of each answer, the last of each.
-    pub fn gather(&mut self, line: &JournalLine) {
-        let Ok(record) = &line.record else { return };
-        let of_no_answer = record.kind == Kind::Search || record.kind.is_of_the_journal();
-        if record.schema > SCHEMA_VERSION || record.erased.is_some() || of_no_answer {
-            return;
-        }
-        // A repeated record must not count as the last word, or as the newest answer, again.
-        let key = digest(record);
-        if !self.gathered.insert(key) {
-            return;
-        }
-        match record.kind {
-            Kind::Chat => {
-                if let Ok(chat) = body::<ChatEvidence>(record) {
-                    let answered = has_answer(&chat);
-                    let newest = Newest { key, answered };
-                    newest.replace(&mut self.by_id, &record.id);
-                    newest.replace(&mut self.by_request, &chat.request_id);
+    /// Takes the next line's fact; returns the completion that it is, if it is one and no duplicate.
+    pub fn gather(&mut self, fact: Fact) -> Option<ChatIndex> {
+        self.counts.read += 1;
+        self.newest_ts = self.newest_ts.max(fact.ts);
+        match fact.of {
+            About::Bad => self.counts.quarantined += 1,
+            About::Erased => self.counts.erased += 1,
+            About::Change => self.counts.changes += 1,
+            // A repeated record must not count as the last word, or as the newest answer, again.
+            About::Search { key }
+            | About::Chat { key, .. }
+            | About::Feedback { key, .. }
+            | About::Validation { key, .. }
+                if !self.seen.set(key, []) =>
+            {
+                self.counts.duplicates += 1;
+            }
+            About::Search { .. } => self.counts.searches += 1,
+            About::Feedback { target, said, .. } => {
+                self.counts.feedback += 1;
+                match self.newest(&target) {
+                    Some(chat) => {
+                        self.touch(chat);
+                        self.said.insert(chat, said);
+                    }
+                    None => {
+                        self.unbound.set(target, []);
+                    }
                 }
             }
-            Kind::Feedback => {
-                if let Ok(said) = body::<FeedbackEvidence>(record) {
-                    self.gather_feedback(record.seq, said);
+            About::Validation { target, said, .. } => {
+                self.counts.validations += 1;
+                if let Some(chat) = target.and_then(|target| self.newest(&target)) {
+                    self.touch(chat);
+                    let of_chat = self.validations.entry(chat).or_default();
+                    of_chat.retain(|one| one.validator != said.validator);
+                    of_chat.push(said);
                 }
             }
-            Kind::Validation => {
-                if let Ok(said) = body::<ValidationEvidence>(record) {
-                    self.gather_validation(record.seq, said);
-                }
+            About::Chat {
+                id,
+                request,
+                answered,
+                similar,
+                replayed,
+                ..
+            } => {
+                // A journal of 2^32 completions has no room in memory anyway.
+                let index = ChatIndex::try_from(self.chats.len()).unwrap_or(ChatIndex::MAX);
+                let day = Day::of(fact.ts);
+                self.chats.push(Chat {
+                    day,
+                    answered,
+                    similar,
+                    replayed,
+                });
+                let newest = Newest { index, answered };
+                newest.replace(&mut self.by_id, id);
+                newest.replace(&mut self.by_request, request);
+                self.touched.insert(day);
+                return Some(index);
             }
-            Kind::Search | Kind::Erasure | Kind::Retention => {}
         }
-    }
-
-    fn gather_feedback(&mut self, seq: u64, said: FeedbackEvidence) {
-        let Some(key) = self.newest(&said.target) else {
-            self.unbound.insert(said.target);
-            return;
-        };
-        let feedback = TaskFeedback {
-            seq,
-            rating: said.rating,
-            score: said.score,
-            comment: said.comment,
-            edited_answer: said.edited_answer,
-            user: said.user,
-            review: said.review,
-        };
-        self.feedback.insert(key, feedback);
-    }
-
-    fn gather_validation(&mut self, seq: u64, said: ValidationEvidence) {
-        let target = said.target.as_deref();
-        let Some(key) = target.and_then(|target| self.newest(target)) else {
-            return;
-        };
-        let rules = said.findings.into_iter().map(|finding| finding.rule);
-        let validation = TaskValidation {
-            seq,
-            validator: said.kind.clone(),
-            verdict: said.verdict,
-            rules: rules.collect(),
-        };
-        self.validations
-            .entry(key)
-            .or_default()
-            .insert(said.kind, validation);
+        None
     }
 
     /// A completion's own id goes before a request's, which clients choose.
-    fn newest(&self, target: &str) -> Option<Key> {
-        let target = of_id(target);
-        let found = self.by_id.get(&target);
-        found
-            .or_else(|| self.by_request.get(&target))
-            .map(|newest| newest.key)
+    fn newest(&self, target: &Key) -> Option<ChatIndex> {
+        let found = self.by_id.get(target);
+        let found = found.or_else(|| self.by_request.get(target));
+        found.map(|value| Newest::read(value).index)
     }
 
-    /// Second reading, of the same lines: scores each completion and counts every line.
-    pub fn step(&mut self, line: JournalLine, recipe: &Recipe) -> Step {
-        if self.counts.read == 0 {
-            // All is bound: what it was bound by makes room.
-            self.by_id = HashMap::new();
-            self.by_request = HashMap::new();
-            self.gathered = HashSet::new();
-        }
-        self.counts.read += 1;
-        let step = match line.record {
-            Ok(record) => self.record(record, recipe),
-            Err(bad) => Err(bad),
-        };
-        step.unwrap_or_else(|bad| {
-            self.counts.quarantined += 1;
-            Step::Quarantined(Quarantined {
-                segment: line.segment,
-                line: line.line,
-                reason: bad.reason,
-                excerpt: bad.excerpt,
-            })
-        })
+    fn touch(&mut self, chat: ChatIndex) {
+        self.touched.extend(self.day(chat));
     }
 
-    fn record(&mut self, record: EvidenceRecord, recipe: &Recipe) -> Result<Step, BadLine> {
-        if record.schema > SCHEMA_VERSION {
-            let reason = format!("schema {} is newer than {SCHEMA_VERSION}", record.schema);
-            return Err(bad(&record, reason));
+    /// Forgets which days were touched: from here on facts are new.
+    pub fn begin_new(&mut self) {
+        self.touched.clear();
+    }
+
+    /// Days of completions that are new, or of which something new was said.
+    pub fn touched(&self) -> &BTreeSet<Day> {
+        &self.touched
+    }
+
+    fn chat(&self, index: ChatIndex) -> Option<&Chat> {
+        self.chats.get(usize::try_from(index).ok()?)
+    }
+
+    /// The day of a completion.
+    pub fn day(&self, index: ChatIndex) -> Option<Day> {
+        self.chat(index).map(|chat| chat.day)
+    }
+
+    fn fate(&self, index: ChatIndex, chat: &Chat) -> Fate {
+        let said = self.said.get(&index);
+        if chat.replayed {
+            Fate::Replayed
+        } else if !chat.answered && !said.is_some_and(Said::edits) {
+            Fate::Failed
+        } else if said.is_none() && chat.similar {
+            // No model was asked this question, so its answer teaches nothing until a person says so.
+            Fate::Similar
+        } else {
+            Fate::Task
         }
-        self.newest_ts = self.newest_ts.max(record.ts);
-        if record.erased.is_some() {
-            self.counts.erased += 1;
-            return Ok(Step::Counted);
-        }
-        // Parsed before duplicates are told apart: a bad record is no original of anything.
-        let chat = match record.kind {
-            Kind::Chat => Some(body::<ChatEvidence>(&record)?),
-            Kind::Search => body::<SearchEvidence>(&record).map(|_| None)?,
-            Kind::Validation => body::<ValidationEvidence>(&record).map(|_| None)?,
-            Kind::Feedback => body::<FeedbackEvidence>(&record).map(|_| None)?,
-            Kind::Erasure | Kind::Retention => {
-                self.counts.changes += 1;
-                return Ok(Step::Counted);
-            }
-        };
-        let key = digest(&record);
-        if !self.seen.insert(key) {
-            self.counts.duplicates += 1;
-            return Ok(Step::Counted);
-        }
-        match record.kind {
-            Kind::Chat | Kind::Erasure | Kind::Retention => {}
-            Kind::Search => self.counts.searches += 1,
-            Kind::Validation => self.counts.validations += 1,
-            Kind::Feedback => self.counts.feedback += 1,
-        }
-        let Some(chat) = chat else {
-            return Ok(Step::Counted);
-        };
-        if chat.replay.is_some() {
-            self.counts.replayed += 1;
-            return Ok(Step::Counted);
-        }
-        let feedback = self.feedback.remove(&key);
-        let edited = feedback
-            .as_ref()
-            .is_some_and(|feedback| feedback.edit().is_some());
-        if !has_answer(&chat) && !edited {
-            self.counts.failed += 1;
-            return Ok(Step::Counted);
-        }
-        // No model was asked this question, so its answer teaches nothing until a person says so.
-        if feedback.is_none() && chat.cache.as_deref() == Some("semantic") {
-            self.counts.similar += 1;
-            return Ok(Step::Counted);
-        }
-        let validations = self.validations.remove(&key).unwrap_or_default();
-        let validations: Vec<_> = validations.into_values().collect();
+    }
+
+    /// Whether a completion is a task.
+    pub fn is_task(&self, index: ChatIndex) -> bool {
+        let chat = self.chat(index);
+        chat.is_some_and(|chat| self.fate(index, chat) == Fate::Task)
+    }
+
+    /// Makes a task of a completion's record, and scores it. Errors: it is another record; in words.
+    pub fn task(
+        &self,
+        index: ChatIndex,
+        record: EvidenceRecord,
+        recipe: &Recipe,
+    ) -> Result<Task, String> {
+        let chat: ChatEvidence = fact::body(&record)?;
+        let feedback = self.said.get(&index).map(Said::feedback);
+        let mut validations = self.validations.get(&index).cloned().unwrap_or_default();
+        validations.sort_by(|a, b| a.validator.cmp(&b.validator));
         let scored = score(&chat, feedback.as_ref(), &validations, &recipe.score);
-        self.counts.tasks += 1;
-        *self.outcomes.entry(scored.0.name()).or_default() += 1;
         let place = Place {
             seq: record.seq,
             ts: record.ts,
             id: record.id,
         };
-        let task = Task::new(place, chat, feedback, validations, scored);
-        Ok(Step::Task(Box::new(task)))
+        Ok(Task::new(place, chat, feedback, validations, scored))
     }
 
-    /// How many lines went where; complete after the second reading.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// Tasks by outcome, also those that have none.
-    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        let count = |name| self.outcomes.get(name).copied().unwrap_or_default();
-        Outcome::ALL
-            .iter()
-            .map(|outcome| (outcome.name(), count(outcome.name())))
-            .collect()
+    /// How many lines went where, and the tasks of each day that has any.
+    pub fn counts(&self) -> (Counts, BTreeMap<Day, u64>) {
+        let (mut counts, mut days) = (self.counts, BTreeMap::new());
+        for (index, chat) in (0..).zip(&self.chats) {
+            match self.fate(index, chat) {
+                Fate::Failed => counts.failed += 1,
+                Fate::Similar => counts.similar += 1,
+                Fate::Replayed => counts.replayed += 1,
+                Fate::Task => {
+                    counts.tasks += 1;
+                    *days.entry(chat.day).or_default() += 1;
+                }
+            }
+        }
+        (counts, days)
     }
 
     /// Targets of feedback that no completion before it answers to: searches, validations, or
@@ -296,29 +259,27 @@ impl Join {
     }
 }
 
-fn body<T: DeserializeOwned>(record: &EvidenceRecord) -> Result<T, BadLine> {
-    T::deserialize(&record.body)
-        .map_err(|error| bad(record, format!("body does not fit its kind: {error}")))
+/// The newest completion of an id until now.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    index: ChatIndex,
+    answered: bool,
 }
 
-fn bad(record: &EvidenceRecord, reason: String) -> BadLine {
-    BadLine {
-        reason,
-        excerpt: format!("record {} of seq {}", record.id, record.seq),
+impl Newest {
+    fn read([a, b, c, d, answered]: [u8; 5]) -> Self {
+        Self {
+            index: ChatIndex::from_le_bytes([a, b, c, d]),
+            answered: answered != 0,
+        }
     }
-}
 
-/// Whether there is anything to judge: also half an answer, and one that is empty on purpose.
-fn has_answer(chat: &ChatEvidence) -> bool {
-    let broken = chat.error.is_some() || chat.answered_by.is_none() || chat.finish_reason.is_none();
-    !broken || !chat.answer.is_empty() || !chat.tool_calls.is_empty()
-}
-
-fn digest(record: &EvidenceRecord) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[record.kind as u8]);
-    hasher.update(&(record.id.len() as u64).to_le_bytes());
-    hasher.update(record.id.as_bytes());
-    hasher.update(canonical(&record.body).as_bytes());
-    short(&hasher.finalize())
+    /// Takes the place of an earlier one, unless that would hide an answer behind a failed try.
+    fn replace(self, known: &mut Table<5>, id: Key) {
+        let earlier = known.get(&id).map(Self::read);
+        if self.answered || earlier.is_none_or(|earlier| !earlier.answered) {
+            let [a, b, c, d] = self.index.to_le_bytes();
+            known.set(id, [a, b, c, d, u8::from(self.answered)]);
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! Pure: journal lines come in, tasks and rows go out; files are the caller's. Nothing here reads a
 //! clock, so the same journal and [`Recipe`] give the same bytes.
 //!
-//! 1. [`Join`] reads the journal once and keeps what people and validators said of each answer.
-//! 2. [`Join::step`] makes a [`Task`] of each chat completion on a second reading, and scores it.
+//! 1. [`Join`] takes a [`Fact`] of each line and keeps what people and validators said of each answer.
+//! 2. [`Join::task`] makes a [`Task`] of each chat completion on a second reading, and scores it.
 //! 3. [`Export`] turns tasks into rows with an [`exporters::Exporter`], redacts them, drops
 //!    duplicates and what is nearly one, holds sources to their caps, writes each in a
 //!    [`Flavour`], and splits them by task.
@@ -15,6 +15,7 @@ mod columns;
 mod config;
 mod conversation;
 mod counts;
+mod day;
 mod dialect;
 mod export;
 pub mod exporters;
@@ -41,9 +42,10 @@ pub use card::card;
 pub use columns::{Column, Feature, Held, Shape};
 pub use config::DatasetConfig;
 pub use counts::{Dropped, ExportCounts, Placed};
+pub use day::Day;
 pub use export::Export;
 pub use flavour::Flavour;
-pub use join::{Counts, Join, Quarantined, Step};
+pub use join::{ChatIndex, Counts, Fact, Join, Quarantined};
 pub use judged::Judged;
 pub use mining::{Chosen, Mined, MiningRules, Question, Questions};
 pub use receipt::Receipt;

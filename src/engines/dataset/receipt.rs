@@ -82,8 +82,11 @@ impl Receipt {
         let outcomes = self.outcomes.values().copied();
         let outcomes = outcomes.fold(0, u64::saturating_add);
         sums.equal("tasks", counts.tasks, "the sum of the outcomes", outcomes);
-        let rows = self.rows_of("tasks.jsonl");
-        sums.equal("tasks", counts.tasks, "rows of tasks.jsonl", rows);
+        for name in ["tasks.jsonl", "tasks.parquet"] {
+            if let Some(rows) = self.rows_of_days(name) {
+                sums.equal("tasks", counts.tasks, &format!("rows of {name}"), rows);
+            }
+        }
         let rows = self.rows_of("quarantine.jsonl");
         let put_aside = counts.quarantined;
         sums.equal("quarantined", put_aside, "rows of quarantine.jsonl", rows);
@@ -112,6 +115,20 @@ impl Receipt {
         let read = self.inputs.iter().map(|input| input.rows);
         let read = read.fold(0, u64::saturating_add);
         sums.equal("in", counts.read, "tasks that were read", read);
+    }
+
+    /// Rows of the files of this name in the folders of all days; without any 0, and of those that need not be written `None`.
+    fn rows_of_days(&self, name: &str) -> Option<u64> {
+        let of_a_day = |path: &str| {
+            let file = path
+                .split_once('/')
+                .filter(|(day, _)| day.starts_with("date="));
+            file.is_some_and(|(_, file)| file == name)
+        };
+        let files = self.outputs.iter().filter(|file| of_a_day(&file.path));
+        let rows: Vec<u64> = files.map(|file| file.rows).collect();
+        let optional = name.ends_with(".parquet") && rows.is_empty();
+        (!optional).then(|| rows.into_iter().fold(0, u64::saturating_add))
     }
 
     /// None when there is no such file: one without rows need not be.
@@ -153,7 +170,11 @@ mod tests {
             "format": 4, "job": "materialize", "as_of_ms": 1, "counts": counts,
             "journal": {"head": {"seq": 5, "hash": ""}, "segments": [file("s", 5)]},
             "outcomes": {"accepted": 2, "rejected": 1},
-            "outputs": [file("tasks.jsonl", 3), file("quarantine.jsonl", 1)],
+            "outputs": [
+                file("date=2026-11-01/tasks.jsonl", 1), file("date=2026-11-01/tasks.parquet", 1),
+                file("date=2026-11-02/tasks.jsonl", 2), file("date=2026-11-02/tasks.parquet", 2),
+                file("quarantine.jsonl", 1),
+            ],
         })
     }
 
@@ -202,6 +223,16 @@ mod tests {
         let mut other = materialization();
         other["outcomes"]["accepted"] = json!(1);
         assert_eq!(said(&other), ["tasks is 3, the sum of the outcomes 2"]);
+        let mut other = materialization();
+        other["outputs"][3]["rows"] = json!(1);
+        assert_eq!(said(&other), ["tasks is 3, rows of tasks.parquet 2"]);
+        other["outputs"] = json!([
+            file("date=2026-11-01/tasks.jsonl", 3),
+            file("quarantine.jsonl", 1)
+        ]);
+        assert_eq!(said(&other), Vec::<String>::new());
+        other["outputs"] = json!([file("quarantine.jsonl", 1)]);
+        assert_eq!(said(&other), ["tasks is 3, rows of tasks.jsonl 0"]);
         other = export();
         other["outputs"][2]["rows"] = json!(0);
         assert_eq!(said(&other), ["test is 1, rows of data/test.jsonl 0"]);

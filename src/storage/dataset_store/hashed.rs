@@ -23,6 +23,13 @@ pub struct FileReceipt {
 }
 
 impl FileReceipt {
+    /// Whether it is the receipt of a file that was hashed now. The rows of a file that is not text are not counted by its
+    /// lines.
+    pub fn is_of(&self, found: &Self) -> bool {
+        let rows = self.rows == found.rows || self.path.ends_with(".parquet");
+        rows && (&self.path, self.bytes, &self.sha256) == (&found.path, found.bytes, &found.sha256)
+    }
+
     fn empty(path: &str) -> Self {
         Self {
             path: path.to_owned(),
@@ -150,26 +157,45 @@ pub fn hash_file(
     bytes: u64,
     tick: &mut dyn FnMut(),
 ) -> Result<FileReceipt, DatasetStoreError> {
+    hash_parts(dir, path, 0, bytes, tick).map(|(_, whole)| whole)
+}
+
+/// The same, also of the first `cut` bytes alone, in one reading.
+pub fn hash_parts(
+    dir: &Path,
+    path: &str,
+    cut: u64,
+    bytes: u64,
+    tick: &mut dyn FnMut(),
+) -> Result<(FileReceipt, FileReceipt), DatasetStoreError> {
     let full = dir.join(path);
-    let file = File::open(&full).map_err(DatasetStoreError::io("open", &full))?;
-    let mut input = file.take(bytes);
+    let mut file = File::open(&full).map_err(DatasetStoreError::io("open", &full))?;
     let mut chunk = vec![0; 1024 * 1024];
     let mut hasher = Sha256::new();
     let mut receipt = FileReceipt::empty(path);
-    loop {
-        let read = input
-            .read(&mut chunk)
-            .map_err(DatasetStoreError::io("read", &full))?;
-        let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else {
-            break;
-        };
-        hasher.update(part);
-        receipt.bytes += read as u64;
-        receipt.rows += part.iter().filter(|byte| **byte == b'\n').count() as u64;
-        tick();
-    }
-    receipt.sha256 = hex(&hasher.finalize());
-    Ok(receipt)
+    let mut until = |end: u64, receipt: &mut FileReceipt, hasher: &mut Sha256| {
+        while receipt.bytes < end {
+            let room = usize::try_from(end - receipt.bytes).unwrap_or(usize::MAX);
+            let room = room.min(chunk.len());
+            let read = file
+                .read(chunk.get_mut(..room).unwrap_or_default())
+                .map_err(DatasetStoreError::io("read", &full))?;
+            let part = chunk.get(..read).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            hasher.update(part);
+            receipt.bytes += read as u64;
+            receipt.rows += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            tick();
+        }
+        let sum = hex(&hasher.clone().finalize());
+        receipt.sha256 = sum;
+        Ok(receipt.clone())
+    };
+    let begin = until(cut.min(bytes), &mut receipt, &mut hasher)?;
+    let whole = until(bytes, &mut receipt, &mut hasher)?;
+    Ok((begin, whole))
 }
 
 /// Hex of the sha256 of a text.

@@ -100,3 +100,68 @@ fn names_that_leave_the_folder_are_refused() {
         assert_eq!(error.kind(), ErrorKind::BadRequest, "{name}");
     }
 }
+
+#[test]
+fn tasks_are_read_by_date_and_those_of_older_folders_from_their_one_file() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    assert_eq!(task_files(&store.tasks()).unwrap(), Vec::<String>::new());
+    let read = || {
+        let mut lines = TaskLines::open(&store.tasks()).unwrap();
+        let (mut all, mut line) = (Vec::new(), Vec::new());
+        while lines.next(&mut line).unwrap() {
+            all.push(String::from_utf8(line.clone()).unwrap());
+        }
+        (all.concat(), lines.finish())
+    };
+    let older = store.stage(&store.tasks()).unwrap();
+    let whole = older.write("tasks.jsonl", "a\n").unwrap();
+    older.commit().unwrap();
+    assert_eq!(read(), ("a\n".to_owned(), vec![whole]));
+
+    let staging = store.stage(&store.tasks()).unwrap();
+    let second = staging.write("date=2026-11-02/tasks.jsonl", "c\n").unwrap();
+    let first = staging
+        .write("date=2026-11-01/tasks.jsonl", "a\nb\n")
+        .unwrap();
+    staging.write("date=2026-11-01/tasks.parquet", "x").unwrap();
+    staging.write("quarantine.jsonl", "q\n").unwrap();
+    staging.commit().unwrap();
+    assert_eq!(read(), ("a\nb\nc\n".to_owned(), vec![first, second]));
+    for (path, date) in [
+        ("date=2026-11-01/tasks.jsonl", Some("2026-11-01")),
+        ("tasks.jsonl", Some("")),
+        ("date=2026-11-01/tasks.parquet", None),
+        ("2026-11-01/tasks.jsonl", None),
+        ("quarantine.jsonl", None),
+    ] {
+        assert_eq!(task_file_date(path), date, "{path}");
+    }
+
+    // What did not change is taken over by name, and outlives the folder it was in.
+    let staging = store.stage(&store.tasks()).unwrap();
+    staging.reuse("date=2026-11-02/tasks.jsonl").unwrap();
+    assert!(staging.reuse("date=2026-11-03/tasks.jsonl").is_err());
+    staging.commit().unwrap();
+    assert_eq!(read().0, "c\n");
+}
+
+#[test]
+fn a_part_and_the_whole_are_hashed_in_one_reading() {
+    let root = TempDir::new().unwrap();
+    let store = DatasetStore::new(root.path());
+    put(&store, &store.tasks(), "a\nbc\nd\n");
+    let hashed = |cut, bytes| {
+        let (part, whole) =
+            hash_parts(&store.tasks(), "data/a.jsonl", cut, bytes, &mut || ()).unwrap();
+        [
+            (part.rows, part.bytes, part.sha256),
+            (whole.rows, whole.bytes, whole.sha256),
+        ]
+    };
+    let (a, all) = ((1, 2, sha256("a\n")), (3, 7, sha256("a\nbc\nd\n")));
+    assert_eq!(hashed(2, 7), [a.clone(), all.clone()]);
+    assert_eq!(hashed(2, u64::MAX), [a.clone(), all.clone()]);
+    assert_eq!(hashed(9, u64::MAX), [all.clone(), all]);
+    assert_eq!(hashed(9, 2), [a.clone(), a]);
+}

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize as _, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::line_v1;
 use crate::types::evidence::{Erased, ErasureEvidence, EvidenceRecord, Kind, RetentionEvidence};
 
 /// What retention removed before the first record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedBefore {
     /// The last record that was removed.
     pub last: u64,
@@ -22,7 +22,7 @@ pub struct RemovedBefore {
 }
 
 /// A record that is empty.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Stone {
     by: u64,
     said: [u8; 32],
@@ -34,7 +34,7 @@ struct Stone {
 }
 
 /// What an erasure said.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Order {
     said: [u8; 32],
     ranges: Vec<(u64, u64)>,
@@ -56,7 +56,7 @@ pub(super) enum Unexplained {
 pub(super) type Finding = (Unexplained, (String, u64), u64, String);
 
 /// Records of which nobody can tell what they held.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Absent {
     /// Those that were changed, or are no records.
     pub(super) bad: BTreeSet<u64>,
@@ -82,7 +82,7 @@ impl Absent {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Explained {
     stones: BTreeMap<u64, Stone>,
     orders: BTreeMap<u64, Order>,

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::EvidenceLogError;
 use crate::storage::disk::sync_dir;
@@ -24,7 +24,7 @@ struct Receipt {
 }
 
 /// The receipts by sequence number, and how many of the file's bytes are whole lines.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Heads {
     /// Hash by sequence number.
     pub(super) by_seq: BTreeMap<u64, String>,

@@ -59,6 +59,7 @@ mod records;
 mod retention;
 mod rewrite;
 mod segments;
+mod span;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -78,6 +79,7 @@ pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use retention::{Retain, retain};
 pub use rewrite::{ChangeDone, finish_change};
 pub use segments::{Segment, segments};
+pub use span::{Span, spans};
 pub use verify::{
     Chain, KeptHead, Problem, ProblemKind, VerifyReport, verify, verify_beside, verify_reading,
 };

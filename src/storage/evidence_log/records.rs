@@ -102,6 +102,29 @@ pub(super) fn first_record(dir: &Path, segment: &Segment) -> Option<EvidenceReco
 }
 
 impl Records {
+    /// Reads lines of one file.
+    pub(super) fn of(dir: &Path, segment: String, lines: Lines) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            left: Vec::new().into_iter(),
+            open: Some((segment, lines)),
+            buffer: Vec::new(),
+            after: 0,
+        }
+    }
+
+    /// Passes over the next line of the file that is open, unread.
+    ///
+    /// Errors: the disk failed.
+    pub fn pass_over(&mut self) -> Result<(), EvidenceLogError> {
+        let Some((segment, lines)) = &mut self.open else {
+            return Ok(());
+        };
+        let passed = lines.next(&mut self.buffer, MAX_LINE_BYTES);
+        let failed = |error| EvidenceLogError::io("read", &self.dir.join(segment.as_str()), &error);
+        passed.map(|_| ()).map_err(failed)
+    }
+
     /// Passes over the lines that say of themselves that they are no later than record `seq`.
     #[must_use]
     pub fn after(mut self, seq: u64) -> Self {

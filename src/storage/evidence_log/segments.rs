@@ -152,14 +152,27 @@ impl Lines {
         }
     }
 
+    /// Reads `bytes` bytes of a file from `offset` on, where a line begins; that line is the first.
+    pub(super) fn open_at(path: &Path, offset: u64, bytes: u64) -> Result<Self, EvidenceLogError> {
+        let open = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(offset))?;
+            Ok(Self::of(file, bytes))
+        };
+        open().map_err(|error| EvidenceLogError::io("open", path, &error))
+    }
+
     fn try_open(path: &Path, bytes: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
+        File::open(path).map(|file| Self::of(file, bytes))
+    }
+
+    fn of(file: File, bytes: u64) -> Self {
         let input = BufReader::with_capacity(256 * 1024, file).take(bytes);
-        Ok(Self {
+        Self {
             input,
             line: 0,
             offset: 0,
-        })
+        }
     }
 
     /// Reads the next line into `line` without its newline; `None` at the end.

@@ -17,7 +17,7 @@ use crate::types::evidence::EvidenceRecord;
 const WALKS: usize = 4;
 
 /// What is wrong with a place in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// The record is not the one that was written.
@@ -37,7 +37,7 @@ pub enum ProblemKind {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What.
     pub kind: ProblemKind,
@@ -52,7 +52,7 @@ pub struct Problem {
 }
 
 /// The outcome of a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
     /// Whether nothing is wrong.
     pub intact: bool,
@@ -172,6 +172,24 @@ impl Chain {
     pub fn new(dir: &Path) -> Result<Self, EvidenceLogError> {
         let pending = Changes::read(dir)?.pending.is_some();
         Heads::read(dir).map(|heads| Self(Walk::new(heads, None, pending)))
+    }
+
+    /// Where it is, to go on from there another time.
+    ///
+    /// Errors: in words.
+    pub fn keep(&self) -> Result<String, String> {
+        serde_json::to_string(&self.0).map_err(|error| error.to_string())
+    }
+
+    /// Goes on from where [`Self::keep`] was asked, in the same journal with more lines; `None` when what is noted of the
+    /// lines before is not what was noted then, or `kept` is of another version.
+    ///
+    /// Errors: `heads.log` or `changes.json` cannot be read.
+    pub fn resume(dir: &Path, kept: &str) -> Result<Option<Self>, EvidenceLogError> {
+        let pending = Changes::read(dir)?.pending.is_some();
+        let heads = Heads::read(dir)?;
+        let kept = serde_json::from_str::<Walk>(kept).ok();
+        Ok(kept.and_then(|walk| walk.resumed(heads, pending)).map(Self))
     }
 
     /// Takes the next line.

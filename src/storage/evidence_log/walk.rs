@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::GENESIS;
 use super::error::EvidenceLogError;
 use super::explained::{Absent, Explained, Unexplained};
@@ -17,9 +19,10 @@ use crate::types::evidence::EvidenceRecord;
 const MAX_PROBLEMS: usize = 100;
 
 /// What a walk has seen so far.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Walk {
     heads: Heads,
+    #[serde(skip)]
     kept: Option<KeptHead>,
     /// The number that the next record should have.
     next: u64,
@@ -63,6 +66,22 @@ impl Walk {
             absent: Absent::default(),
             report,
         }
+    }
+
+    /// Goes on with the heads of now; `None` when they say another thing of what was walked than those of then.
+    pub(super) fn resumed(mut self, heads: Heads, pending: bool) -> Option<Self> {
+        let (before, now) = (&self.heads.by_seq, &heads.by_seq);
+        let same = |(seq, hash): (&u64, &String)| {
+            let of_the_head = *seq == self.report.head_seq && *hash == self.report.head_hash;
+            *seq >= self.next || before.get(seq) == Some(hash) || of_the_head
+        };
+        let kept = before.iter().all(|(seq, hash)| now.get(seq) == Some(hash));
+        if !kept || !now.iter().all(same) {
+            return None;
+        }
+        self.heads = heads;
+        self.report.pending = pending;
+        Some(self)
     }
 
     fn problem(&mut self, kind: ProblemKind, place: (&str, u64), seq: u64, message: String) {

@@ -10,7 +10,7 @@ use crate::engines::dataset::{
     Export, ExportCounts, FORMAT_VERSION, Flavour, Placed, Recipe, Side, Task, card,
 };
 use crate::storage::dataset_store::{
-    DatasetStore, FileReceipt, HashedFile, HashedLines, Staging, sha256,
+    DatasetStore, FileReceipt, HashedFile, Staging, TaskLines, sha256, task_file_date,
 };
 
 /// Rows that OpenAI's fine-tuning wants at least.
@@ -53,13 +53,17 @@ pub(super) fn run(
         })?;
     }
     let mut sides = Sides::new(&staging)?;
-    let input = read(paths, store, tick, |task| {
+    let inputs = read(paths, store, tick, |task| {
         export.add(task).iter().try_for_each(|one| sides.place(one))
     })?;
+    // Every file of tasks that the receipt names, and no other.
     let outputs = made["outputs"].as_array().map_or(&[][..], Vec::as_slice);
-    if !outputs.contains(&json!(input)) {
+    let path = |output: &&Value| output["path"].as_str().and_then(task_file_date).is_some();
+    let expected: Vec<&Value> = outputs.iter().filter(path).collect();
+    let read: Vec<Value> = inputs.iter().map(|input| json!(input)).collect();
+    if expected != read.iter().collect::<Vec<_>>() {
         return Err(DatasetError::TasksChanged(
-            "its sha256 is not the receipt's".to_owned(),
+            "files are gone, or their sha256 is not the receipt's".to_owned(),
         ));
     }
     if mining.is_some_and(|mining| mining.tasks != identity(&made)) {
@@ -118,7 +122,7 @@ pub(super) fn run(
         "test_fraction": test_fraction,
         "recipe": made["recipe"],
         "journal": {"head": made["journal"]["head"]},
-        "inputs": [input],
+        "inputs": inputs,
         "counts": counts,
         "redactions": export.redactions(),
         "outputs": files,
@@ -168,11 +172,8 @@ pub(super) fn read(
     store: &DatasetStore,
     tick: &mut dyn FnMut(),
     mut each: impl FnMut(&Task) -> Result<(), DatasetError>,
-) -> Result<FileReceipt, DatasetError> {
-    if !store.tasks().join("tasks.jsonl").is_file() {
-        return Err(DatasetError::TasksChanged("it is gone".to_owned()));
-    }
-    let mut lines = HashedLines::open(&store.tasks(), "tasks.jsonl")?;
+) -> Result<Vec<FileReceipt>, DatasetError> {
+    let mut lines = TaskLines::open(&store.tasks())?;
     let mut line = Vec::new();
     let mut at = 0_u64;
     while lines.next(&mut line)? {

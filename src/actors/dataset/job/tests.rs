@@ -14,14 +14,14 @@ use crate::storage::dataset_store::sha256;
 use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
 use crate::types::evidence::Kind;
 
-const SALT: Salt = Salt::new([1; 16]);
+pub(super) const SALT: Salt = Salt::new([1; 16]);
 
-struct World {
+pub(super) struct World {
     root: TempDir,
-    paths: DatasetPaths,
+    pub(super) paths: DatasetPaths,
 }
 
-fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
+pub(super) fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
     NewRecord {
         ts_ms: 1_000 + n,
         kind,
@@ -30,7 +30,7 @@ fn record(n: u64, kind: Kind, id: &str, body: Value) -> NewRecord {
     }
 }
 
-fn chat(n: u64) -> NewRecord {
+pub(super) fn chat(n: u64) -> NewRecord {
     let body = json!({
         "request_id": format!("req-{n}"),
         "model": "main",
@@ -47,7 +47,7 @@ fn chat(n: u64) -> NewRecord {
     record(n, Kind::Chat, &format!("chatcmpl-{n}"), body)
 }
 
-fn feedback(n: u64, rating: &str) -> NewRecord {
+pub(super) fn feedback(n: u64, rating: &str) -> NewRecord {
     let target = format!("chatcmpl-{n}");
     record(
         n,
@@ -58,19 +58,21 @@ fn feedback(n: u64, rating: &str) -> NewRecord {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = TempDir::new().unwrap();
         let paths = DatasetPaths {
             evidence: root.path().join("evidence"),
             datasets: root.path().join("datasets"),
             recipe: DEFAULT_RECIPE.to_owned(),
+            threads: 2,
+            parquet: false,
             progress: std::sync::Arc::default(),
         };
         Self { root, paths }
     }
 
     /// Answers 1 to `count`: of each four, one rejected, one without feedback, two accepted.
-    fn filled(count: u64) -> Self {
+    pub(super) fn filled(count: u64) -> Self {
         let world = Self::new();
         let mut batch: Vec<_> = (1..=count).map(chat).collect();
         for n in 1..=count {
@@ -84,7 +86,7 @@ impl World {
         world
     }
 
-    fn append(&self, batch: Vec<NewRecord>) {
+    pub(super) fn append(&self, batch: Vec<NewRecord>) {
         let config = EvidenceConfig {
             segment_bytes: 4096,
             ..EvidenceConfig::default()
@@ -95,15 +97,19 @@ impl World {
         }
     }
 
-    fn run(&self, job: DatasetJob) -> Result<Value, DatasetError> {
+    pub(super) fn run(&self, job: DatasetJob) -> Result<Value, DatasetError> {
         run(&self.paths, job, &mut || ()).map(|reply| reply.0)
     }
 
-    fn materialize(&self, force: bool) -> Value {
+    pub(super) fn materialize(&self, force: bool) -> Value {
         self.run(DatasetJob::Materialize { force }).unwrap()
     }
 
-    fn export(&self, kind: &str, test_fraction: Option<f64>) -> Result<Value, DatasetError> {
+    pub(super) fn export(
+        &self,
+        kind: &str,
+        test_fraction: Option<f64>,
+    ) -> Result<Value, DatasetError> {
         self.export_as(kind, "trl", kind, test_fraction)
     }
 
@@ -127,9 +133,10 @@ impl World {
         fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
+                let hidden = path.file_name().unwrap().as_encoded_bytes()[0] == b'.';
                 if path.is_dir() {
                     walk(&path, root, found);
-                } else {
+                } else if !hidden {
                     let name = path.strip_prefix(root).unwrap().display().to_string();
                     let bytes = fs::read(&path).unwrap();
                     let text = String::from_utf8(bytes).unwrap_or_else(|error| {
@@ -189,9 +196,9 @@ fn materializing_is_deterministic_and_idempotent() {
     assert_eq!(
         names,
         [
+            "tasks/date=1970-01-01/tasks.jsonl",
             "tasks/quarantine.jsonl",
-            "tasks/receipt.json",
-            "tasks/tasks.jsonl"
+            "tasks/receipt.json"
         ]
     );
     check_outputs(&first, "tasks", &files);
@@ -218,7 +225,10 @@ fn materializing_is_deterministic_and_idempotent() {
 fn a_change_of_anything_is_noticed() {
     let mut world = World::filled(4);
     world.materialize(false);
-    let tasks = world.paths.datasets.join("tasks/tasks.jsonl");
+    let tasks = world
+        .paths
+        .datasets
+        .join("tasks/date=1970-01-01/tasks.jsonl");
     let whole = fs::read_to_string(&tasks).unwrap();
     fs::write(&tasks, "").unwrap();
     assert!(matches!(
@@ -581,9 +591,10 @@ fn a_cancelled_job_leaves_what_was_there() {
     world.materialize(false);
     let before = world.files();
     world.append((9..=400).map(chat).collect());
-    for job in [
-        DatasetJob::Materialize { force: false },
-        DatasetJob::Materialize { force: true },
+    // 400 answers and the feedback on six of the first eight, each read twice; what is known of an earlier run once.
+    for (job, lines) in [
+        (DatasetJob::Materialize { force: false }, 392),
+        (DatasetJob::Materialize { force: true }, 406),
     ] {
         let mut heard = None;
         let stopped = run(&world.paths, job, &mut || {
@@ -598,8 +609,7 @@ fn a_cancelled_job_leaves_what_was_there() {
             matches!(stopped, Err(DatasetError::Cancelled)),
             "{stopped:?}"
         );
-        // 400 answers and the feedback on six of the first eight, each read twice.
-        assert_eq!(heard, Some(("materialize".to_owned(), 2 * 406)));
+        assert_eq!(heard, Some(("materialize".to_owned(), 2 * lines)));
         assert_eq!(world.paths.progress.running(), None);
         assert_eq!(world.files(), before);
     }

@@ -1,23 +1,37 @@
 use serde_json::json;
 
 use super::super::fixture::{self, Journal};
+use super::super::task::Outcome;
 use super::*;
-use crate::types::evidence::Rating;
+use crate::types::evidence::{FeedbackEvidence, Kind, Rating};
+
 use crate::types::validation::Verdict;
 
 fn run(journal: &Journal) -> (Vec<Task>, Vec<Quarantined>, Join) {
     let (mut join, recipe) = (Join::default(), Recipe::default());
-    journal.0.iter().for_each(|line| join.gather(line));
-    let (mut tasks, mut aside) = (Vec::new(), Vec::new());
+    let (mut chats, mut aside) = (Vec::new(), Vec::new());
     for line in &journal.0 {
-        match join.step(line.clone(), &recipe) {
-            Step::Task(task) => tasks.push(*task),
-            Step::Quarantined(one) => aside.push(one),
-            Step::Counted => {}
+        let fact = Fact::of(line).unwrap_or_else(|(fact, bad)| {
+            aside.push(Quarantined::new(line, bad));
+            fact
+        });
+        if let Some(index) = join.gather(fact) {
+            chats.push((index, line.record.clone().unwrap()));
         }
     }
-    assert!(join.counts().reconcile(), "{:?}", join.counts());
-    assert_eq!(join.counts().read, journal.0.len() as u64);
+    // In any order.
+    chats.reverse();
+    let mut tasks: Vec<Task> = chats
+        .into_iter()
+        .filter(|(index, _)| join.is_task(*index))
+        .map(|(index, record)| join.task(index, record, &recipe).unwrap())
+        .collect();
+    tasks.reverse();
+    let (counts, days) = join.counts();
+    assert!(counts.reconcile(), "{counts:?}");
+    assert_eq!(counts.read, journal.0.len() as u64);
+    assert_eq!(counts.tasks, tasks.len() as u64);
+    assert_eq!(counts.tasks, days.values().sum::<u64>());
     (tasks, aside, join)
 }
 
@@ -68,7 +82,7 @@ fn the_last_word_counts_whichever_id_it_names() {
         [6]
     );
     assert_eq!(tasks[0].outcome, Outcome::Accepted);
-    let counts = join.counts();
+    let counts = join.counts().0;
     assert_eq!(
         (counts.feedback, counts.validations, counts.duplicates),
         (3, 2, 1)
@@ -177,7 +191,7 @@ fn an_answer_to_a_similar_question_is_a_task_once_a_person_judged_it() {
     let (tasks, _, join) = run(&journal);
     let ids: Vec<_> = tasks.iter().map(|task| task.id.as_str()).collect();
     assert_eq!(ids, ["c2", "c3"]);
-    assert_eq!((join.counts().tasks, join.counts().similar), (2, 1));
+    assert_eq!((join.counts().0.tasks, join.counts().0.similar), (2, 1));
 }
 
 #[test]
@@ -189,7 +203,7 @@ fn what_a_replay_asked_is_counted_and_no_task() {
     journal.push(Kind::Chat, "c2", &again);
     let (tasks, _, join) = run(&journal);
     assert_eq!((tasks.len(), tasks[0].id.as_str()), (1, "c1"));
-    assert_eq!(join.counts().replayed, 1);
+    assert_eq!(join.counts().0.replayed, 1);
 }
 
 #[test]
@@ -217,7 +231,7 @@ fn what_was_erased_is_counted_and_is_no_task_and_no_damage() {
     let (tasks, aside, join) = run(&journal);
     assert_eq!((tasks.len(), aside.len()), (1, 0));
     assert_eq!(tasks[0].id, "c2");
-    let counts = join.counts();
+    let counts = join.counts().0;
     assert_eq!((counts.erased, counts.changes, counts.tasks), (2, 2, 1));
     assert_eq!(counts.feedback, 0);
 }
@@ -251,8 +265,7 @@ fn every_line_goes_somewhere() {
         tasks.iter().map(|task| task.outcome).collect::<Vec<_>>(),
         [Outcome::Rejected]
     );
-    assert_eq!(join.outcomes()["rejected"], 1);
-    assert_eq!((join.counts().failed, join.counts().duplicates), (1, 1));
+    assert_eq!((join.counts().0.failed, join.counts().0.duplicates), (1, 1));
     let reasons: Vec<_> = aside
         .iter()
         .map(|one| (one.line, one.reason.as_str()))
@@ -263,4 +276,53 @@ fn every_line_goes_somewhere() {
         "{reasons:?}"
     );
     assert_eq!(reasons[1..], [(5, "schema 9 is newer than 2"), (6, "torn")]);
+}
+
+#[test]
+fn days_are_touched_by_what_is_new_and_by_what_is_said_of_it() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut journal = Journal::default();
+    let chat = |n: u64| {
+        let mut chat = fixture::chat(&format!("q{n}"), "a");
+        chat.request_id = format!("r{n}");
+        chat
+    };
+    for n in 1..=3 {
+        journal.push(Kind::Chat, &format!("c{n}"), &chat(n));
+    }
+    let accepted = |target| fixture::feedback(target, Rating::Accepted);
+    journal.push(Kind::Feedback, "f1", &accepted("c2"));
+    journal.push(Kind::Feedback, "f1", &accepted("c2"));
+    journal.push(Kind::Feedback, "f2", &accepted("none"));
+    let passed = fixture::validation("r3", Verdict::Pass);
+    journal.push(Kind::Validation, "v", &passed);
+    journal.push(Kind::Chat, "c1", &chat(1));
+    let mut join = Join::default();
+    let mut touched = Vec::new();
+    for (line, ts) in journal.0.iter_mut().zip([0, 1, 2, 9, 9, 9, 9, 9]) {
+        line.record.as_mut().unwrap().ts = ts * DAY_MS;
+        join.begin_new();
+        join.gather(Fact::of(line).unwrap());
+        touched.push(
+            join.touched()
+                .iter()
+                .map(Day::to_string)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let day = |n: u64| vec![Day::of(n * DAY_MS).to_string()];
+    let none = Vec::new;
+    assert_eq!(
+        touched,
+        [
+            day(0),
+            day(1),
+            day(2),
+            day(1),
+            none(),
+            none(),
+            day(2),
+            none()
+        ]
+    );
 }
