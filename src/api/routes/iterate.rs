@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::error::problem_body;
 use crate::api::streams::event;
 use crate::services::complete::ChatInput;
 use crate::services::iterate::{self, IterateOutput, Progress, Told};
@@ -48,15 +49,15 @@ pub(crate) async fn iterate(
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         // nginx would hold the events back.
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(events(told, context)))
+        .streaming(events(told, context.request_id())))
 }
 
 fn events(
     told: UnboundedReceiver<Told>,
-    context: Context,
+    request_id: String,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    unfold(Some((told, context)), |state| async move {
-        let (mut told, context) = state?;
+    unfold(Some((told, request_id)), |state| async move {
+        let (mut told, request_id) = state?;
         let (text, ended) = match tokio::time::timeout(KEEP_ALIVE, told.recv()).await {
             Err(_) => (": keep-alive\n\n".to_owned(), false),
             Ok(Some(Told::Progress(Progress::Started(attempt)))) => {
@@ -66,13 +67,21 @@ fn events(
                 (event("verdict", &json!(attempt)), false)
             }
             Ok(Some(Told::Done(output))) => (event("done", &json!(output)), true),
-            Ok(Some(Told::Failed(error))) => (event("error", &context.problem(&error)), true),
+            Ok(Some(Told::Failed(error))) => {
+                (event("error", &problem_body(&error, &request_id)), true)
+            }
             Ok(None) => {
                 // The task ended before its last word, which only a panic in it can do.
                 let error = ServiceError::new(ErrorKind::Internal, "the answer broke off");
-                (event("error", &context.problem(&error.code("lost"))), true)
+                (
+                    event("error", &problem_body(&error.code("lost"), &request_id)),
+                    true,
+                )
             }
         };
-        Some((Ok(Bytes::from(text)), (!ended).then_some((told, context))))
+        Some((
+            Ok(Bytes::from(text)),
+            (!ended).then_some((told, request_id)),
+        ))
     })
 }

@@ -10,8 +10,8 @@ use super::policy::{Levels, Policy};
 use super::shown::quoted;
 use super::validators::{Parts, RuleFile, TABLE, read_rules};
 use super::{PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator, pipeline};
-use crate::types::validation::{Finding, Report};
 use crate::engines::embedding;
+use crate::types::validation::{Finding, Report};
 
 /// Known validators; immutable, cheap to share behind an `Arc`.
 pub struct Validators {
@@ -45,7 +45,8 @@ impl Validators {
         };
         let mut validators: Vec<_> = TABLE.iter().map(|build| build(&parts)).collect();
         for file in files {
-            let custom = read_rules(file, config.custom.max_steps).map_err(ValidationError::Rules)?;
+            let custom =
+                read_rules(file, config.custom.max_steps).map_err(ValidationError::Rules)?;
             let name = custom.name();
             let taken = validators.iter().any(|one| one.name() == name);
             if taken || name == pipeline::KIND {

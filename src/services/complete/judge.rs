@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::caller::Caller;
 use super::input::{CacheInput, ChatInput};
 use crate::engines::chat::CacheMode;
-use crate::engines::validation::held_json;
+use crate::engines::validation::{Levels, held_json};
 use crate::services::validate::{self, ValidateInput};
 use crate::services::{ServiceError, Services, evidence};
 use crate::types::chat::{ChatReply, Passage, Role};
@@ -183,6 +183,7 @@ impl Judge {
                         kind: one.kind.clone(),
                         payload,
                         context: one.context.clone(),
+                        rules: Levels::default(),
                         target: Some(id.to_owned()),
                     };
                     let output = validate::validate(services, &self.request_id, input);

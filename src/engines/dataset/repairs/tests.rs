@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::super::counts::{ExportCounts, Placed};
 use super::super::fixture::{self, Journal, chat};
 use super::super::flavour::Flavour;
-use super::super::join::{Join, Step};
+use super::super::join::{Fact, Join};
 use super::super::recipe::PreferenceRules;
 use super::*;
 use crate::types::evidence::{ChatEvidence, Kind, ValidationEvidence};
@@ -11,13 +11,18 @@ use crate::types::evidence::{ChatEvidence, Kind, ValidationEvidence};
 /// What becomes of a journal: lines of rows with where they come from, and the counts.
 fn run(journal: &Journal, recipe: &Recipe) -> (Vec<(Value, Value)>, ExportCounts) {
     let mut join = Join::default();
-    journal.0.iter().for_each(|line| join.gather(line));
-    let lines = journal.0.iter().cloned();
-    let tasks: Vec<Task> = lines
-        .filter_map(|line| match join.step(line, recipe) {
-            Step::Task(task) => Some(*task),
-            _ => None,
+    let chats: Vec<_> = journal
+        .0
+        .iter()
+        .filter_map(|line| {
+            let index = join.gather(Fact::of(line).unwrap())?;
+            Some((index, line.record.clone().unwrap()))
         })
+        .collect();
+    let tasks: Vec<Task> = chats
+        .into_iter()
+        .filter(|(index, _)| join.is_task(*index))
+        .map(|(index, record)| join.task(index, record, recipe).unwrap())
         .collect();
     let (placed, counts) = fixture::export(("preference", Flavour::Trl), recipe, 0.0, &tasks);
     let parsed = |text: &str| serde_json::from_str(text).unwrap();

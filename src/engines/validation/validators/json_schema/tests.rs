@@ -78,7 +78,7 @@ fn drafts_differ() {
         (&tuple, "7", json!(["a", 1]), "violation"),
         (&tuple, "2019-09", json!([1]), "violation/0"),
         (&tuple, "2020-12", json!(["a"]), "schema"),
-        (&prefix, "2020-12", json!(["a", 1]), "violation"),
+        (&prefix, "2020-12", json!(["a", 1]), "violation/1"),
         (&prefix, "7", json!(["a", 1]), "violation/0 violation/1"),
         (&unevaluated, "2019-09", json!({"b": 1}), "violation"),
         (&unevaluated, "7", json!({"b": 1}), ""),
