@@ -12,10 +12,10 @@ use crate::storage::dataset_store::{DatasetStore, DatasetStoreError};
 use crate::storage::evidence_log::EvidenceLogError;
 use crate::types::error_kind::ErrorKind;
 
+mod columns;
 mod export;
 mod materialize;
 mod ordered;
-mod parquet;
 mod questions;
 #[cfg(test)]
 mod tests;

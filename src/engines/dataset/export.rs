@@ -119,8 +119,9 @@ impl<'a> Export<'a> {
             mined: self.mined,
         };
         let pairs = self.exporter.pairs();
-        let admitted = self.exporter.admits(task.outcome, self.recipe);
-        let made = if !admitted && !(pairs && self.repairs.wants(task)) {
+        let admitted =
+            self.exporter.admits(task.outcome, self.recipe) || (pairs && self.repairs.wants(task));
+        let made = if !admitted {
             Err(task.outcome.name())
         } else if !self.fits(task) {
             Err("answer_too_long")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{DatasetError, DatasetPaths, Mining, RECEIPT, TICK_LINES, parquet, pretty, receipt};
+use super::{DatasetError, DatasetPaths, Mining, RECEIPT, TICK_LINES, columns, pretty, receipt};
 use crate::engines::dataset::exporters::{Exporter, exporter, kinds};
 use crate::engines::dataset::{
     Export, ExportCounts, FORMAT_VERSION, Flavour, Placed, Recipe, Side, Task, card,
@@ -80,7 +80,7 @@ pub(super) fn run(
         .collect();
     let written = [Some("train"), (counts.test > 0).then_some("test")];
     let written: Vec<&str> = written.into_iter().flatten().collect();
-    files.extend(parquet::write(
+    files.extend(columns::write(
         &staging,
         (exporter, flavour),
         export.held(),
@@ -91,7 +91,7 @@ pub(super) fn run(
         "README.md",
         &card((exporter, flavour), name, &rows, export.held()),
     )?);
-    let columns = exporter
+    let members = exporter
         .columns(flavour)
         .iter()
         .map(|one| json!({"name": one.name, "type": one.kind}));
@@ -100,7 +100,7 @@ pub(super) fn run(
         "kind": exporter.kind(),
         "flavour": flavour.name(),
         "name": name,
-        "columns": columns.collect::<Vec<_>>(),
+        "columns": members.collect::<Vec<_>>(),
         "rows": {"train": counts.train, "test": counts.test},
         "files": written
             .iter()
