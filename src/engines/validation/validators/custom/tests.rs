@@ -283,7 +283,7 @@ fn what_an_expression_may_do_is_known_before_it_runs() {
     let numbers = |count: usize| json!({"l": (0..count).collect::<Vec<_>>()});
     let cubic = "expr = 'payload.l.all(a, payload.l.all(b, payload.l.all(c, a + b + c >= 0)))'";
     assert_eq!(told(cubic, numbers(20)), Vec::<String>::new());
-    let refused = told(cubic, numbers(3_000));
+    let refused = told(cubic, numbers(100));
     assert!(
         refused[0].contains("cannot be checked: the expression may take"),
         "{refused:?}"
