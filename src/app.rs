@@ -13,17 +13,21 @@ use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, 
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::{Collections, found_on_disk};
-use crate::actors::{chat, dataset, embedding, evidence, imports, review, step, validation};
+use crate::actors::tables::TablesState;
+use crate::actors::{
+    chat, dataset, embedding, evidence, imports, review, step, tables, validation,
+};
 use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
 use crate::config::{ConfigError, Settings};
 use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::usage::Budgets;
-use crate::engines::validation::{DEMO_ROSTER, Roster, Validators};
+use crate::engines::validation::Validators;
+use crate::services::now_ms;
 use crate::services::{
     Limits, ServiceError, Services, collections, embed, evidence as evidence_service, reembed,
-    refine, supervision,
+    refine, supervision, tables as tables_service,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 
@@ -105,6 +109,10 @@ impl App {
         if let Err(error) = evidence_service::finish_changes(&services).await {
             tracing::error!(%error, "an erasure or removal that was begun is not complete, will retry");
         }
+        // A roster that is a collection can be read only now; that there is none yet is no reason not to start.
+        if let Err(error) = tables_service::renew(&services, false).await {
+            tracing::error!(%error, "tables not read, will retry");
+        }
         let metrics = Arc::new(Metrics::new().map_err(part)?);
         let state = EdgeState {
             services: Arc::clone(&services),
@@ -158,6 +166,12 @@ impl App {
             )),
             actix_web::rt::spawn(reembed_all(Arc::clone(&services))),
         ];
+        if settings.validation.fill.reload_ms > 0 {
+            background.push(actix_web::rt::spawn(renew_tables(
+                Arc::clone(&services),
+                Duration::from_millis(settings.validation.fill.reload_ms),
+            )));
+        }
         if settings.embedding.cache_save_ms > 0 {
             background.push(actix_web::rt::spawn(save_cache(
                 Arc::clone(&services),
@@ -257,14 +271,11 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let key_of = |name: &str| std::env::var(name).ok();
     let embedders = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of)
         .map_err(|error| setting("embedding", error))?;
-    let roster = match &settings.validation.fill.roster {
-        Some(path) => read_setting("validation", "fill.roster", path)?,
-        None => DEMO_ROSTER.to_owned(),
-    };
-    let roster = Roster::parse_csv(&roster).map_err(|error| setting("validation", error))?;
+    let tables = TablesState::load(&settings.validation.fill, now_ms())
+        .map_err(|error| setting("validation", format_args!("fill: {error}")))?;
     let rules = rule_files::read(&settings.validation.custom.files)
         .map_err(|error| setting("validation", format!("custom.files: {error}")))?;
-    let validators = Validators::with_rules(&settings.validation, roster, &rules)
+    let validators = Validators::with_rules(&settings.validation, tables.tables(), &rules)
         .map_err(|error| setting("validation", error))?;
     for (name, route) in &settings.chat.routes {
         for one in route.validation.iter().flat_map(|demand| &demand.kinds) {
@@ -280,6 +291,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
             }
         }
     }
+    let tables = Arc::new(tables);
     let validators = Arc::new(validators);
     let recipe = match &settings.dataset.recipe {
         Some(path) => read_setting("dataset", "recipe", path)?,
@@ -316,6 +328,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let (validation_child, validation) =
         validation::child_spec(policies.child("validation"), Arc::clone(&validators));
     engine_children.push(validation_child);
+    let (tables_child, renew_tables) =
+        tables::child_spec(policies.child("tables"), Arc::clone(&tables));
+    engine_children.push(tables_child);
     let (imports_child, imports) = imports::child_spec(
         policies.child("imports"),
         paths.evidence.clone(),
@@ -400,6 +415,8 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         tree,
         embedders: Arc::new(embedders),
         validators,
+        tables,
+        renew_tables,
         embedding,
         validation,
         journal,
@@ -530,6 +547,17 @@ async fn save_cache(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         embed::save_cache(&services).await;
+    }
+}
+
+async fn renew_tables(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = tables_service::renew(&services, false).await {
+            tracing::warn!(%error, "tables not looked at, will retry");
+        }
     }
 }
 

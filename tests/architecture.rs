@@ -43,8 +43,16 @@ const ONLY_IN: [(&str, &[&str]); 14] = [
     ("candle_core", &["engines/embedding/embedders/minilm/"]),
     ("cel", &["engines/validation/validators/custom/"]),
     ("zip", &["cli/models/"]),
-    // Collections as files of the command line, and datasets: bytes on disk.
-    ("parquet", &["cli/transfer/", "storage/parquet_file"]),
+    // Files of the command line, tables of the validators, and datasets: bytes on disk.
+    (
+        "parquet",
+        &[
+            "actors/tables/",
+            "cli/roster/",
+            "cli/transfer/",
+            "storage/parquet_file",
+        ],
+    ),
     ("htmd", &["cli/extract/"]),
     ("pdf_extract", &["cli/extract/"]),
     ("rustix", &["cli/"]),

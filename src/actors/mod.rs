@@ -8,5 +8,6 @@ pub mod imports;
 pub mod index;
 pub mod review;
 pub mod step;
+pub mod tables;
 mod upstream;
 pub mod validation;

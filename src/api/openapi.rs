@@ -48,6 +48,7 @@ use super::routes::{
         validation::validate,
         validation::list,
         iterate::iterate,
+        validation::reload,
         validation::feedback,
         evidence::list,
         evidence::head,

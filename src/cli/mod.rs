@@ -19,6 +19,7 @@ mod output;
 mod reembed;
 mod replay;
 mod review;
+mod roster;
 mod serve;
 mod settings;
 mod transfer;
@@ -53,6 +54,7 @@ const EXAMPLES: &str = "Examples:
   boathouse validate email draft.json    judge what a model wrote: pass, repairable or fail
   boathouse eval embed config/demo/trecqa
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
+  boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
   boathouse config show                  the settings in force
 
 Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
@@ -145,6 +147,9 @@ enum Command {
     /// Read HTML and PDF files named on stdin; for `ingest`
     #[command(name = extract::COMMAND, hide = true)]
     ReadDocuments,
+    /// Invent a roster of workers, to try things with
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -183,6 +188,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),
+        Command::Roster(command) => roster::run(&command),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {

@@ -15,10 +15,11 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 10] = [
+const CHILDREN: [&str; 11] = [
     "evidence",
     "embedding",
     "validation",
+    "tables",
     "collection",
     "provider",
     "dataset",
@@ -104,6 +105,7 @@ impl Default for SupervisorsConfig {
             children: [
                 ("embedding".to_owned(), embedding),
                 ("validation".to_owned(), validation),
+                ("tables".to_owned(), dataset.clone()),
                 ("collection".to_owned(), collection),
                 ("provider".to_owned(), provider),
                 ("dataset".to_owned(), dataset.clone()),

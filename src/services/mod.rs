@@ -23,6 +23,7 @@ pub mod review;
 pub mod search;
 pub mod supervision;
 pub mod surfaces;
+pub mod tables;
 pub mod transfer;
 mod turns;
 pub mod usage;
@@ -42,6 +43,7 @@ use crate::actors::imports::ImportsWorker;
 use crate::actors::index::Collections;
 use crate::actors::review::Review;
 use crate::actors::step::StepWorker;
+use crate::actors::tables::{TablesState, TablesWorker};
 use crate::actors::validation::ValidationWorker;
 use crate::engines::chat::ResponseCache;
 use crate::engines::embedding::Embedders;
@@ -60,6 +62,10 @@ pub struct Services {
     pub validators: Arc<Validators>,
     /// Brings vectors: the cache, and the cell behind it.
     pub embedding: Embedding,
+    /// What the validators look things up in.
+    pub tables: Arc<TablesState>,
+    /// Reads it again.
+    pub renew_tables: CellRef<TablesWorker>,
     /// Judges payloads.
     pub validation: CellRef<ValidationWorker>,
     /// Writes the evidence.

@@ -9,5 +9,6 @@ pub mod export;
 pub mod foreign;
 pub mod http;
 pub mod point;
+pub mod roster;
 pub mod usage;
 pub mod validation;

@@ -30,6 +30,7 @@ mod reembedding;
 mod remote_embedders;
 mod replaying;
 mod reviewing;
+mod rosters;
 mod searching;
 mod supervision;
 mod surfaces;

@@ -40,6 +40,7 @@ fn the_tree_has_the_documented_shape() {
             "evidence",
             "embedding",
             "validation",
+            "tables",
             "docs",
             "extractive",
             "dataset",

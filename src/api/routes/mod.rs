@@ -128,6 +128,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ("/v1/validate", vec![post().to(validation::validate)]),
         ("/v1/iterate", vec![post().to(iterate::iterate)]),
         ("/v1/validators", vec![get().to(validation::list)]),
+        ("/v1/validators/reload", vec![post().to(validation::reload)]),
         ("/v1/feedback", vec![post().to(validation::feedback)]),
         ("/v1/evidence", vec![get().to(evidence::list)]),
         ("/v1/evidence/head", vec![get().to(evidence::head)]),

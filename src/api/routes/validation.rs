@@ -8,6 +8,7 @@ use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
 use crate::services::evidence::{self, FeedbackInput, FeedbackOutput};
+use crate::services::tables;
 use crate::services::validate::{self, ValidateBody, ValidateOutput};
 
 /// Judges what a model wrote: one payload, or up to 1,000 as `items`, answered as `results` in their order.
@@ -41,7 +42,20 @@ pub(crate) async fn validate(
 /// Lists the validators with their JSON Schemas, and their rules with what each counts as here.
 #[utoipa::path(get, path = "/v1/validators", tag = "validation", responses((status = 200, body = Object)))]
 pub(crate) async fn list(services: Data<Services>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"validators": validate::validators(&services)}))
+    HttpResponse::Ok().json(json!({
+        "validators": validate::validators(&services),
+        "tables": tables::status(&services),
+    }))
+}
+
+/// Reads the roster and the calendar again.
+#[utoipa::path(
+    post, path = "/v1/validators/reload", tag = "validation",
+    responses((status = 200, body = Object), (status = 400, description = "A table at fault; it stays as it was"))
+)]
+pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    let reloaded = tables::reload(&services).await;
+    Ok(context.json(reloaded.map(|tables| json!({"tables": tables})))?)
 }
 
 /// Records what a person thought of an answer.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pipeline::{self, PipelineConfig};
 use super::policy::Levels;
+use crate::engines::index::is_collection_name;
 
 /// Limits and tables of the validators.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,9 +58,13 @@ impl Default for CustomConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FillConfig {
-    /// Path of the roster, a CSV file; read at start. Default none: the roster of the demo. Costs
-    /// about 500 bytes of memory a row.
+    /// Path of the roster, a CSV, `.jsonl` or `.parquet` file, or `collection:NAME`. Default none: the roster of the
+    /// demo. Costs about 150 bytes of memory a row.
     pub roster: Option<String>,
+    /// Path of what workers are booked for, a file of the same kinds. Default none. Costs about 100 bytes a row.
+    pub calendar: Option<String>,
+    /// How often both are looked at for changes, milliseconds; 0 = never. Default 5,000, range 100 to 86,400,000.
+    pub reload_ms: u64,
     /// Most fills in one payload. Default 10,000, range 1 to 1,000,000.
     pub max_fills: usize,
 }
@@ -68,6 +73,8 @@ impl Default for FillConfig {
     fn default() -> Self {
         Self {
             roster: None,
+            calendar: None,
+            reload_ms: 5_000,
             max_fills: 10_000,
         }
     }
@@ -186,19 +193,39 @@ impl Default for IterateConfig {
     }
 }
 
+impl FillConfig {
+    fn check_sources(&self) -> Result<(), String> {
+        for (key, path) in [("roster", &self.roster), ("calendar", &self.calendar)] {
+            if path.as_deref().is_some_and(|path| path.trim().is_empty()) {
+                return Err(format!(
+                    "fill.{key} is empty: name a CSV file, or leave it out"
+                ));
+            }
+        }
+        let collection = |path: &str| path.strip_prefix("collection:").map(str::to_owned);
+        if let Some(name) = self.roster.as_deref().and_then(collection)
+            && !is_collection_name(name.trim())
+        {
+            return Err(format!("fill.roster: {name:?} is no name of a collection"));
+        }
+        if self.calendar.as_deref().and_then(collection).is_some() {
+            return Err("fill.calendar must be a file".to_owned());
+        }
+        match self.reload_ms {
+            0 | 100..=86_400_000 => Ok(()),
+            other => Err(format!(
+                "fill.reload_ms is {other}: use 0, or 100 to 86400000"
+            )),
+        }
+    }
+}
+
 impl ValidationConfig {
     /// Refuses nonsense.
     ///
     /// Errors: the field, its value and its range.
     pub fn validate(&self) -> Result<(), String> {
-        if self
-            .fill
-            .roster
-            .as_deref()
-            .is_some_and(|path| path.trim().is_empty())
-        {
-            return Err("fill.roster is empty: name a CSV file, or leave it out".to_owned());
-        }
+        self.fill.check_sources()?;
         if !(1_000..=1_000_000_000).contains(&self.custom.max_steps) {
             let steps = self.custom.max_steps;
             return Err(format!(
@@ -291,6 +318,19 @@ mod tests {
     fn nonsense_is_named_with_its_range() {
         let cases = [
             ("[fill]\nroster = ' '", "fill.roster is empty"),
+            ("[fill]\ncalendar = ''", "fill.calendar is empty"),
+            (
+                "[fill]\nroster = 'collection:../x'",
+                "fill.roster: \"../x\" is no name of a collection",
+            ),
+            (
+                "[fill]\ncalendar = 'collection:x'",
+                "fill.calendar must be a file",
+            ),
+            (
+                "[fill]\nreload_ms = 99",
+                "fill.reload_ms is 99: use 0, or 100 to 86400000",
+            ),
             (
                 "[fill]\nmax_fills = 0",
                 "fill.max_fills is 0: use 1 to 1000000",

@@ -1,5 +1,6 @@
 //! What can go wrong around a validation; what is wrong with a payload is a finding instead.
 
+use super::roster::TableError;
 use crate::types::error_kind::ErrorKind;
 
 /// A validation that could not be made, or tables that could not be built.
@@ -31,22 +32,9 @@ pub enum ValidationError {
     /// A file of rules makes no sense; change it.
     #[error("validation.custom: {0}")]
     Rules(String),
-    /// The roster's header is not usable; change the file.
-    #[error("roster: {problem}; the first line must name the columns {required}")]
-    RosterHeader {
-        /// What is wrong.
-        problem: String,
-        /// The columns without which there is no roster.
-        required: String,
-    },
-    /// One row of the roster is not usable; change that line.
-    #[error("roster line {line}: {problem}")]
-    RosterRow {
-        /// Counted from 1, the header included.
-        line: u64,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
+    /// A table is not usable; change its file where the error says.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl ValidationError {
@@ -55,11 +43,9 @@ impl ValidationError {
         match self {
             Self::UnknownKind { .. } => ErrorKind::NotFound,
             Self::FixedRule { .. } => ErrorKind::Forbidden,
-            Self::UnknownRule(_)
-            | Self::Config(_)
-            | Self::Rules(_)
-            | Self::RosterHeader { .. }
-            | Self::RosterRow { .. } => ErrorKind::BadRequest,
+            Self::UnknownRule(_) | Self::Config(_) | Self::Rules(_) | Self::Table(_) => {
+                ErrorKind::BadRequest
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod fields;
 mod held;
 #[cfg(test)]
 mod labelled;
+mod live;
 mod nearest;
 mod period;
 pub mod pii;
@@ -50,10 +51,14 @@ pub use config::{
 };
 pub use error::ValidationError;
 pub use held::held_json;
+pub use live::Live;
 pub use pipeline::{PipelineConfig, Step, StopOn};
 pub use policy::{Level, Levels};
-pub use registry::Validators;
-pub use roster::{DEMO_ROSTER, Roster, Worker};
+pub use registry::{Tables, Validators};
+pub use roster::{
+    Calendar, DEMO_ROSTER, Filling, Roster, Table, TableError, Worker, add_object, generate,
+    read_csv, read_jsonl,
+};
 pub use rule::Rule;
 pub use validators::RuleFile;
 

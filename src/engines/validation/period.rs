@@ -1,9 +1,14 @@
 //! When a proposed assignment starts and ends, from ISO dates and RFC 3339 date-times.
+//!
+//! A time without an offset is local: read in the time zone of the opening where there is one, else compared as it is
+//! written. Where clocks go forward, a time that no clock shows is as much later as they were put forward; where they go
+//! back, a time that they show twice is the first (RFC 5545 reads them so too). Every local time is thus one instant, and
+//! shifts that meet on the clock meet in truth. Who means the second hour writes its offset.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
-use jiff::{SignedDuration, Span};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{SignedDuration, Span, Timestamp};
 
 /// A date, or a date and a time of day, with or without an offset from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +19,17 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Parses `2026-03-01`, `2026-03-01T08:00` or `2026-03-01T08:00:00-05:00`; says what is wrong.
+    /// Midnight, as a date.
+    pub(super) fn day(date: Date) -> Self {
+        Self {
+            date,
+            time: None,
+            offset: None,
+        }
+    }
+
+    /// Parses `2026-03-01`, `2026-03-01T08:00`, `2026-03-01T08:00:00-05:00` or `2026-03-01T08:00[America/Chicago]`;
+    /// says what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let wanted = "use a date such as 2026-03-01, or 2026-03-01T08:00:00-05:00";
@@ -29,12 +44,22 @@ impl Moment {
             true => Pieces::parse(text).map_err(|_| wanted.to_owned())?,
             false => return Err(wanted.to_owned()),
         };
-        let (time, offset) = (pieces.time(), pieces.to_numeric_offset());
-        Ok(Self {
-            date: pieces.date(),
-            time,
-            offset,
-        })
+        let (date, time) = (pieces.date(), pieces.time());
+        let zone = pieces
+            .to_time_zone()
+            .map_err(|_| "the time zone in brackets is unknown: use one such as America/Chicago")?;
+        let offset = match (pieces.to_numeric_offset(), zone, time) {
+            (None, Some(zone), Some(time)) => {
+                // The offset before the clocks change, in gaps and folds alike.
+                match zone.to_ambiguous_zoned(date.to_datetime(time)).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => Some(offset),
+                    AmbiguousOffset::Gap { before, .. } => Some(before),
+                    AmbiguousOffset::Fold { before, .. } => Some(before),
+                }
+            }
+            (offset, ..) => offset,
+        };
+        Ok(Self { date, time, offset })
     }
 
     /// The day, as written.
@@ -48,21 +73,21 @@ impl Moment {
 pub(super) struct Period {
     /// As written, where the work is.
     local: (DateTime, DateTime),
-    /// The same at UTC, where both ends were written with an offset.
+    /// The same at UTC, where both ends have an offset or a time zone.
     utc: Option<(DateTime, DateTime)>,
 }
 
 impl Period {
-    /// Joins two ends; none if the end is not after the start.
+    /// Joins two ends; none if the end is not after the start. Ends without an offset are times of `zone`.
     ///
     /// An end that is a date includes that day; no end at all is the end of the day of the start.
-    pub(super) fn new(start: Moment, end: Option<Moment>) -> Option<Self> {
+    pub(super) fn new(start: Moment, end: Option<Moment>, zone: Option<&TimeZone>) -> Option<Self> {
         let end = end.unwrap_or(Moment {
             date: start.date,
             time: None,
             offset: start.offset,
         });
-        let local = (
+        let mut local = (
             start
                 .date
                 .to_datetime(start.time.unwrap_or(Time::midnight())),
@@ -71,12 +96,48 @@ impl Period {
                 None => end.date.to_datetime(Time::MAX),
             },
         );
-        let utc = match (start.offset, end.offset) {
-            (Some(start), Some(end)) => at_utc(local.0, start).zip(at_utc(local.1, end)),
-            _ => None,
+        let at = |local, offset| match (offset, zone) {
+            (Some(offset), _) => at_utc(local, offset),
+            (None, Some(zone)) => Some(Offset::UTC.to_datetime(instant(local, zone)?)),
+            (None, None) => None,
         };
+        let utc = at(local.0, start.offset).zip(at(local.1, end.offset));
+        if let (Some(zone), Some((from, to))) = (zone, utc) {
+            // Days are those of the place of the work.
+            let there = |utc: DateTime| {
+                let instant = Offset::UTC.to_timestamp(utc).ok()?;
+                Some(zone.to_datetime(instant))
+            };
+            local = there(from).zip(there(to)).unwrap_or(local);
+        }
         let (from, to) = utc.unwrap_or(local);
         (from < to).then_some(Self { local, utc })
+    }
+
+    /// Whether the two have some time in common: instants where both are known, else times as written.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (own, other) = match (self.utc, other.utc) {
+            (Some(own), Some(other)) => (own, other),
+            _ => (self.local, other.local),
+        };
+        own.0 < other.1 && other.0 < own.1
+    }
+
+    /// In words, as on the clock there.
+    pub(super) fn in_words(&self) -> String {
+        let (start, end) = self.local;
+        let whole_days = start.time() == Time::midnight() && end.time() == Time::MAX;
+        match whole_days {
+            true if start.date() == end.date() => format!("on {}", start.date()),
+            true => format!("from {} to {}", start.date(), end.date()),
+            false => {
+                let end = match end.time() == Time::MAX {
+                    true => format!("the end of {}", end.date()),
+                    false => minutes(end),
+                };
+                format!("from {} to {end}", minutes(start))
+            }
+        }
     }
 
     /// The first and the last day, as written; an end at midnight does not touch its day.
@@ -88,6 +149,14 @@ impl Period {
             .unwrap_or(self.local.1);
         (self.local.0.date(), last.date())
     }
+}
+
+fn minutes(at: DateTime) -> String {
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    zone.to_ambiguous_timestamp(local).compatible().ok()
 }
 
 fn at_utc(local: DateTime, offset: Offset) -> Option<DateTime> {
@@ -126,7 +195,7 @@ mod tests {
 
     fn period(start: &str, end: &str) -> Option<Period> {
         let end = (!end.is_empty()).then(|| Moment::parse(end).unwrap());
-        Period::new(Moment::parse(start).unwrap(), end)
+        Period::new(Moment::parse(start).unwrap(), end, None)
     }
 
     #[test]

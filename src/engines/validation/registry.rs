@@ -9,9 +9,21 @@ use super::nearest::nearest;
 use super::policy::{Levels, Policy};
 use super::shown::quoted;
 use super::validators::{Parts, RuleFile, TABLE, read_rules};
-use super::{PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator, pipeline};
+use super::{
+    Calendar, Live, PipelineConfig, Roster, Rule, ValidationConfig, ValidationError, Validator,
+    pipeline,
+};
 use crate::engines::embedding;
 use crate::types::validation::{Finding, Report};
+
+/// What validators look things up in; replaced while they judge.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    /// The workers of record.
+    pub roster: Arc<Live<Roster>>,
+    /// What they are booked for.
+    pub calendar: Arc<Live<Calendar>>,
+}
 
 /// Known validators; immutable, cheap to share behind an `Arc`.
 pub struct Validators {
@@ -21,25 +33,27 @@ pub struct Validators {
 }
 
 impl Validators {
-    /// Builds every validator of the table, and the pipelines of the settings.
+    /// Builds every validator of the table, and the pipelines of the settings, with a roster that stays as it is.
     ///
     /// Errors: [`ValidationError::Config`] names the field and what would be right.
     pub fn new(config: &ValidationConfig, roster: Roster) -> Result<Self, ValidationError> {
-        Self::with_rules(config, roster, &[])
+        let roster = Arc::new(Live::new(roster));
+        let calendar = Arc::default();
+        Self::with_rules(config, &Tables { roster, calendar }, &[])
     }
 
-    /// The same with validators of the operator's own.
+    /// The same with tables that are replaced from outside, and with validators of the operator's own.
     ///
     /// Errors: also the file, the rule and what is wrong with it.
     pub fn with_rules(
         config: &ValidationConfig,
-        roster: Roster,
+        tables: &Tables,
         files: &[RuleFile],
     ) -> Result<Self, ValidationError> {
         config.validate().map_err(ValidationError::Config)?;
         let parts = Parts {
             config,
-            roster: Arc::new(roster),
+            tables,
             embedder: embedding::embedded()
                 .map_err(|error| ValidationError::Config(error.to_string()))?,
         };
@@ -386,7 +400,7 @@ mod tests {
                 "fills", "worker_id", "name", "role", "start", "end", "to", "cc", "subject", "body",
                 "html", "attachments", "city", "state", "target_count", "client_id", "date",
                 "max_subject", "max_body", "allowed_domains", "schema", "type", "$ref", "items",
-                "answer", "passages", "text", "messages", "content",
+                "answer", "passages", "text", "messages", "content", "certificates", "time_zone",
             ])
             .prop_map(str::to_owned),
             1 => ".{0,12}",

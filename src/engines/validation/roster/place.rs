@@ -11,10 +11,13 @@ const STATES: &str = "al=alabama,ak=alaska,az=arizona,ar=arkansas,ca=california,
     sc=south carolina,sd=south dakota,tn=tennessee,tx=texas,ut=utah,vt=vermont,va=virginia,\
     wa=washington,wv=west virginia,wi=wisconsin,wy=wyoming";
 
-/// Whether two ways of writing mean one state; other regions are compared as they are written.
-pub(super) fn same_state(one: &str, other: &str) -> bool {
-    let (one, other) = (folded(one), folded(other));
-    code(&one).unwrap_or(&one) == code(&other).unwrap_or(&other)
+/// The form in which states are compared; other regions are compared as they are written.
+pub(super) fn state_key(state: &str) -> String {
+    let state = folded(state);
+    match code(&state) {
+        Some(code) => code.to_owned(),
+        None => state,
+    }
 }
 
 fn code(state: &str) -> Option<&str> {
@@ -39,7 +42,11 @@ mod tests {
             ("", "al", false),
         ];
         for (one, other, expected) in cases {
-            assert_eq!(same_state(one, other), expected, "{one} {other}");
+            assert_eq!(
+                state_key(one) == state_key(other),
+                expected,
+                "{one} {other}"
+            );
         }
     }
 }

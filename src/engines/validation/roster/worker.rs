@@ -1,87 +1,113 @@
 //! One worker of record, and what an opening needs of one.
 
-use std::sync::Arc;
+use std::fmt;
 
 use jiff::civil::Date;
 
-use super::folded;
-use super::place::same_state;
+use super::Roster;
+use super::row::Row;
 
-/// A row of the roster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
-    pub(super) id: Box<str>,
-    pub(super) name: Box<str>,
-    // Few distinct values: shared among the rows.
-    pub(super) role: Arc<str>,
-    pub(super) city: Arc<str>,
-    pub(super) state: Arc<str>,
-    pub(super) status: Arc<str>,
-    pub(super) barred_clients: Box<[Arc<str>]>,
-    pub(super) certificates: Box<[Arc<str>]>,
-    pub(super) available_from: Option<Date>,
-    pub(super) available_to: Option<Date>,
+/// A row of a roster.
+#[derive(Clone, Copy)]
+pub struct Worker<'r> {
+    pub(super) roster: &'r Roster,
+    pub(super) at: u32,
+    pub(super) row: &'r Row,
 }
 
-impl Worker {
+impl PartialEq for Worker<'_> {
+    /// One worker is one id of one roster.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.roster, other.roster) && self.at == other.at
+    }
+}
+
+impl fmt::Debug for Worker<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ({})", self.id(), self.name())
+    }
+}
+
+impl<'r> Worker<'r> {
     /// Unique in the roster, such as `W-1001`.
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn id(&self) -> &'r str {
+        self.roster.id(self.row)
     }
 
     /// Full name.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'r str {
+        self.roster.name(self.row)
     }
 
     /// What the worker does.
-    pub fn role(&self) -> &str {
-        &self.role
+    pub fn role(&self) -> &'r str {
+        self.roster.words.text(self.row.role)
     }
 
     /// Where the worker works.
-    pub fn city(&self) -> &str {
-        &self.city
+    pub fn city(&self) -> &'r str {
+        self.roster.words.text(self.row.city)
     }
 
     /// The state of that city.
-    pub fn state(&self) -> &str {
-        &self.state
+    pub fn state(&self) -> &'r str {
+        self.roster.states.text(self.row.state)
     }
 
     /// `active`, or why not.
-    pub fn status(&self) -> &str {
-        &self.status
+    pub fn status(&self) -> &'r str {
+        self.roster.words.text(self.row.status)
     }
 
-    /// What the worker is certified for.
-    pub fn certificates(&self) -> impl Iterator<Item = &str> {
-        self.certificates.iter().map(AsRef::as_ref)
+    /// What the worker is certified for, each with the last day of it, where it has one.
+    pub fn certificates(&self) -> impl Iterator<Item = (&'r str, Option<Date>)> {
+        let roster = self.roster;
+        roster.certificates_of(*self).iter().map(|held| {
+            let until = (held.until != Date::MAX).then_some(held.until);
+            (roster.words.text(held.word), until)
+        })
+    }
+
+    /// The last day of the certificate that is asked for, `Date::MAX` without end; none if the worker lacks it.
+    ///
+    /// Of several of one name the one that lasts longest counts.
+    pub(in crate::engines::validation) fn certified_until(
+        &self,
+        certificate: &str,
+    ) -> Option<Date> {
+        let words = &self.roster.words;
+        let wanted = words.key_of(certificate)?;
+        let held = self.roster.certificates_of(*self).iter();
+        held.filter(|held| words.key(held.word) == Some(wanted))
+            .map(|held| held.until)
+            .max()
     }
 
     /// Whether the worker may be assigned at all.
     pub fn is_active(&self) -> bool {
-        self.status.eq_ignore_ascii_case("active")
+        self.status().eq_ignore_ascii_case("active")
     }
 
     /// Whether this client refuses the worker.
     pub fn is_barred_by(&self, client_id: &str) -> bool {
-        !self.barred_clients.is_empty()
-            && self
-                .barred_clients
-                .iter()
-                .any(|barred| folded(barred) == folded(client_id))
+        let barred = self.roster.barred_of(*self);
+        if barred.is_empty() {
+            return false;
+        }
+        let words = &self.roster.words;
+        let client = words.key_of(client_id);
+        client.is_some() && barred.iter().any(|word| words.key(*word) == client)
     }
 
     /// Whether the worker is available on each day from `first` to `last`.
     pub fn is_available(&self, first: Date, last: Date) -> bool {
-        self.available_from.is_none_or(|from| from <= first)
-            && self.available_to.is_none_or(|to| last <= to)
+        self.row.available_from <= first && last <= self.row.available_to
     }
 
     /// Whether the worker does this.
     pub(in crate::engines::validation) fn has_role(&self, role: &str) -> bool {
-        folded(&self.role) == folded(role)
+        let words = &self.roster.words;
+        words.key(self.row.role) == words.key_of(role)
     }
 
     /// Whether the worker works there; what is not asked for matches.
@@ -90,30 +116,20 @@ impl Worker {
         city: Option<&str>,
         state: Option<&str>,
     ) -> bool {
-        city.is_none_or(|city| folded(&self.city) == folded(city))
-            && state.is_none_or(|state| same_state(&self.state, state))
+        let (words, states) = (&self.roster.words, &self.roster.states);
+        city.is_none_or(|city| words.key(self.row.city) == words.key_of(city))
+            && state.is_none_or(|state| states.key(self.row.state) == states.key_of(state))
     }
 
     /// The days of availability, in words.
     pub(in crate::engines::validation) fn availability(&self) -> String {
-        match (self.available_from, self.available_to) {
-            (Some(from), Some(to)) => format!("from {from} to {to}"),
-            (Some(from), None) => format!("from {from}"),
-            (None, Some(to)) => format!("until {to}"),
-            (None, None) => "always".to_owned(),
+        let (from, to) = (self.row.available_from, self.row.available_to);
+        match (from != Date::MIN, to != Date::MAX) {
+            (true, true) => format!("from {from} to {to}"),
+            (true, false) => format!("from {from}"),
+            (false, true) => format!("until {to}"),
+            (false, false) => "always".to_owned(),
         }
-    }
-
-    /// Whether the worker may be assigned to the opening.
-    pub(super) fn fits(&self, need: &Need) -> bool {
-        self.is_active()
-            && need.role.as_deref().is_none_or(|role| self.has_role(role))
-            && self.works_in(need.city.as_deref(), need.state.as_deref())
-            && need
-                .client_id
-                .as_deref()
-                .is_none_or(|client| !self.is_barred_by(client))
-            && need.date.is_none_or(|date| self.is_available(date, date))
     }
 }
 
@@ -130,4 +146,6 @@ pub(in crate::engines::validation) struct Need {
     pub(in crate::engines::validation) client_id: Option<String>,
     /// When, if the assignment does not say.
     pub(in crate::engines::validation) date: Option<Date>,
+    /// What the worker must be certified for.
+    pub(in crate::engines::validation) certificates: Vec<String>,
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::engines::embedding::Embedder;
 
-use super::{Roster, ValidationConfig, Validator};
+use super::{Tables, ValidationConfig, Validator};
 
 pub use custom::RuleFile;
 pub(super) use custom::read as read_rules;
@@ -24,8 +24,8 @@ pub(super) use custom::read as read_rules;
 pub(super) struct Parts<'a> {
     /// Limits.
     pub(super) config: &'a ValidationConfig,
-    /// The workers of record.
-    pub(super) roster: Arc<Roster>,
+    /// The workers of record, and what they are booked for.
+    pub(super) tables: &'a Tables,
     /// The embedding that is compiled in.
     pub(super) embedder: Arc<dyn Embedder>,
 }

@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
 /// What is known about the mail to be written.
 #[derive(Debug)]
 pub(super) struct Task<'a> {
-    pub(super) worker: Option<&'a Worker>,
+    pub(super) worker: Option<Worker<'a>>,
     pub(super) max_subject: usize,
     pub(super) max_body: usize,
     /// Each list that is not empty has to hold a domain for it to be allowed.

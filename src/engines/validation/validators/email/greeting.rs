@@ -43,11 +43,11 @@ const ANYONE: &[&str] = &[
 ];
 
 /// Adds a finding if the body greets somebody else than `worker`.
-pub(super) fn check(body: &str, worker: Option<&Worker>, findings: &mut Vec<Finding>) {
+pub(super) fn check(body: &str, worker: Option<Worker<'_>>, findings: &mut Vec<Finding>) {
     let (Some(worker), Some(greeted)) = (worker, greeted(body)) else {
         return;
     };
-    if greeted.iter().any(|name| is_name_of(name, worker)) {
+    if greeted.iter().any(|name| is_name_of(name, &worker)) {
         return;
     }
     let (who, first) = (greeted.join(" and "), worker.name().split(' ').next());
@@ -111,7 +111,7 @@ fn name(person: &str, marked: bool) -> Option<String> {
     (!named.is_empty()).then(|| named.join(" "))
 }
 
-fn is_name_of(name: &str, worker: &Worker) -> bool {
+fn is_name_of(name: &str, worker: &Worker<'_>) -> bool {
     let (greeted, known) = (folded(name), folded(worker.name()));
     let title = |word: &&str| TITLES.contains(&word.trim_end_matches('.'));
     let titled = greeted.split(' ').next().is_some_and(|word| title(&word));

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::Parts;
 use crate::engines::validation::shown::masked;
-use crate::engines::validation::{EmailConfig, Roster, Rule, Validator, pii, secrets};
+use crate::engines::validation::{EmailConfig, Live, Roster, Rule, Validator, pii, secrets};
 use crate::types::validation::Finding;
 use domains::Known;
 use draft::{Draft, Task};
@@ -36,13 +36,13 @@ const MAX_KNOWN: usize = 50;
 
 /// Judges drafted mail.
 struct Email {
-    roster: Arc<Roster>,
+    roster: Arc<Live<Roster>>,
     config: EmailConfig,
 }
 
 pub(super) fn build(parts: &Parts<'_>) -> Box<dyn Validator> {
     Box::new(Email {
-        roster: Arc::clone(&parts.roster),
+        roster: Arc::clone(&parts.tables.roster),
         config: parts.config.email.clone(),
     })
 }
@@ -62,7 +62,8 @@ impl Validator for Email {
 
     fn validate(&self, payload: &Value, context: &Value) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let task = Task::read(context, &self.config, &self.roster, &mut findings);
+        let roster = self.roster.current();
+        let task = Task::read(context, &self.config, &roster, &mut findings);
         let draft = Draft::read(payload, &mut findings);
         let allowed = task.allowed_domains.iter().flatten().take(MAX_KNOWN);
         let mut known: Vec<Known> = allowed.map(|name| Known::new(name, true)).collect();

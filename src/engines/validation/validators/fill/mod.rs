@@ -13,21 +13,23 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Parts;
-use crate::engines::validation::{Roster, Rule, Validator};
+use crate::engines::validation::{Calendar, Live, Roster, Rule, Validator};
 use crate::types::validation::Finding;
 use proposal::{Opening, Proposal};
 use record::Records;
 
 /// Judges proposed assignments.
 struct Fill {
-    roster: Arc<Roster>,
+    roster: Arc<Live<Roster>>,
+    calendar: Arc<Live<Calendar>>,
     max_fills: usize,
 }
 
 pub(super) fn build(parts: &Parts<'_>) -> Box<dyn Validator> {
     let max_fills = parts.config.fill.max_fills;
     Box::new(Fill {
-        roster: Arc::clone(&parts.roster),
+        roster: Arc::clone(&parts.tables.roster),
+        calendar: Arc::clone(&parts.tables.calendar),
         max_fills,
     })
 }
@@ -48,16 +50,19 @@ impl Validator for Fill {
     fn validate(&self, payload: &Value, context: &Value) -> Vec<Finding> {
         let mut findings = Vec::new();
         let opening = Opening::read(context, &mut findings);
-        let read = Proposal::read_all(payload, self.max_fills, &mut findings);
+        let read = Proposal::read_all(payload, &opening, self.max_fills, &mut findings);
         let Some((proposals, proposed)) = read else {
             return findings;
         };
-        let mut records = Records::new(&self.roster, &opening.need, &proposals);
+        // One state of both for the whole judgement.
+        let (roster, calendar) = (self.roster.current(), self.calendar.current());
+        let mut records = Records::new(&roster, &calendar, &opening, &proposals);
         findings.extend(opening.check_count(proposed, &records));
-        for proposal in &proposals {
-            records.check(proposal, &mut findings);
+        for (proposal, worker) in records.known(&proposals) {
+            records.check(proposal, worker, &mut findings);
         }
-        schedule::check(&proposals, &self.roster, &mut findings);
+        schedule::check(&proposals, &roster, &mut findings);
+        schedule::check_booked(&proposals, &opening, &roster, &calendar, &mut findings);
         // Stable: the whole first, then fill by fill, each in the order of the checks.
         findings.sort_by_key(|finding| fill_of(&finding.path));
         findings
@@ -72,5 +77,7 @@ fn fill_of(path: &str) -> Option<usize> {
         .ok()
 }
 
+#[cfg(test)]
+mod labelled;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Payload and context of `fill`, read from JSON.
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::record::Records;
@@ -11,7 +12,16 @@ use crate::engines::validation::shown::quoted;
 use crate::types::validation::Finding;
 
 const FIELDS: [&str; 5] = ["worker_id", "name", "role", "start", "end"];
-const CONTEXT_FIELDS: [&str; 6] = ["role", "city", "state", "target_count", "client_id", "date"];
+const CONTEXT_FIELDS: [&str; 8] = [
+    "role",
+    "city",
+    "state",
+    "target_count",
+    "client_id",
+    "date",
+    "certificates",
+    "time_zone",
+];
 
 pub(super) fn schema(max_fills: usize) -> Value {
     let when = "ISO date, or RFC 3339 date-time; an end that is a date includes that day";
@@ -52,6 +62,15 @@ pub(super) fn schema(max_fills: usize) -> Value {
                         "type": "string",
                         "description": "the day of the work, for fills without a start",
                     },
+                    "certificates": {
+                        "type": "array",
+                        "items": text,
+                        "description": "what the work asks for; each must be valid while it lasts",
+                    },
+                    "time_zone": {
+                        "type": "string",
+                        "description": "IANA name, such as America/Chicago, of times without an offset",
+                    },
                 },
             },
         },
@@ -86,6 +105,7 @@ impl<'a> Proposal<'a> {
     /// None if there is no list to read.
     pub(super) fn read_all(
         payload: &'a Value,
+        opening: &Opening,
         max_fills: usize,
         findings: &mut Vec<Finding>,
     ) -> Option<(Vec<Self>, usize)> {
@@ -112,12 +132,17 @@ impl<'a> Proposal<'a> {
         }
         let read = fills.iter().enumerate().filter_map(|(at, fill)| {
             let path = format!("/fills/{at}");
-            Self::read(fill, path, findings)
+            Self::read(fill, path, opening, findings)
         });
         Some((read.collect(), fills.len()))
     }
 
-    fn read(fill: &'a Value, path: String, findings: &mut Vec<Finding>) -> Option<Self> {
+    fn read(
+        fill: &'a Value,
+        path: String,
+        opening: &Opening,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Self> {
         let mut fields = Fields::of_payload(fill, path.clone(), rules::SHAPE, findings);
         fields.only(&FIELDS, rules::MISSPELT_FIELD, Some(rules::UNKNOWN_FIELD));
         fields.required("worker_id");
@@ -126,7 +151,7 @@ impl<'a> Proposal<'a> {
         let name = fields.filled("name");
         let role = fields.text("role").filter(|role| !role.trim().is_empty());
         let (start, end) = (fields.text("start"), fields.text("end"));
-        let when = When::read(&path, start, end, findings);
+        let when = When::read(&path, (start, end), opening.zone.as_ref(), findings);
         Some(Self {
             path,
             worker_id: worker_id?,
@@ -140,8 +165,8 @@ impl<'a> Proposal<'a> {
 impl When {
     fn read(
         path: &str,
-        start: Option<&str>,
-        end: Option<&str>,
+        (start, end): (Option<&str>, Option<&str>),
+        zone: Option<&TimeZone>,
         findings: &mut Vec<Finding>,
     ) -> Self {
         let mut moment = |name: &str, text: &str| {
@@ -157,7 +182,7 @@ impl When {
             (Err(()), _) | (_, Err(())) => return Self::Unreadable,
             (Ok(None), Ok(None)) => return Self::Unsaid,
             (Ok(None), Ok(Some(_))) => "end is given without a start",
-            (Ok(Some(start)), Ok(end)) => match Period::new(start, end) {
+            (Ok(Some(start)), Ok(end)) => match Period::new(start, end, zone) {
                 Some(period) => return Self::During(period),
                 None => "end is not after start",
             },
@@ -171,6 +196,8 @@ impl When {
 #[derive(Debug)]
 pub(super) struct Opening {
     pub(super) need: Need,
+    /// Where times without an offset are read.
+    pub(super) zone: Option<TimeZone>,
     target_count: Option<usize>,
 }
 
@@ -194,6 +221,20 @@ impl Opening {
                     None
                 }
             });
+        let zone = fields.filled("time_zone").and_then(|name| {
+            let zone = TimeZone::get(name.trim()).ok();
+            if zone.is_none() {
+                let name = quoted(name);
+                let problem = format!("is {name}: use an IANA name such as America/Chicago");
+                fields.wrong("time_zone", &problem);
+            }
+            zone
+        });
+        let certificates = fields.texts("certificates", false).into_iter();
+        let certificates = certificates
+            .map(|(_, name)| name.trim().to_owned())
+            .filter(|name| !name.is_empty());
+        let certificates = certificates.collect();
         Self {
             need: Need {
                 role,
@@ -201,8 +242,24 @@ impl Opening {
                 state,
                 client_id,
                 date,
+                certificates,
             },
+            zone,
             target_count,
+        }
+    }
+
+    /// The day of the opening.
+    pub(super) fn day(&self) -> Option<Period> {
+        Period::new(Moment::day(self.need.date?), None, self.zone.as_ref())
+    }
+
+    /// When an assignment is: its own time, else the day of the opening.
+    pub(super) fn period(&self, proposal: &Proposal<'_>) -> Option<Period> {
+        match proposal.when {
+            When::During(period) => Some(period),
+            When::Unsaid => self.day(),
+            When::Unreadable => None,
         }
     }
 

@@ -27,6 +27,10 @@ pub(super) const NAME_MISMATCH: Rule = Rule::error(
     "fill.name_mismatch",
     "The name is that of the worker with this id.",
 );
+pub(super) const NAME_FORM: Rule = Rule::warning(
+    "fill.name_form",
+    "The name has the accents that it has on the roster.",
+);
 pub(super) const INACTIVE: Rule = Rule::error("fill.inactive", "The worker is active.");
 pub(super) const ROLE_MISMATCH: Rule = Rule::error(
     "fill.role_mismatch",
@@ -46,13 +50,25 @@ pub(super) const UNAVAILABLE: Rule = Rule::error(
     "fill.unavailable",
     "The worker is available on each day of the assignment.",
 );
+pub(super) const CERTIFICATE_MISSING: Rule = Rule::error(
+    "fill.certificate_missing",
+    "The worker holds each certificate that the context asks for.",
+);
+pub(super) const CERTIFICATE_EXPIRED: Rule = Rule::error(
+    "fill.certificate_expired",
+    "No certificate that is asked for has expired when the work begins.",
+);
+pub(super) const CERTIFICATE_EXPIRES: Rule = Rule::error(
+    "fill.certificate_expires",
+    "No certificate that is asked for expires before the last day of the work.",
+);
 pub(super) const DUPLICATE: Rule = Rule::error(
     "fill.duplicate",
     "No worker is proposed twice for the same time, or for none.",
 );
 pub(super) const DOUBLE_BOOKED: Rule = Rule::error(
     "fill.double_booked",
-    "No two assignments of one worker overlap.",
+    "No two assignments of one worker overlap, nor one with what the worker is booked for.",
 );
 
 /// All of them, in the order of the checks.
@@ -65,12 +81,16 @@ pub(super) const ALL: &[Rule] = &[
     WORKER_UNKNOWN,
     ID_FORM,
     NAME_MISMATCH,
+    NAME_FORM,
     INACTIVE,
     ROLE_MISMATCH,
     PLACE_MISMATCH,
     BARRED,
     BAD_DATE,
     UNAVAILABLE,
+    CERTIFICATE_MISSING,
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_EXPIRES,
     DUPLICATE,
     DOUBLE_BOOKED,
 ];

@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::engines::validation::{DEMO_ROSTER, Roster, ValidationConfig, Validators};
+use crate::engines::validation::{
+    Calendar, DEMO_ROSTER, Live, Roster, Tables, ValidationConfig, Validators,
+};
 use crate::types::validation::{Report, Verdict};
 
 const ROSTER: &str = "\
@@ -15,10 +19,27 @@ W-1007,Owen Gallagher,welder,Joliet,IL,active,,,
 ";
 
 fn run(roster: &str, payload: &Value, context: &Value) -> Report {
+    booked(roster, "worker_id,start", payload, context)
+}
+
+/// The same beside a calendar.
+fn booked(roster: &str, calendar: &str, payload: &Value, context: &Value) -> Report {
     let mut config = ValidationConfig::default();
     config.fill.max_fills = 20;
-    let validators = Validators::new(&config, Roster::parse_csv(roster).unwrap()).unwrap();
+    let tables = Tables {
+        roster: Arc::new(Live::new(Roster::parse_csv(roster).unwrap())),
+        calendar: Arc::new(Live::new(Calendar::parse_csv(calendar).unwrap())),
+    };
+    let validators = Validators::with_tables(&config, &tables).unwrap();
     validators.run("fill", payload, context).unwrap()
+}
+
+/// The rules that are named, without the prefix.
+fn rules(report: &Report) -> Vec<&str> {
+    let found = report.findings.iter();
+    found
+        .map(|finding| finding.rule.strip_prefix("fill.").unwrap())
+        .collect()
 }
 
 /// Runs `fills` in `context` and compares rules (without the prefix) with paths, and the verdict.
@@ -429,4 +450,361 @@ fn the_demo_roster_fills_an_opening() {
     let payload = json!({"fills": [{"worker_id": "W-1001", "name": "Maria Alvarez"}]});
     let context = json!({"role": "forklift operator", "city": "Joliet", "state": "IL"});
     assert_eq!(run(DEMO_ROSTER, &payload, &context).verdict, Verdict::Pass);
+}
+
+#[test]
+fn certificates_count_by_the_days_of_the_work() {
+    const ROSTER: &str = "\
+worker_id,name,role,city,state,status,certificates
+W-1,Ann Lee,welder,Gary,IN,active,MIG:2027-03-31;OSHA 10;TIG:2026-01-01;TIG:2027-06-30
+";
+    let cases: [(&str, &str, Value, &[&str]); 14] = [
+        ("2027-03-01", "2027-03-31", json!(["MIG"]), &[]),
+        (
+            "2027-03-01",
+            "2027-03-31",
+            json!(["mig", "OSHA  10", "TIG"]),
+            &[],
+        ),
+        (
+            "2027-03-01",
+            "2027-04-01",
+            json!(["MIG"]),
+            &["certificate_expires"],
+        ),
+        (
+            "2027-03-31",
+            "2027-04-01",
+            json!(["MIG"]),
+            &["certificate_expires"],
+        ),
+        (
+            "2027-04-01",
+            "2027-04-01",
+            json!(["MIG"]),
+            &["certificate_expired"],
+        ),
+        // A night that ends at midnight does not touch the next day.
+        ("2027-03-31T16:00", "2027-04-01T00:00", json!(["MIG"]), &[]),
+        (
+            "2027-03-31T16:00",
+            "2027-04-01T00:01",
+            json!(["MIG"]),
+            &["certificate_expires"],
+        ),
+        (
+            "2027-03-01",
+            "2027-03-02",
+            json!(["CPR"]),
+            &["certificate_missing"],
+        ),
+        (
+            "2027-03-01",
+            "2027-03-02",
+            json!(["CPR", "MIG", "BLS"]),
+            &["certificate_missing", "certificate_missing"],
+        ),
+        // Of two of one name, the one that lasts longer.
+        ("2027-03-01", "2027-06-30", json!(["TIG"]), &[]),
+        (
+            "2027-07-01",
+            "",
+            json!(["TIG", "MIG"]),
+            &["certificate_expired", "certificate_expired"],
+        ),
+        // The name of a role is no certificate.
+        (
+            "2027-03-01",
+            "",
+            json!(["welder"]),
+            &["certificate_missing"],
+        ),
+        ("2027-03-01", "", json!([" ", ""]), &[]),
+        ("soon", "", json!(["MIG"]), &["bad_date"]),
+    ];
+    for (start, end, certificates, expected) in cases {
+        let end = (!end.is_empty()).then_some(end);
+        let fill = json!({"worker_id": "W-1", "name": "Ann Lee", "start": start, "end": end});
+        let context = json!({"certificates": certificates});
+        let report = run(ROSTER, &json!({"fills": [fill]}), &context);
+        assert_eq!(rules(&report), expected, "{start} {end:?} {context}");
+    }
+    // Without a day of its own, that of the opening; without any, only whether there is one.
+    for (context, expected) in [
+        (
+            json!({"certificates": ["MIG"], "date": "2027-03-31"}),
+            vec![],
+        ),
+        (
+            json!({"certificates": ["MIG"], "date": "2027-04-01"}),
+            vec!["certificate_expired"],
+        ),
+        (json!({"certificates": ["MIG"]}), vec![]),
+        (
+            json!({"certificates": ["CPR"]}),
+            vec!["certificate_missing"],
+        ),
+        (json!({"certificates": "MIG"}), vec!["context"]),
+        (json!({"certificates": [7]}), vec!["context"]),
+    ] {
+        let fill = json!({"worker_id": "W-1", "name": "Ann Lee"});
+        let report = run(ROSTER, &json!({"fills": [fill]}), &context);
+        assert_eq!(rules(&report), expected, "{context}");
+    }
+}
+
+#[test]
+fn nobody_is_proposed_who_is_booked() {
+    const CALENDAR: &str = "\
+worker_id,start,end,client_id
+w-1001,2027-03-01T06:00,2027-03-01T14:00,C-7
+W-1001,2027-03-08,2027-03-12,
+W-1002,2027-03-01T12:00:00Z,2027-03-01T20:00:00Z,
+W-7777,2027-03-01,,
+";
+    let at = |id: &str, name: &str, start: &str, end: &str| json!({"worker_id": id, "name": name, "start": start, "end": end});
+    let maria = |start, end| at("W-1001", "Maria Alvarez", start, end);
+    let daniel = |start, end| at("W-1002", "Daniel Okafor", start, end);
+    let chicago = json!({"time_zone": "America/Chicago"});
+    let cases = [
+        (maria("2027-03-01", "2027-03-01"), json!({}), true),
+        (
+            maria("2027-03-01T14:00", "2027-03-01T22:00"),
+            json!({}),
+            false,
+        ),
+        (
+            maria("2027-03-01T13:59", "2027-03-01T22:00"),
+            json!({}),
+            true,
+        ),
+        (maria("2027-03-02", "2027-03-07"), json!({}), false),
+        (
+            maria("2027-03-12T23:00", "2027-03-13T07:00"),
+            json!({}),
+            true,
+        ),
+        // Written with an offset against a local time: instants where there is a zone.
+        (
+            maria("2027-03-01T12:00Z", "2027-03-01T13:00Z"),
+            chicago.clone(),
+            true,
+        ),
+        (
+            maria("2027-03-01T20:00Z", "2027-03-01T23:00Z"),
+            chicago.clone(),
+            false,
+        ),
+        (
+            daniel("2027-03-01T14:00", "2027-03-01T15:00"),
+            chicago.clone(),
+            false,
+        ),
+        (
+            daniel("2027-03-01T13:00", "2027-03-01T15:00"),
+            chicago.clone(),
+            true,
+        ),
+        (
+            daniel("2027-03-01T06:00-06:00", "2027-03-01T07:00-06:00"),
+            json!({}),
+            true,
+        ),
+        (daniel("soon", "2027-03-01"), json!({}), false),
+    ];
+    for (fill, context, clashes) in cases {
+        let report = booked(ROSTER, CALENDAR, &json!({"fills": [fill]}), &context);
+        let found = rules(&report).contains(&"double_booked");
+        assert_eq!(found, clashes, "{fill} {context}: {report:?}");
+    }
+    // By the day of the opening, where a fill does not say when.
+    let fills = json!({"fills": [{"worker_id": "W-1001", "name": "Maria Alvarez"}]});
+    let report = booked(ROSTER, CALENDAR, &fills, &json!({"date": "2027-03-01"}));
+    let finding = &report.findings[0];
+    assert_eq!(
+        (finding.rule.as_str(), finding.path.as_str()),
+        ("fill.double_booked", "/fills/0/worker_id")
+    );
+    assert_eq!(
+        finding.message,
+        "W-1001 (Maria Alvarez) is booked already from 2027-03-01 06:00 to 2027-03-01 14:00 for client C-7"
+    );
+    assert_eq!(
+        rules(&booked(
+            ROSTER,
+            CALENDAR,
+            &fills,
+            &json!({"date": "2027-03-02"})
+        )),
+        [""; 0]
+    );
+    // Nor is anybody suggested who is booked that day.
+    let stranger = json!({"fills": [{"worker_id": "Z", "name": "Z"}]});
+    let context = json!({"role": "welder", "city": "Joliet", "date": "2027-03-09"});
+    let report = booked(ROSTER, CALENDAR, &stranger, &context);
+    assert_eq!(
+        report.findings[0].suggestion.as_deref(),
+        Some("propose W-1002 (Daniel Okafor) or W-1007 (Owen Gallagher)")
+    );
+}
+
+#[test]
+fn times_are_those_of_the_place() {
+    let shifts = |shifts: &[(&str, &str)]| {
+        let shifts = shifts.iter();
+        let fills: Vec<Value> = shifts
+            .map(|(start, end)| with(json!({"start": start, "end": end})))
+            .collect();
+        json!({ "fills": fills })
+    };
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+    // 2026: forward on 8 March at 02:00, back on 1 November at 02:00.
+    let cases: [Case; 9] = [
+        (
+            "America/Chicago",
+            &[
+                ("2026-03-07T22:00", "2026-03-08T06:00"),
+                ("2026-03-08T06:00", "2026-03-08T14:00"),
+            ],
+            &[],
+        ),
+        // No clock shows 02:30: it is 03:30.
+        (
+            "America/Chicago",
+            &[
+                ("2026-03-08T00:00", "2026-03-08T02:30"),
+                ("2026-03-08T02:30", "2026-03-08T06:00"),
+            ],
+            &[],
+        ),
+        (
+            "America/Chicago",
+            &[
+                ("2026-03-08T00:00", "2026-03-08T02:30"),
+                ("2026-03-08T03:00", "2026-03-08T06:00"),
+            ],
+            &["double_booked"],
+        ),
+        // Clocks show 01:30 twice: it is the first. Who meets on the clock meets in truth.
+        (
+            "America/Chicago",
+            &[
+                ("2026-11-01T00:00", "2026-11-01T01:30"),
+                ("2026-11-01T01:30", "2026-11-01T06:00"),
+            ],
+            &[],
+        ),
+        (
+            "America/Chicago",
+            &[
+                ("2026-11-01T00:00", "2026-11-01T01:30"),
+                ("2026-11-01T01:30:00-06:00", "2026-11-01T06:00"),
+            ],
+            &[],
+        ),
+        (
+            "America/Chicago",
+            &[
+                ("2026-11-01T00:00", "2026-11-01T01:45:00-06:00"),
+                ("2026-11-01T01:30:00-06:00", "2026-11-01T06:00"),
+            ],
+            &["double_booked"],
+        ),
+        (
+            "America/Chicago",
+            &[("2026-11-01T01:45", "2026-11-01T01:15")],
+            &["bad_date"],
+        ),
+        (
+            "America/Chicago",
+            &[("2026-11-01T01:45:00-05:00", "2026-11-01T01:15:00-06:00")],
+            &[],
+        ),
+        (
+            "Europe/Berlin",
+            &[
+                ("2026-03-01T08:00", "2026-03-01T12:00"),
+                ("2026-03-01T11:30Z", "2026-03-01T12:00Z"),
+            ],
+            &[],
+        ),
+    ];
+    for (zone, times, expected) in cases {
+        let context = json!({ "time_zone": zone });
+        let report = run(ROSTER, &shifts(times), &context);
+        assert_eq!(rules(&report), expected, "{zone} {times:?}: {report:?}");
+    }
+    // Days are those of the place: this is the evening of 31 March there, and Hector is free until then.
+    let hector = |end: &str| json!({"fills": [{"worker_id": "W-1006", "name": "Hector Ruiz", "start": "2026-03-31T23:00Z", "end": end}]});
+    let chicago = json!({"time_zone": "America/Chicago"});
+    assert_eq!(
+        rules(&run(ROSTER, &hector("2026-04-01T04:00Z"), &chicago)),
+        [""; 0]
+    );
+    assert_eq!(
+        rules(&run(ROSTER, &hector("2026-04-01T06:00Z"), &chicago)),
+        ["unavailable"]
+    );
+    assert_eq!(
+        rules(&run(ROSTER, &hector("2026-04-01T04:00Z"), &json!({}))),
+        ["unavailable"]
+    );
+    // Zones in brackets are read, and those that do not exist are told.
+    let bracket = shifts(&[(
+        "2026-03-01T08:00[America/Chicago]",
+        "2026-03-01T16:00[America/Chicago]",
+    )]);
+    assert_eq!(rules(&run(ROSTER, &bracket, &json!({}))), [""; 0]);
+    let bracket = shifts(&[("2026-03-01T08:00[Mars/Olympus]", "2026-03-01T16:00")]);
+    assert_eq!(rules(&run(ROSTER, &bracket, &json!({}))), ["bad_date"]);
+    for zone in [
+        json!("Mars/Olympus"),
+        json!(""),
+        json!(5),
+        json!("../../etc/passwd"),
+        json!("\u{0}"),
+    ] {
+        let report = run(
+            ROSTER,
+            &json!({"fills": [maria()]}),
+            &json!({ "time_zone": zone }),
+        );
+        assert_eq!(rules(&report), ["context"], "{zone}");
+    }
+}
+
+#[test]
+fn names_differ_by_accents_or_in_truth() {
+    const ROSTER: &str = "\
+worker_id,name,role,city,state,status
+W-1,José Núñez,welder,Gary,IN,active
+W-2,Ann O'Neill Jr.,welder,Gary,IN,active
+W-3,Łukasz Groß,welder,Gary,IN,active
+";
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("W-1", "José Núñez", &[]),
+        ("W-1", "JOSÉ  NÚÑEZ", &[]),
+        ("W-1", "Jose Nunez", &["name_form"]),
+        ("W-1", "Jose\u{301} Nu\u{301}n\u{303}ez", &["name_form"]),
+        ("W-1", "Núñez José", &["name_mismatch"]),
+        ("W-1", "José Núñes", &["name_mismatch"]),
+        ("W-1", "José", &["name_mismatch"]),
+        ("W-2", "Ann O’Neill Jr.", &[]),
+        ("W-2", "Ann O'Neill", &["name_mismatch"]),
+        ("W-3", "Lukasz Gross", &["name_form"]),
+        ("W-3", "\u{202e}Łukasz Groß", &["name_mismatch"]),
+        ("W-3", "Łukasz Gr0ß", &["name_mismatch"]),
+    ];
+    for (id, name, expected) in cases {
+        let fills = json!({"fills": [{"worker_id": id, "name": name}]});
+        assert_eq!(
+            rules(&run(ROSTER, &fills, &json!({}))),
+            expected,
+            "{id} {name}"
+        );
+    }
 }
