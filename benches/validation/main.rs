@@ -1,6 +1,6 @@
 //! Validators, each beside what the machine can do at best. See `benches/README.md`.
 //!
-//! `cargo bench --bench validation`, or `cargo bench --bench validation -- fill 50000` for one subject and a size
+//! `cargo bench --bench validation`; `-- fill 50000` for one subject and a size, `-- email pii` for two subjects
 
 #![expect(
     clippy::unwrap_used,
@@ -8,27 +8,27 @@
     reason = "a bench prints, and ends when something is wrong"
 )]
 
+mod email;
 mod fill;
+mod pii;
 #[path = "../support/statistics.rs"]
 mod statistics;
 
-/// Subjects, with what runs them: the words that follow on the command line.
-const SUBJECTS: &[(&str, fn(&[String]))] = &[("fill", fill::run)];
+/// Subjects, with what runs them: the words of the command line that name no subject.
+const SUBJECTS: &[(&str, fn(&[String]))] = &[
+    ("fill", fill::run),
+    ("email", |_| email::run()),
+    ("pii", |_| pii::run()),
+];
 
 fn main() {
     // Cargo itself adds --bench.
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let asked = words.first().map(String::as_str);
-    let known = SUBJECTS.iter().find(|(name, _)| asked == Some(*name));
-    match known {
-        Some((_, run)) => run(&words[1..]),
-        None => {
-            for (_, run) in SUBJECTS {
-                run(&words);
-            }
+    let words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let is_subject = |word: &String| SUBJECTS.iter().any(|(name, _)| name == word);
+    let (asked, words): (Vec<String>, Vec<String>) = words.partition(is_subject);
+    for (name, run) in SUBJECTS {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            run(&words);
         }
     }
 }
