@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use boathouse::engines::validation::{Roster, ValidationConfig, Validators};
 use serde_json::{Value, json};
 
+use crate::statistics::spread;
+
 const EMAILS: &str = include_str!("../../tests/data/validation/emails.jsonl");
 const ROSTER: &str = include_str!("../../tests/data/validation/roster.csv");
 /// Bytes of a body.
@@ -34,13 +36,10 @@ pub(crate) fn run() {
         ("2 KB, with html of 2 KB", &html),
         ("labelled set, 0.4 KB, most faulty", &faulty),
     ] {
-        let mut rates: Vec<f64> = (0..ROUNDS).map(|_| rate(&validators, mails)).collect();
-        rates.sort_by(f64::total_cmp);
+        let rates: Vec<f64> = (0..ROUNDS).map(|_| rate(&validators, mails)).collect();
         println!(
-            "email {name:36} {:>9.0} mails/s on one core (median of {ROUNDS}, {:.0} to {:.0})",
-            rates[ROUNDS / 2],
-            rates[0],
-            rates[ROUNDS - 1]
+            "email {name:36} {} thousand mails/s on one core",
+            spread(&rates.iter().map(|rate| rate / 1e3).collect::<Vec<_>>())
         );
     }
 }

@@ -86,7 +86,7 @@ fn validators_judge_by_what_was_read_last() {
     fs::write(&calendar, "worker_id,start\n").unwrap();
     let state = state(&roster, Some(&calendar)).unwrap();
     let config = ValidationConfig::default();
-    let validators = Validators::with_tables(&config, state.tables()).unwrap();
+    let validators = Validators::with_rules(&config, state.tables(), &[]).unwrap();
     let fills = json!({"fills": [{"worker_id": "W-1", "name": "Ann Lee", "start": "2027-01-04"}]});
     let verdict = || {
         validators

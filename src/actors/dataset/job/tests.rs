@@ -380,6 +380,7 @@ fn every_kind_in_every_flavour_is_a_whole_folder() {
         check_outputs(&receipt, &folder, &files);
         let manifest: Value =
             serde_json::from_str(&files[&format!("{folder}/manifest.json")]).unwrap();
+        assert_eq!(manifest["kind"], kind);
         for side in ["train", "test"] {
             let lines = |of: &str| {
                 files[&format!("{folder}/{of}/{side}.jsonl")]

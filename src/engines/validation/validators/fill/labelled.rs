@@ -41,7 +41,7 @@ fn validators(rows: &[RosterRow], booked: &str) -> Validators {
         roster: Arc::new(Live::new(filling.finish())),
         calendar: Arc::new(Live::new(Calendar::parse_csv(booked).unwrap())),
     };
-    Validators::with_tables(&ValidationConfig::default(), &tables).unwrap()
+    Validators::with_rules(&ValidationConfig::default(), &tables, &[]).unwrap()
 }
 
 /// A fill of this worker that is right, for an opening that the worker fits.

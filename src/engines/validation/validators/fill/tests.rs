@@ -30,7 +30,7 @@ fn booked(roster: &str, calendar: &str, payload: &Value, context: &Value) -> Rep
         roster: Arc::new(Live::new(Roster::parse_csv(roster).unwrap())),
         calendar: Arc::new(Live::new(Calendar::parse_csv(calendar).unwrap())),
     };
-    let validators = Validators::with_tables(&config, &tables).unwrap();
+    let validators = Validators::with_rules(&config, &tables, &[]).unwrap();
     validators.run("fill", payload, context).unwrap()
 }
 
