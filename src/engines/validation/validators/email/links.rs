@@ -216,15 +216,12 @@ impl<'a> Found<'a> {
         if self.seen.insert(format!("{user}@{host}")) {
             self.host(user, &host);
         }
-        if let Some(how) = tracking(&host, rest) {
-            if self.seen.insert(how.clone()) {
-                let message = format!("a link {how}, which tells who followed it");
-                self.add(
-                    rules::TRACKING,
-                    message,
-                    Some("link to the page itself".to_owned()),
-                );
-            }
+        if let Some(how) = tracking(&host, rest)
+            && self.seen.insert(how.clone())
+        {
+            let message = format!("a link {how}, which tells who followed it");
+            let suggestion = Some("link to the page itself".to_owned());
+            self.add(rules::TRACKING, message, suggestion);
         }
     }
 

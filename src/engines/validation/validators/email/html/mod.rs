@@ -3,7 +3,7 @@
 mod page;
 mod style;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -34,7 +34,7 @@ pub(super) fn read(html: &str) -> Page {
         queue.push_back(StrTendril::from_slice(piece));
         // The sink never asks to stop, so all of it is taken.
         drop(tokenizer.feed(&queue));
-        if tokenizer.sink.ended.replace(false) {
+        if tokenizer.sink.ended.take() {
             guard = Guard::default();
         }
     }
@@ -77,7 +77,7 @@ impl Guard {
 struct Sink {
     builder: RefCell<Builder>,
     /// A tag or comment ended.
-    ended: RefCell<bool>,
+    ended: Cell<bool>,
 }
 
 impl TokenSink for Sink {
@@ -88,12 +88,12 @@ impl TokenSink for Sink {
         match token {
             Token::CharacterTokens(text) => builder.text(&text),
             Token::CommentToken(comment) => {
-                self.ended.replace(true);
+                self.ended.set(true);
                 builder.comment(&comment);
             }
-            Token::DoctypeToken(_) => drop(self.ended.replace(true)),
+            Token::DoctypeToken(_) => self.ended.set(true),
             Token::TagToken(tag) => {
-                self.ended.replace(true);
+                self.ended.set(true);
                 let name: &str = &tag.name;
                 if tag.kind == TagKind::EndTag {
                     builder.close(name);

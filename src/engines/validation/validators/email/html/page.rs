@@ -117,10 +117,10 @@ impl Builder {
             self.page.unlinked.push_str(text);
         }
         let link = self.link.and_then(|at| self.page.links.get_mut(at));
-        if let Some(shown) = link.and_then(|link| link.text.as_mut()) {
-            if shown.len() < MAX_SAMPLE {
-                shown.push_str(text);
-            }
+        if let Some(shown) = link.and_then(|link| link.text.as_mut())
+            && shown.len() < MAX_SAMPLE
+        {
+            shown.push_str(text);
         }
     }
 
@@ -167,15 +167,15 @@ impl Builder {
         let invisible = self.hides(&element).is_some_and(|why| why != "colour");
         self.note(name, attributes, invisible);
         let mut address_kinds = attributes.iter().filter(|(key, _)| is_address(name, key));
-        if self.page.links.len() < MAX_THINGS {
-            if let Some((_, target)) = address_kinds.next() {
-                let clickable = matches!(name, "a" | "area");
-                self.link = (name == "a").then_some(self.page.links.len());
-                self.page.links.push(Link {
-                    target: target.trim().to_owned(),
-                    text: clickable.then(String::new),
-                });
-            }
+        if self.page.links.len() < MAX_THINGS
+            && let Some((_, target)) = address_kinds.next()
+        {
+            let clickable = matches!(name, "a" | "area");
+            self.link = (name == "a").then_some(self.page.links.len());
+            self.page.links.push(Link {
+                target: target.trim().to_owned(),
+                text: clickable.then(String::new),
+            });
         }
         for (key, value) in attributes {
             if !matches!(*key, "style" | "class" | "id" | "href" | "src") {
