@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 
 pub use counts::Counts;
 pub use fact::Fact;
@@ -217,7 +217,7 @@ impl Join {
         record: EvidenceRecord,
         recipe: &Recipe,
     ) -> Result<Task, String> {
-        let chat: ChatEvidence = fact::body(&record)?;
+        let chat = ChatEvidence::deserialize(record.body).map_err(|error| error.to_string())?;
         let feedback = self.said.get(&index).map(Said::feedback);
         let mut validations = self.validations.get(&index).cloned().unwrap_or_default();
         validations.sort_by(|a, b| a.validator.cmp(&b.validator));

@@ -609,3 +609,32 @@ fn a_cancelled_job_leaves_what_was_there() {
     }
     world.materialize(false);
 }
+
+#[test]
+fn tasks_of_an_older_version_are_told_and_replaced() {
+    let world = World::filled(4);
+    let older = DatasetStore::new(&world.paths.datasets);
+    let staging = older.stage(&older.tasks()).unwrap();
+    staging.write("tasks.jsonl", "{}").unwrap();
+    staging.write("quarantine.jsonl", "").unwrap();
+    let receipt =
+        json!({"format": 3, "job": "materialize", "recipe": {"sha256": sha256(DEFAULT_RECIPE)}});
+    staging.write(RECEIPT, &pretty(&receipt)).unwrap();
+    staging.commit().unwrap();
+    let error = world.export("sft", None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("another version of boathouse: materialize again"),
+        "{error}"
+    );
+    assert_eq!(world.materialize(false)["unchanged"], false);
+    let names: Vec<_> = world.files().into_keys().collect();
+    let expected = [
+        "tasks/date=1970-01-01/tasks.jsonl",
+        "tasks/quarantine.jsonl",
+        "tasks/receipt.json",
+    ];
+    assert_eq!(names, expected);
+    assert!(world.export("sft", None).is_ok());
+}

@@ -109,18 +109,20 @@ impl Said {
 
 impl Fact {
     /// Reads a line; says of one that is no record of a known shape why.
-    pub fn of(line: &JournalLine) -> Result<Self, (Self, BadLine)> {
+    pub fn of(line: &JournalLine) -> (Self, Option<BadLine>) {
         let record = match &line.record {
             Ok(record) => record,
-            Err(bad) => return Err((Self::bad(0), bad.clone())),
+            Err(bad) => return (Self::bad(0), Some(bad.clone())),
         };
         if record.schema > SCHEMA_VERSION {
             let reason = format!("schema {} is newer than {SCHEMA_VERSION}", record.schema);
-            return Err((Self::bad(0), bad(record, reason)));
+            return (Self::bad(0), Some(bad(record, reason)));
         }
-        let (ts, of) = (record.ts, About::of(record));
-        let of = of.map_err(|reason| (Self::bad(ts), bad(record, reason)))?;
-        Ok(Self { ts, of })
+        let ts = record.ts;
+        match About::of(record) {
+            Ok(of) => (Self { ts, of }, None),
+            Err(reason) => (Self::bad(ts), Some(bad(record, reason))),
+        }
     }
 
     fn bad(ts: u64) -> Self {
@@ -180,7 +182,7 @@ impl About {
 }
 
 /// Reads the body of a record as that of its kind.
-pub(super) fn body<T: DeserializeOwned>(record: &EvidenceRecord) -> Result<T, String> {
+fn body<T: DeserializeOwned>(record: &EvidenceRecord) -> Result<T, String> {
     T::deserialize(&record.body).map_err(|error| format!("body does not fit its kind: {error}"))
 }
 

@@ -11,10 +11,8 @@ fn run(journal: &Journal) -> (Vec<Task>, Vec<Quarantined>, Join) {
     let (mut join, recipe) = (Join::default(), Recipe::default());
     let (mut chats, mut aside) = (Vec::new(), Vec::new());
     for line in &journal.0 {
-        let fact = Fact::of(line).unwrap_or_else(|(fact, bad)| {
-            aside.push(Quarantined::new(line, bad));
-            fact
-        });
+        let (fact, bad) = Fact::of(line);
+        aside.extend(bad.map(|bad| Quarantined::new(line, bad)));
         if let Some(index) = join.gather(fact) {
             chats.push((index, line.record.clone().unwrap()));
         }
@@ -302,7 +300,7 @@ fn days_are_touched_by_what_is_new_and_by_what_is_said_of_it() {
     for (line, ts) in journal.0.iter_mut().zip([0, 1, 2, 9, 9, 9, 9, 9]) {
         line.record.as_mut().unwrap().ts = ts * DAY_MS;
         join.begin_new();
-        join.gather(Fact::of(line).unwrap());
+        join.gather(Fact::of(line).0);
         touched.push(
             join.touched()
                 .iter()

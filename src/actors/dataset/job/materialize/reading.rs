@@ -169,10 +169,7 @@ fn facts_of(paths: &DatasetPaths, span: &Span) -> Result<Vec<Found>, EvidenceLog
     lines
         .map(|line| {
             let mut line = line?;
-            let (fact, bad) = match Fact::of(&line) {
-                Ok(fact) => (fact, None),
-                Err((fact, bad)) => (fact, Some(bad)),
-            };
+            let (fact, bad) = Fact::of(&line);
             // The chain needs no other content than that of its own records.
             if let Ok(record) = &mut line.record
                 && !record.kind.is_of_the_journal()
@@ -242,11 +239,12 @@ fn tasks_of(
         let record = record.ok_or(EvidenceLogError::Replaced)?;
         let task = join.task(index, record, recipe);
         let task = task.map_err(|_| EvidenceLogError::Replaced)?;
-        let row = paths.parquet.then(|| rows::row(&task)).transpose();
+        let (outcome, line) = (task.outcome, encode(&task)?);
+        let row = paths.parquet.then(|| rows::row(task)).transpose();
         tasks.push(Written {
             day,
-            outcome: task.outcome,
-            line: encode(&task)?,
+            outcome,
+            line,
             row: row.map_err(DatasetError::Encode)?,
         });
     }

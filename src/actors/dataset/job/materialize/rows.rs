@@ -65,9 +65,10 @@ pub(super) fn columns() -> Vec<ParquetColumn> {
 }
 
 /// The row of a task. Errors: in words.
-pub(super) fn row(task: &Task) -> Result<Value, String> {
+pub(super) fn row(mut task: Task) -> Result<Value, String> {
+    let messages = std::mem::take(&mut task.messages);
     let mut row = serde_json::to_value(task).map_err(|error| error.to_string())?;
-    row["messages"] = task.messages.iter().map(message).collect();
+    row["messages"] = messages.into_iter().map(message).collect();
     numbers(&mut row);
     if let Some(feedback) = row.get_mut("feedback") {
         numbers(feedback);
@@ -78,16 +79,16 @@ pub(super) fn row(task: &Task) -> Result<Value, String> {
 }
 
 /// A message whose content is a text, and what else it has; of any other all is in `more`.
-fn message(message: &Value) -> Value {
-    let Value::Object(members) = message else {
-        return json!({"more": message});
+fn message(message: Value) -> Value {
+    let mut more = match message {
+        Value::Object(members) => members,
+        other => return json!({"more": other}),
     };
     let mut row = Map::new();
-    let mut more = members.clone();
     for name in ["role", "content"] {
-        if let Some(Value::String(text)) = members.get(name) {
-            row.insert(name.to_owned(), text.as_str().into());
-            more.shift_remove(name);
+        if more.get(name).is_some_and(Value::is_string) {
+            let text = more.shift_remove(name).unwrap_or_default();
+            row.insert(name.to_owned(), text);
         }
     }
     if !more.is_empty() {
@@ -129,7 +130,7 @@ mod tests {
             (json!("q"), json!({"more": "q"})),
             (json!({}), json!({})),
         ] {
-            assert_eq!(message(&given), expected);
+            assert_eq!(message(given), expected);
         }
     }
 }
