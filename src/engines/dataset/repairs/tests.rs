@@ -15,7 +15,7 @@ fn run(journal: &Journal, recipe: &Recipe) -> (Vec<(Value, Value)>, ExportCounts
         .0
         .iter()
         .filter_map(|line| {
-            let index = join.gather(Fact::of(line).unwrap())?;
+            let index = join.gather(Fact::of(line).0)?;
             Some((index, line.record.clone().unwrap()))
         })
         .collect();
