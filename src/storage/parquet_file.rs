@@ -1,6 +1,6 @@
 //! Rows of JSON as a Parquet file with typed columns, hashed as it is written.
 //!
-//! The same rows and columns give the same bytes. Rows wait in memory until they are a group of some [`GROUP_BYTES`].
+//! The same rows and columns give the same bytes. Rows wait in memory until they are a group of some 8 MiB.
 //!
 //! Every column may be null: JSON leaves out what is not there. A list is `optional group (LIST) { repeated group list {
 //! optional … element } }`, as DuckDB, Arrow, Spark and Hugging Face's `datasets` read it.
