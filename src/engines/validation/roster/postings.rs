@@ -56,9 +56,8 @@ impl Hash {
 
     pub(super) fn finish(self) -> u32 {
         let mixed = (self.0 ^ self.0 >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
-        let half = (mixed >> 32) as u32;
-        half
+        // Half of it is enough.
+        (mixed >> 32) as u32
     }
 }
 

@@ -62,11 +62,12 @@ fn dated(row: &RosterRow) -> Option<(&str, &str)> {
         .find_map(|held| held.split_once(':'))
 }
 
+type Fits = fn(&RosterRow) -> bool;
 type Make = fn(&RosterRow, &RosterRow, &mut Value, &mut Value) -> &'static [&'static str];
 
 /// Kind, which workers it can be made of, and how it is made: of the worker, another one, the fill and the context.
 #[rustfmt::skip]
-const KINDS: &[(&str, fn(&RosterRow) -> bool, Make)] = &[
+const KINDS: &[(&str, Fits, Make)] = &[
     ("right", |_| true, |_, _, _, _| &[]),
     ("without a time", |_| true, |_, _, fill, context| {
         fill["start"] = Value::Null; fill["end"] = Value::Null; context["date"] = json!(WEEK.0); &[]
@@ -225,7 +226,7 @@ fn cases(rows: &[RosterRow]) -> (Vec<Case>, String) {
                 continue;
             };
             let (mut fill, mut context) = right(row);
-            let expected = make(row, &other_of(row), &mut fill, &mut context);
+            let expected = make(row, other_of(row), &mut fill, &mut context);
             let meant = (expected == ["worker_unknown"] && *kind != "invented")
                 .then(|| row.worker_id.clone());
             cases.push(Case {
@@ -237,22 +238,22 @@ fn cases(rows: &[RosterRow]) -> (Vec<Case>, String) {
             });
         }
     }
-    let states: [(&str, &dyn Fn(&RosterRow) -> bool, &[&'static str]); 4] = [
+    let states: [(&str, Fits, &[&'static str]); 4] = [
         (
             "inactive",
-            &|row| {
+            |row| {
                 row.status != "active" && row.available_from.is_none() && row.available_to.is_none()
             },
             &["inactive"],
         ),
         (
             "not yet",
-            &|row| row.status == "active" && row.available_from.as_deref() > Some(WEEK.0),
+            |row| row.status == "active" && row.available_from.as_deref() > Some(WEEK.0),
             &["unavailable"],
         ),
         (
             "no more",
-            &|row| {
+            |row| {
                 row.status == "active"
                     && row.available_from.is_none()
                     && row.available_to.as_deref().is_some_and(|to| to < WEEK.1)
@@ -261,7 +262,7 @@ fn cases(rows: &[RosterRow]) -> (Vec<Case>, String) {
         ),
         (
             "until the last day",
-            &|row| {
+            |row| {
                 row.status == "active"
                     && row.available_from.is_none()
                     && row.available_to.as_deref() > Some("2027-01-01")
@@ -286,7 +287,7 @@ fn cases(rows: &[RosterRow]) -> (Vec<Case>, String) {
         }
     }
     for (at, row) in good.iter().rev().take(6 * OF_EACH).enumerate() {
-        cases.extend(special(row, &other_of(row), at % 5));
+        cases.extend(special(row, other_of(row), at % 5));
     }
     // Workers of their own, so that nobody else is booked.
     for (at, row) in rows
