@@ -388,6 +388,7 @@ fn every_kind_in_every_flavour_is_a_whole_folder() {
                     .count()
             };
             assert_eq!(lines("data"), lines("origin"), "{name}");
+            assert_eq!(manifest["rows"][side], lines("data"));
         }
         let own = Receipt::parse(files[&format!("{folder}/receipt.json")].as_bytes());
         assert_eq!(own.unwrap().unreconciled(), Vec::<String>::new());
