@@ -14,8 +14,10 @@ mod pii;
 #[path = "../support/statistics.rs"]
 mod statistics;
 
+type Run = fn(&[String]);
+
 /// Subjects, with what runs them: the words of the command line that name no subject.
-const SUBJECTS: &[(&str, fn(&[String]))] = &[
+const SUBJECTS: &[(&str, Run)] = &[
     ("fill", fill::run),
     ("email", |_| email::run()),
     ("pii", |_| pii::run()),

@@ -60,6 +60,8 @@ pub(super) fn columns() -> Vec<ParquetColumn> {
         column("feedback", Struct(feedback)),
         column("validations", Struct(validation).list()),
         column("imported", Json),
+        column("repairs", Text),
+        column("cost_usd", Float),
         column("latency_ms", Int),
     ]
 }
