@@ -36,11 +36,12 @@ pub(super) fn run(
     let name = &wanted.name;
     let target = store.export(name)?;
     let mining = wanted.mining.as_deref();
-    let (recipe, made) = materialized(paths, store)?;
+    let recipe = Recipe::parse(&paths.recipe)?;
     let test_fraction = wanted.test_fraction.unwrap_or(recipe.export.test_fraction);
     let Some(export) = Export::new(exporter, flavour, &recipe, test_fraction)? else {
         return Err(DatasetError::TestFraction(test_fraction));
     };
+    let made = materialized(paths, store)?;
     let mut export = export.with_negatives(mining.map(|mining| &mining.mined));
     paths
         .progress
@@ -143,8 +144,7 @@ pub(super) fn run(
 pub(super) fn materialized(
     paths: &DatasetPaths,
     store: &DatasetStore,
-) -> Result<(Recipe, Value), DatasetError> {
-    let recipe = Recipe::parse(&paths.recipe)?;
+) -> Result<Value, DatasetError> {
     let made = receipt(&store.tasks()).ok_or(DatasetError::NotMaterialized)?;
     if made["format"] != FORMAT_VERSION {
         return Err(DatasetError::Stale("version of boathouse"));
@@ -153,7 +153,7 @@ pub(super) fn materialized(
     if made["recipe"]["sha256"] != recipe_sha256.as_str() {
         return Err(DatasetError::Stale("recipe"));
     }
-    Ok((recipe, made))
+    Ok(made)
 }
 
 /// How many tasks a receipt tells of.

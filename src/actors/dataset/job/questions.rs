@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::export::{identity, materialized, read, tasks_of};
 use super::{DatasetError, DatasetPaths};
-use crate::engines::dataset::Questions;
 use crate::engines::dataset::exporters::exporter;
+use crate::engines::dataset::{Questions, Recipe};
 use crate::storage::dataset_store::DatasetStore;
 
 /// Lists the questions of the tasks with what their accepted answers cite, and what the recipe says of negatives.
@@ -14,7 +14,8 @@ pub(super) fn run(
     store: &DatasetStore,
     tick: &mut dyn FnMut(),
 ) -> Result<Value, DatasetError> {
-    let (recipe, made) = materialized(paths, store)?;
+    let recipe = Recipe::parse(&paths.recipe)?;
+    let made = materialized(paths, store)?;
     let triplets = exporter("triplets").ok_or(DatasetError::NotMaterialized)?;
     paths.progress.expect(tasks_of(&made));
     let mut questions = Questions::default();
