@@ -117,10 +117,7 @@ fn labelled_mails_get_the_findings_that_they_were_made_for() {
     }
     let (table, low) = judge(&counts, 0.98);
     // `cargo test -- --nocapture` shows it.
-    #[expect(clippy::print_stdout, reason = "figures of a test")]
-    {
-        println!("{table}");
-    }
+    println!("{table}");
     assert!(low.is_empty(), "{low:?} below the floor\n{table}\n{errors}");
     let labelled: BTreeSet<&str> = counts.keys().map(String::as_str).collect();
     let described = validators.describe();
@@ -161,10 +158,7 @@ fn kinds_found(texts: &str, floor: f64) -> usize {
         count(&mut counts, &found, &labelled, |one| one.kind.clone());
     }
     let (table, low) = judge(&counts, floor);
-    #[expect(clippy::print_stdout, reason = "figures of a test")]
-    {
-        println!("{table}");
-    }
+    println!("{table}");
     assert!(low.is_empty(), "{low:?} below the floor\n{table}\n{errors}");
     counts.len()
 }
