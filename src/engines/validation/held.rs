@@ -1,12 +1,14 @@
 //! JSON that a text holds: all of it, in fenced code, or between other words.
 
+use serde::Deserialize as _;
 use serde_json::{Deserializer, Value};
 
 /// Places where a value may begin that are tried.
 const MAX_STARTS: usize = 64;
 
-/// Finds the JSON of a text as models write it: the whole, else the first fenced block that is JSON,
-/// else the first object or list between other words.
+/// Finds the JSON of a text as models write it: the whole, else the first fenced block that is or begins with JSON,
+/// else the first object or list between other words. What begins an object or a list and breaks it off is not searched
+/// for smaller ones: they would be parts of it.
 ///
 /// Errors: why the part that looks most like JSON is none.
 pub fn held_json(text: &str) -> Result<Value, String> {
@@ -17,7 +19,7 @@ pub fn held_json(text: &str) -> Result<Value, String> {
     };
     let mut told = None;
     for block in fenced(text) {
-        match serde_json::from_str(block) {
+        match serde_json::from_str(block).or_else(|error| first(block).ok_or(error)) {
             Ok(value) => return Ok(value),
             Err(error) if told.is_none() && block.trim_start().starts_with(['{', '[']) => {
                 told = Some(format!("the fenced block is no JSON: {error}"));
@@ -25,16 +27,13 @@ pub fn held_json(text: &str) -> Result<Value, String> {
             Err(_) => {}
         }
     }
-    if told.is_none() && !text.starts_with(['{', '[']) {
+    let broken = text.starts_with(['{', '[']) && begun(text).is_err();
+    if told.is_none() && !broken {
         let starts = text.match_indices(['{', '[']).take(MAX_STARTS);
         for (at, _) in starts {
-            let mut values = Deserializer::from_str(&text[at..]).into_iter::<Value>();
-            match values.next() {
-                // A mark such as [1] is no data.
-                Some(Ok(value)) if value.is_object() || is_list_of_data(&value) => {
-                    return Ok(value);
-                }
-                Some(Err(error)) if told.is_none() && text[at..].starts_with('{') => {
+            match begun(&text[at..]) {
+                Ok(value) if is_data(&value) => return Ok(value),
+                Err(error) if told.is_none() && text[at..].starts_with('{') => {
                     told = Some(format!("what begins with {{ is no JSON: {error}"));
                 }
                 _ => {}
@@ -48,10 +47,26 @@ pub fn held_json(text: &str) -> Result<Value, String> {
     }))
 }
 
-fn is_list_of_data(value: &Value) -> bool {
-    let is_data = |item: &Value| item.is_object() || item.is_array() || item.is_string();
-    let items = value.as_array();
-    items.is_some_and(|items| items.is_empty() || items.iter().any(is_data))
+/// The value that a text begins with, whatever follows it.
+fn begun(text: &str) -> Result<Value, serde_json::Error> {
+    Value::deserialize(&mut Deserializer::from_str(text))
+}
+
+/// The object or list that a text begins with.
+fn first(text: &str) -> Option<Value> {
+    let text = text.trim_start();
+    let value = text.starts_with(['{', '[']).then(|| begun(text).ok());
+    value.flatten().filter(is_data)
+}
+
+/// Whether it is an object or a list; a mark such as `[1]` is none.
+fn is_data(value: &Value) -> bool {
+    let data = |item: &Value| item.is_object() || item.is_array() || item.is_string();
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.is_empty() || items.iter().any(data),
+        _ => false,
+    }
 }
 
 /// The insides of fenced blocks, in order; one that is never closed ends with the text.
@@ -111,6 +126,12 @@ mod tests {
                 json!({"a": {"b": []}}),
             ),
             ("Names: [\"x\", \"y\"].", json!(["x", "y"])),
+            ("{\"a\": 1} Hope this helps!", json!({"a": 1})),
+            ("[\"x\"]\n\nis the list", json!(["x"])),
+            ("{\"a\": 1}\n{\"b\": 2}", json!({"a": 1})),
+            ("[1] says {\"a\": 1}.", json!({"a": 1})),
+            ("```json\n{\"a\": 1}\nas asked\n```", json!({"a": 1})),
+            ("```json\n{\"a\": 1}\n``` done", json!({"a": 1})),
         ] {
             assert_eq!(held_json(text).unwrap(), expected, "{text}");
         }
@@ -126,6 +147,7 @@ mod tests {
             ("See [1] and [2].", "holds no JSON"),
             ("{\"a\": 1", "the text is no JSON: EOF"),
             ("{\"a\": 1,}", "the text is no JSON: trailing comma"),
+            ("{\"a\": {\"b\": 1}, oops", "the text is no JSON"),
             (
                 "It is:\n```json\n{\"a\": }\n```",
                 "the fenced block is no JSON",
