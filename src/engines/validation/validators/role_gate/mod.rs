@@ -155,8 +155,8 @@ impl Validator for RoleGate {
 struct Item<'a> {
     path: String,
     text: &'a str,
-    /// Whom it is for; nobody in particular when empty.
-    marks: Vec<&'a str>,
+    /// Whom it is for; `None`: everyone. A mark that cannot be read is for nobody, as in searches.
+    marks: Option<Vec<&'a str>>,
 }
 
 impl RoleGate {
@@ -202,17 +202,18 @@ impl RoleGate {
 }
 
 /// The roles that an item is for: of its payload or metadata, else its own.
-fn marks(item: &Value) -> Vec<&str> {
+fn marks(item: &Value) -> Option<Vec<&str>> {
     let nested = ["/payload/role", "/metadata/role"];
-    let nested = nested.into_iter().find_map(|pointer| item.pointer(pointer));
+    let nested = nested.into_iter().map(|pointer| item.pointer(pointer));
     let own = item.get("role").filter(|role| {
         let said = role.as_str();
         !said.is_some_and(|said| SPEAKERS.contains(&said) && item.get("content").is_some())
     });
-    match nested.or(own) {
-        Some(Value::String(role)) => vec![role.as_str()],
-        Some(Value::Array(roles)) => roles.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
+    let mut said = nested.chain([own]).flatten();
+    match said.find(|said| !said.is_null())? {
+        Value::String(role) => Some(vec![role.as_str()]),
+        Value::Array(roles) => Some(roles.iter().filter_map(Value::as_str).collect()),
+        _ => Some(Vec::new()),
     }
 }
 
@@ -224,21 +225,26 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn lets(&self, item: &Item<'_>) -> bool {
-        item.marks.is_empty() || item.marks.iter().any(|mark| self.roles.contains(mark))
+        let marks = item.marks.as_ref();
+        marks.is_none_or(|marks| marks.iter().any(|mark| self.roles.contains(mark)))
     }
 
     fn marks(&self, items: &[Item<'_>], findings: &mut Vec<Finding>) {
         let others = items.iter().filter(|item| !self.lets(item));
         for item in others.take(MAX_FINDINGS) {
-            let marks: Vec<String> = item.marks.iter().take(5).map(|mark| quoted(mark)).collect();
-            let message = format!("is for {}, not for who asks", marks.join(", "));
+            let marks = item.marks.iter().flatten().take(5);
+            let marks: Vec<String> = marks.map(|mark| quoted(mark)).collect();
+            let message = match marks[..] {
+                [] => "has a mark that names no role: use a text or a list of texts".to_owned(),
+                _ => format!("is for {}, not for who asks", marks.join(", ")),
+            };
             let suggestion = Some("leave it out of the context".to_owned());
             findings.push(OTHER_ROLE.suggesting(item.path.as_str(), message, suggestion));
         }
         if self.strict {
             let unmarked = items
                 .iter()
-                .filter(|item| item.marks.is_empty() && !item.text.is_empty());
+                .filter(|item| item.marks.is_none() && !item.text.is_empty());
             for item in unmarked.take(MAX_FINDINGS) {
                 findings.push(UNMARKED.finding(item.path.as_str(), "is marked with no role"));
             }

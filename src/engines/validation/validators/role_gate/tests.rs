@@ -42,6 +42,18 @@ fn what_is_for_another_role_is_told() {
             json!({"text": "a", "metadata": {"role": "nurse"}, "role": "doctor"}),
             "",
         ),
+        // A mark that cannot be read is for nobody, and none hides another.
+        (json!({"text": "a", "role": 5}), "other_role/passages/0"),
+        (json!({"text": "a", "role": []}), "other_role/passages/0"),
+        (
+            json!({"text": "a", "payload": {"role": {}}}),
+            "other_role/passages/0",
+        ),
+        (
+            json!({"text": "a", "payload": {"role": null}, "role": "doctor"}),
+            "other_role/passages/0",
+        ),
+        (json!({"text": "a", "role": null}), ""),
         // Roles are words, not prefixes; and a passage has no speaker.
         (
             json!({"text": "a", "role": "nurse2"}),
