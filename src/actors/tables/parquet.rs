@@ -10,7 +10,7 @@ use parquet::column::reader::ColumnReader;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use parquet::schema::types::ColumnDescPtr;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
 use crate::engines::validation::{Filling, Table, TableError};
 
@@ -31,6 +31,14 @@ fn rows<T: Table>(source: &str, file: File) -> Result<T, TableError> {
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let header = schema.root_schema().get_fields().iter();
     filling.columns(header.map(|field| field.name()))?;
+    for field in schema.root_schema().get_fields() {
+        let name = field.name();
+        if Filling::<T>::column(name).is_some() && !is_plain(&schema, name) {
+            return Err(filling.wrong_as_a_whole(format!(
+                "column {name} is a map or has parts: use strings, or a list of strings"
+            )));
+        }
+    }
     let mut number = 0;
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(unread)?;
@@ -70,6 +78,22 @@ fn rows<T: Table>(source: &str, file: File) -> Result<T, TableError> {
         }
     }
     Ok(filling.finish())
+}
+
+/// Whether a column holds one value a row, or a list of them.
+fn is_plain(schema: &SchemaDescriptor, name: &str) -> bool {
+    let of_name =
+        |column: &&ColumnDescPtr| column.path().parts().first().map(String::as_str) == Some(name);
+    let mut columns = schema.columns().iter().filter(of_name);
+    let (Some(column), None) = (columns.next(), columns.next()) else {
+        return false;
+    };
+    // Lists are written as `name`, `name.array` or `name.list.element`.
+    match column.path().parts().len() {
+        1 => true,
+        2 | 3 => column.max_rep_level() == 1,
+        _ => false,
+    }
 }
 
 /// One column of a group of rows, a batch at a time.

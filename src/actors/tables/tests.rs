@@ -104,6 +104,48 @@ fn validators_judge_by_what_was_read_last() {
 }
 
 #[test]
+fn columns_that_are_maps_or_have_parts_are_refused() {
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roster.parquet");
+    let read = |column: &str| {
+        let text = |name: &str| format!("required binary {name} (STRING);");
+        let required = ["worker_id", "name", "role", "city", "state", "status"].map(text);
+        let schema = format!("message roster {{ {} {column} }}", required.concat());
+        let schema = Arc::new(parse_message_type(&schema).unwrap());
+        let file = fs::File::create(&path).unwrap();
+        let writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+        writer.close().unwrap();
+        read_table::<Roster>(&path)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let item = "optional binary element (STRING);";
+    let list = |name: &str, item: &str| {
+        format!("optional group {name} (LIST) {{ repeated group list {{ {item} }} }}")
+    };
+    read(&list("barred_clients", item)).unwrap();
+    read("optional group own { required int32 a; required int32 b; }").unwrap();
+    for column in [
+        "optional group barred_clients (MAP) { repeated group key_value { required binary key (STRING); optional int32 value; } }",
+        "optional group certificates { required binary name (STRING); }",
+        &list(
+            "certificates",
+            "optional group element { optional binary name (STRING); optional binary expires (STRING); }",
+        ),
+        &list(
+            "certificates",
+            "optional group element { optional binary name (STRING); }",
+        ),
+    ] {
+        let error = read(column).unwrap_err();
+        assert!(error.contains("is a map or has parts"), "{column}: {error}");
+    }
+}
+
+#[test]
 fn a_start_with_a_bad_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roster.csv");

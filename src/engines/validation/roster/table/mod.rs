@@ -192,9 +192,18 @@ fn write(value: &Value, text: &mut String) -> Result<(), String> {
             let field = |name: &str| fields.get(name).and_then(Value::as_str);
             let name = field("name").ok_or("is an object without a name")?;
             text.push_str(name);
-            if let Some(expires) = field("expires") {
-                text.push(':');
-                text.push_str(expires);
+            match fields.get("expires") {
+                None | Some(Value::Null) => {}
+                Some(Value::String(expires)) => {
+                    text.push(':');
+                    text.push_str(expires);
+                }
+                Some(other) => {
+                    return Err(format!(
+                        "has an expires that is {}, not a date",
+                        kind_of(other)
+                    ));
+                }
             }
         }
         Value::Bool(_) => return Err(format!("must be a text, is {}", kind_of(value))),

@@ -121,6 +121,13 @@ fn wrong_json_lines_are_named() {
             with("certificates", json!([{"expires": "2027-01-01"}])),
             "an object without a name",
         ),
+        (
+            with(
+                "certificates",
+                json!([{"name": "MIG", "expires": 20_270_131}]),
+            ),
+            "has an expires that is a number, not a date",
+        ),
         (with("barred_clients", json!(["a;b"])), "holds a ;"),
         (
             with("city", json!("  ")),
