@@ -11,6 +11,8 @@ use super::{headers, rules};
 use crate::engines::validation::shown::quoted;
 use crate::types::validation::Finding;
 
+/// Recipients that are judged.
+const MAX_RECIPIENTS: usize = 1_000;
 /// Domains of recipients that links are compared with.
 const MAX_DOMAINS: usize = 50;
 
@@ -24,7 +26,7 @@ pub(super) fn check(
     let mut seen: HashMap<String, String> = HashMap::new();
     let mut recipients = 0;
     let mut domains: Vec<String> = Vec::new();
-    for (path, text) in draft.to.iter().chain(&draft.cc) {
+    'all: for (path, text) in draft.to.iter().chain(&draft.cc) {
         if let Some(how) = headers::injection(text) {
             findings
                 .push(rules::HEADER_INJECTION.finding(path.as_str(), format!("a recipient {how}")));
@@ -32,6 +34,13 @@ pub(super) fn check(
         // A list in one text is a list to every mail program, so it is one here.
         for mailbox in mailboxes(text) {
             recipients += 1;
+            if recipients > MAX_RECIPIENTS {
+                let message = format!(
+                    "there are more than {MAX_RECIPIENTS} recipients; the others are not judged"
+                );
+                findings.push(rules::SHAPE.finding(path.as_str(), message));
+                break 'all;
+            }
             let domain = check_one(path, &mailbox, task, known, &mut seen, findings);
             let domain = domain.filter(|domain| !domains.contains(domain));
             domains.extend(domain.filter(|_| domains.len() < MAX_DOMAINS));

@@ -532,3 +532,12 @@ proptest! {
         prop_assert!(report.findings.len() < 400);
     }
 }
+
+#[test]
+fn a_thousand_recipients_are_judged() {
+    let to: Vec<String> = (0..1_500).map(|at| format!("a{at}@example.com")).collect();
+    let mail = json!({"to": to.join(", "), "subject": "s", "body": "b"});
+    let findings = run(&mail, &json!({})).findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].message.contains("more than 1000 recipients"));
+}

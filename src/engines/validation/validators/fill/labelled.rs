@@ -377,6 +377,8 @@ fn each_rule_finds_what_was_put_in_and_nothing_else() {
     assert_eq!(wrong, Vec::<String>::new(), "{table}");
     let rules: BTreeSet<String> = super::rules::ALL
         .iter()
+        // It takes more than a hundred findings, and has a test of its own.
+        .filter(|rule| rule.id != super::rules::CUT.id)
         .map(|rule| rule.id.replace("fill.", ""))
         .collect();
     assert_eq!(

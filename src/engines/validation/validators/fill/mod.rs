@@ -8,6 +8,7 @@ mod record;
 mod rules;
 mod schedule;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -17,6 +18,9 @@ use crate::engines::validation::{Calendar, Live, Roster, Rule, Validator};
 use crate::types::validation::Finding;
 use proposal::{Opening, Proposal};
 use record::Records;
+
+/// Findings of one rule that are told.
+const MAX_PER_RULE: usize = 100;
 
 /// Judges proposed assignments.
 struct Fill {
@@ -65,7 +69,24 @@ impl Validator for Fill {
         schedule::check_booked(&proposals, &opening, &roster, &calendar, &mut findings);
         // Stable: the whole first, then fill by fill, each in the order of the checks.
         findings.sort_by_key(|finding| fill_of(&finding.path));
+        cut(&mut findings);
         findings
+    }
+}
+
+/// Keeps the first findings of each rule: ten thousand fills that are all wrong say no more than a hundred.
+fn cut(findings: &mut Vec<Finding>) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    findings.retain(|finding| {
+        let count = counts.entry(finding.rule.clone()).or_default();
+        *count += 1;
+        *count <= MAX_PER_RULE
+    });
+    for (rule, count) in counts {
+        if count > MAX_PER_RULE {
+            let message = format!("{} more of {rule} are not told", count - MAX_PER_RULE);
+            findings.push(rules::CUT.finding("/fills", message));
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub(super) const DOUBLE_BOOKED: Rule = Rule::error(
     "No two assignments of one worker overlap, nor one with what the worker is booked for.",
 );
 
+pub(super) const CUT: Rule = Rule::warning("fill.cut", "No rule has more than 100 findings.");
+
 /// All of them, in the order of the checks.
 pub(super) const ALL: &[Rule] = &[
     SHAPE,
@@ -93,4 +95,5 @@ pub(super) const ALL: &[Rule] = &[
     CERTIFICATE_EXPIRES,
     DUPLICATE,
     DOUBLE_BOOKED,
+    CUT,
 ];

@@ -778,6 +778,34 @@ fn times_are_those_of_the_place() {
 }
 
 #[test]
+fn many_findings_of_a_rule_are_cut_and_the_verdict_stays() {
+    let mut fills = vec![json!({"worker_id": "W-1003", "name": "Aisha Rahman"}); 300];
+    fills.push(json!({"worker_id": "X-1", "name": "Nobody Known"}));
+    let roster = Roster::parse_csv(DEMO_ROSTER).unwrap();
+    let validators = Validators::new(&ValidationConfig::default(), roster).unwrap();
+    let report = validators
+        .run("fill", &json!({"fills": fills}), &json!({}))
+        .unwrap();
+    let of = |rule: &str| {
+        report
+            .findings
+            .iter()
+            .filter(|one| one.rule == rule)
+            .count()
+    };
+    assert_eq!(of("fill.duplicate"), 100);
+    assert_eq!(of("fill.worker_unknown"), 1);
+    assert_eq!(report.verdict, Verdict::Fail);
+    let cut = report.findings.last().unwrap();
+    assert_eq!(cut.rule, "fill.cut");
+    assert!(
+        cut.message.starts_with("199 more of fill.duplicate"),
+        "{}",
+        cut.message
+    );
+}
+
+#[test]
 fn names_differ_by_accents_or_in_truth() {
     const ROSTER: &str = "\
 worker_id,name,role,city,state,status
