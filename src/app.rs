@@ -259,18 +259,14 @@ fn read_setting(section: &'static str, key: &str, path: &str) -> Result<String, 
         .map_err(|error| setting(section, format!("{key} = {path:?} cannot be read: {error}")))
 }
 
-async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Services>, StartError> {
-    let data_dir = &settings.storage.data_dir;
-    let policies = &settings.supervisors;
-    let collections_dir = data_dir.join("collections");
-    let datasets_dir = data_dir.join("datasets");
-    for folder in [&collections_dir, &datasets_dir] {
-        std::fs::create_dir_all(folder).map_err(part)?;
-    }
-    let pulled = settings.storage.models_dir();
-    let key_of = |name: &str| std::env::var(name).ok();
-    let embedders = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of)
-        .map_err(|error| setting("embedding", error))?;
+/// Reads what the settings of validation name: rosters, calendars and files of rules.
+///
+/// Errors: as a start with these settings would end.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    validation(settings).map(|_| ())
+}
+
+fn validation(settings: &Settings) -> Result<(TablesState, Validators), StartError> {
     let tables = TablesState::load(&settings.validation.fill, now_ms())
         .map_err(|error| setting("validation", format_args!("fill: {error}")))?;
     let rules = rule_files::read(&settings.validation.custom.files)
@@ -291,6 +287,22 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
             }
         }
     }
+    Ok((tables, validators))
+}
+
+async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Services>, StartError> {
+    let data_dir = &settings.storage.data_dir;
+    let policies = &settings.supervisors;
+    let collections_dir = data_dir.join("collections");
+    let datasets_dir = data_dir.join("datasets");
+    for folder in [&collections_dir, &datasets_dir] {
+        std::fs::create_dir_all(folder).map_err(part)?;
+    }
+    let pulled = settings.storage.models_dir();
+    let key_of = |name: &str| std::env::var(name).ok();
+    let embedders = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of)
+        .map_err(|error| setting("embedding", error))?;
+    let (tables, validators) = validation(settings)?;
     let tables = Arc::new(tables);
     let validators = Arc::new(validators);
     let recipe = match &settings.dataset.recipe {

@@ -4,13 +4,14 @@ use clap::Subcommand;
 
 use super::error::CliError;
 use super::{output, serve};
+use crate::app;
 use crate::config::{Overrides, manual};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print the settings in force, as TOML
     Show,
-    /// Check the settings; status 64 when something is wrong
+    /// Check the settings, and the tables and rules of validation that they name; status 64 when something is wrong
     Check,
     /// Print the manual as Markdown: every setting with its default
     Docs,
@@ -27,7 +28,7 @@ pub(super) fn run(overrides: &Overrides, command: &ConfigCommand) -> Result<(), 
             output::say(text.trim_end());
         }
         ConfigCommand::Check => {
-            serve::settings(overrides)?;
+            app::check(&serve::settings(overrides)?)?;
             output::say("settings are fine");
         }
     }
