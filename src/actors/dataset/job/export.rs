@@ -64,7 +64,7 @@ pub(super) fn run(
     let read: Vec<Value> = inputs.iter().map(|input| json!(input)).collect();
     if expected != read.iter().collect::<Vec<_>>() {
         return Err(DatasetError::TasksChanged(
-            "files are gone, or their sha256 is not the receipt's".to_owned(),
+            "the files are others than the receipt's".to_owned(),
         ));
     }
     if mining.is_some_and(|mining| mining.tasks != identity(&made)) {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{DatasetError, DatasetPaths, RECEIPT, encode, pretty, receipt};
 use crate::engines::dataset::{FORMAT_VERSION, Outcome, Recipe};
 use crate::storage::dataset_store::{
-    DatasetStore, FileReceipt, HashedFile, HashedLines, Staging, sha256,
+    DatasetStore, FileReceipt, HashedFile, HashedLines, Staging, sha256, task_files,
 };
 use crate::storage::evidence_log::{self, Chain, Changes, EvidenceLogError, Segment, VerifyReport};
 use checkpoint::{Checkpoint, Covered, Facts, Frames, Made, Terms};
@@ -201,6 +201,11 @@ impl Kept {
         let dir = store.tasks();
         let files: Vec<&FileReceipt> = self.checkpoint.files().collect();
         if !files.iter().all(|file| dir.join(&file.path).is_file()) {
+            return Ok(false);
+        }
+        // A day that somebody put there would be read with the others.
+        let known = |path: &String| files.iter().any(|file| file.path == *path);
+        if !task_files(&dir)?.iter().all(known) {
             return Ok(false);
         }
         let parts: Vec<_> = files

@@ -136,6 +136,11 @@ fn what_does_not_hold_any_more_is_made_from_nothing() {
         |world| fs::write(tasks(world, "quarantine.jsonl"), "{}\n").unwrap(),
         |world| fs::write(tasks(world, "date=1970-01-03/tasks.jsonl"), "").unwrap(),
         |world| fs::remove_file(tasks(world, "date=1970-01-03/tasks.parquet")).unwrap(),
+        // A day that is none of ours.
+        |world| {
+            fs::create_dir(tasks(world, "date=2019-01-01")).unwrap();
+            fs::write(tasks(world, "date=2019-01-01/tasks.jsonl"), "{}\n").unwrap();
+        },
     ] {
         let (before, after) = remake(change, 6);
         assert!(before == after);
