@@ -48,8 +48,8 @@ pub(super) enum Link {
 
 /// The answers that mend others.
 ///
-/// Memory: 32 bytes for each answer that a validator found something in, about 50 for each that names what it repairs,
-/// and the answers that mend, of one prompt the first eight unless they are named.
+/// Memory: while surveying about 80 bytes for each answer; then 32 for each that a validator found something in, about 50 for
+/// each that names what it repairs, and the answers that mend, of one prompt the first eight unless they are named.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
     /// The first wanting answer to each prompt.
@@ -58,6 +58,8 @@ pub(super) struct Repairs {
     repaired_by: HashMap<Id, Vec<Id>>,
     naming: HashSet<Id>,
     seen: HashSet<Id>,
+    /// The newest answer to a request.
+    by_request: HashMap<Id, Id>,
     mending: HashMap<Id, Mending>,
     of_prompt: HashMap<Prompt, Vec<Id>>,
 }
@@ -73,18 +75,23 @@ impl Repairs {
             self.wanting.entry(prompt).or_insert(task.seq);
         }
         // Only what was answered before can be repaired, so that no chain is a ring.
-        if let Some(first) = task.repairs.as_deref().map(short)
-            && self.seen.contains(&first)
-        {
+        let named = task.repairs.as_deref().map(short);
+        let named = named.and_then(|named| match self.seen.contains(&named) {
+            true => Some(named),
+            false => self.by_request.get(&named).copied(),
+        });
+        if let Some(first) = named {
             self.repaired_by.entry(first).or_default().push(id);
             self.naming.insert(id);
         }
         self.seen.insert(id);
+        self.by_request.insert(short(&task.request_id), id);
     }
 
     /// Second reading: the answers that mend.
     pub(super) fn gather(&mut self, task: &Task, recipe: &Recipe) {
         self.seen = HashSet::new();
+        self.by_request = HashMap::new();
         let id = short(&task.id);
         let later = |prompt: &Prompt| {
             self.wanting

@@ -145,6 +145,18 @@ fn a_later_answer_to_the_same_prompt_mends_too_and_an_earlier_one_does_not() {
 }
 
 #[test]
+fn a_request_id_names_its_newest_answer_before() {
+    let mut journal = Journal::default();
+    answer(&mut journal, "c1", "wrong", None);
+    verdict(&mut journal, "c1", "email", Verdict::Repairable);
+    answer(&mut journal, "c2", "right", Some("request of c1"));
+    verdict(&mut journal, "c2", "email", Verdict::Pass);
+    let (rows, _) = run(&journal, &Recipe::default());
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].1["link"], "named");
+}
+
+#[test]
 fn what_is_no_repair_makes_no_pair() {
     let pair = |more: &dyn Fn(&mut Journal)| {
         let mut journal = Journal::default();
