@@ -20,7 +20,7 @@ const MATERIALIZE_EXAMPLES: &str = "Examples:
   boathouse materialize                  score every answer by what people and validators said of it
   boathouse materialize --json           the receipt: inputs and outputs with sha256, counts, the state of the journal's chain
 
-It reads the whole journal, and does nothing when neither the journal nor the recipe has changed.";
+It reads what is new in the journal and writes the days that it is about: all of it after another recipe, and nothing when neither has changed.";
 
 const EXPORT_EXAMPLES: &str = "Examples:
   boathouse export sft                          conversations that end with an accepted answer, as TRL reads them
