@@ -125,7 +125,8 @@ fn a_candidate_is_compared_with_what_was_accepted_and_leaves_no_tasks() {
         "{said}"
     );
     let (status, told, said) = replay("lost", &["--model", "nobody/none", "--json"]);
-    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(status, Some(1));
+    assert!(said.contains("no question was answered"), "{said}");
     let lost: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
         (&lost["failed"], &lost["candidate"]["similarity"]["mean"]),

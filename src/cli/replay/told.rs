@@ -54,19 +54,18 @@ fn shown(mean: &Mean) -> String {
 ///
 /// Errors: which it does not hold.
 pub(super) fn judge(summary: &Summary, bounds: &[(String, f64)]) -> Result<(), CliError> {
-    if summary.tasks > 0 && summary.failed == summary.tasks {
-        return Err(CliError::failed(
-            "no question was answered: results.jsonl of the replay says why",
-        ));
-    }
     let failed: Vec<String> = bounds
         .iter()
         .filter_map(|(name, bound)| wrong(summary, name, *bound))
         .collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
+    if !failed.is_empty() {
         Err(CliError::failed(failed.join("; ")))
+    } else if summary.tasks > 0 && summary.failed == summary.tasks {
+        Err(CliError::failed(
+            "no question was answered: results.jsonl of the replay says why",
+        ))
+    } else {
+        Ok(())
     }
 }
 
