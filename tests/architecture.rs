@@ -32,9 +32,11 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 16] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
+    ("hyper", &["transport/"]),
+    ("hdrhistogram", &["cli/bench/"]),
     ("hnsw_rs", &["engines/index/"]),
     (
         "quick_cache",

@@ -1,6 +1,7 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
 mod audit;
+mod bench;
 mod client;
 mod collection;
 mod dataset;
@@ -53,6 +54,7 @@ const EXAMPLES: &str = "Examples:
   boathouse replay small --model up/small
   boathouse validate email draft.json    judge what a model wrote: pass, repairable or fail
   boathouse eval embed config/demo/trecqa
+  boathouse bench embed                  how many requests this host answers, and how fast
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
   boathouse config show                  the settings in force
@@ -138,6 +140,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Have a running server judge what a model wrote; the exit status is the verdict
     Validate(validate::ValidateArgs),
+    /// Load a running server and measure its latency and capacity
+    Bench(bench::BenchArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -185,6 +189,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => dataset::export(&overrides, &args),
         Command::Replay(args) => replay::run(&overrides, &args),
         Command::Validate(args) => validate::run(&overrides, &args),
+        Command::Bench(args) => bench::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),

@@ -31,6 +31,11 @@ pub(super) fn byte_progress(total: u64, what: &'static str) -> indicatif::Progre
     bar(total, what, counts)
 }
 
+/// The same for seconds that pass anyway.
+pub(super) fn seconds_progress(total: u64, what: &'static str) -> indicatif::ProgressBar {
+    bar(total, what, "  [{bar:32}] {pos}/{len} s  {msg}")
+}
+
 fn bar(total: u64, what: &'static str, template: &str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(total);
     // A malformed template would be a bug of ours; the default style serves then.

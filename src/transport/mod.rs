@@ -1,4 +1,4 @@
-//! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out.
+//! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out. `load` is for measuring, and plain HTTP only.
 //!
 //! It follows no redirect but those of a download, decompresses nothing, retries nothing and keeps no cookie. A proxy of
 //! the environment (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this
@@ -7,6 +7,7 @@
 mod client;
 mod download;
 mod error;
+mod load;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod stream;
@@ -14,4 +15,5 @@ mod stream;
 pub use client::Transport;
 pub use download::Download;
 pub use error::TransportError;
+pub use load::{LoadCall, LoadConnection, LoadReply};
 pub use stream::HttpStream;

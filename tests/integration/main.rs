@@ -8,6 +8,7 @@
 
 mod audit;
 mod bad_input;
+mod benching;
 mod chat;
 mod collections;
 mod command_line;
