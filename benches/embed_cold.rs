@@ -21,7 +21,7 @@ use boathouse::engines::embedding::{
 use serde_json::{Value, json};
 use support::load::{self, Connection, Outcome, post};
 use support::process::{self, Server};
-use support::{cores, median, quantile};
+use support::{cores, figure, median, quantile};
 use tokenizers::Tokenizer;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -203,6 +203,10 @@ fn main() {
             let done = send(&server, connections, &requests);
             let texts = (requests.len() * LIST) as f64;
             let rate = LIST as f64 * done.per_second();
+            figure(
+                &format!("embed.cold.of_engine.{connections}.{format}"),
+                &[rate / in_engine],
+            );
             println!(
                 "http, lists of {LIST}, {format:<6} {connections} connection(s): {rate:.0} texts/s = {:.2} of the engine's; {:.2} us of cpu a text",
                 rate / in_engine,

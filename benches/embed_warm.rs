@@ -20,7 +20,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use support::load::{self, Connection, post};
 use support::process::{self, Server};
-use support::{half, median, quantile, spread};
+use support::{figure, half, median, quantile, spread};
 
 const TEXT: &str = "Where can I moor a narrow boat for the winter if the lock at the mill stays closed until spring comes?";
 const FORMATS: [&str; 2] = ["float", "base64"];
@@ -196,6 +196,7 @@ fn main() {
             }
             let pairs = us.per_second.iter().zip(&them.per_second);
             let ratios: Vec<f64> = pairs.map(|(us, them)| us / them).collect();
+            figure(&format!("embed.warm.bare.{connections}.{format}"), &ratios);
             println!(
                 "{connections:>3} connections {format:<6}  ratio {}  boathouse {}; bare {}",
                 spread(&ratios),
@@ -227,6 +228,10 @@ fn main() {
             }
         }
         let [us, them] = rates.map(|rates| median(&rates));
+        figure(
+            &format!("embed.warm.sidecar.{connections}.{format}"),
+            &[us / them],
+        );
         println!(
             "{connections:>3} connections {format:<6}  boathouse {us:.0}/s, Python sidecar {them:.0}/s: {:.0} times",
             us / them

@@ -27,7 +27,7 @@ use gateways::{Gateway, gateways};
 use sides::{UPSTREAM_CHUNKS, bare, upstream};
 use support::load::{self, Answer, Connection, post};
 use support::process::{self, Server};
-use support::{cores, half, median, quantile, spread};
+use support::{cores, figure, half, median, quantile, spread};
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// Short and many: whatever else the machine does then hits both sides of a pair alike.
@@ -117,10 +117,9 @@ fn compare() {
         "{workers} core(s) of a gateway, as many of the upstream and the load tool; {ROUNDS} rounds of {} ms in turns",
         ROUND.as_millis()
     );
-    println!(
-        "memory of the idle server: {:.1} MB",
-        ours.memory_mb("VmRSS")
-    );
+    let idle = ours.memory_mb("VmRSS");
+    figure("chat.memory.idle", &[idle]);
+    println!("memory of the idle server: {idle:.1} MB");
     let rate = plain(&ours, &synced, &bare);
     added(&ours, &synced, &bare, rate / 2.0);
     first_token(&ours, &bare);
@@ -213,6 +212,7 @@ fn plain(ours: &Server, synced: &Server, bare: &Server) -> f64 {
     for connections in CONNECTIONS {
         let [us, on_disk, them] = rounds([ours, synced, bare], connections, None, &request);
         rate = median(&us.per_second);
+        figure(&format!("chat.bare.{connections}"), &ratios(&us, &them));
         println!(
             "{connections:>3} connections  ratio {}  boathouse {}; synced {}; bare {}",
             spread(&ratios(&us, &them)),
@@ -236,6 +236,8 @@ fn added(ours: &Server, synced: &Server, bare: &Server, rate: f64) {
     );
     let p = |side: &Side, share: f64| quantile(&side.latencies_ms, share);
     for (name, side) in [("written", &us), ("synced", &on_disk)] {
+        let added = p(side, 0.99) - p(&them, 0.99);
+        figure(&format!("chat.added.p99_ms.{name}"), &[added]);
         println!(
             "{rate:.0} requests/s over {connections} connections, ack = {name}: added p50 {:.3} ms, p99 {:.3} ms (bare: {:.3}, {:.3})",
             p(side, 0.5) - p(&them, 0.5),
@@ -270,6 +272,8 @@ fn first_token(ours: &Server, bare: &Server) {
         });
         let [us, them] = waits;
         let p = |waits: &[f64], share: f64| quantile(waits, share);
+        let id = format!("chat.first_token.p50_ms.{}", model.replace('/', "."));
+        figure(&id, &[p(&us, 0.5) - p(&them, 0.5)]);
         println!(
             "first token of a stream {told}, one at a time: added p50 {:.3} ms, p99 {:.3} ms (bare: {:.3}, {:.3})",
             p(&us, 0.5) - p(&them, 0.5),
@@ -327,6 +331,10 @@ fn beside(ours: &Server, gateway: &Gateway, command: Command) {
     }
     let pairs = us.per_second.iter().zip(&rates);
     let ratios: Vec<f64> = pairs.map(|(us, them)| us / them).collect();
+    let id = |what: &str| format!("chat.gateway.{}.{what}", gateway.name.replace(' ', "_"));
+    figure(&id("ratio"), &ratios);
+    figure(&id("memory_mb"), &[them.memory_mb()]);
+    figure(&id("our_memory_mb"), &[ours.memory_mb("VmRSS")]);
     println!(
         "{connections:>3} connections  {} {:.0}/s, {:.0} MB; boathouse {:.0}/s, {:.0} MB; ratio {}",
         gateway.name,

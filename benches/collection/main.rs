@@ -26,7 +26,7 @@ use boathouse::types::point::{Metric, Point};
 use serde_json::{Value, json};
 use support::load::{self, Connection, post};
 use support::process::{self, Server};
-use support::{half, median, quantile, spread};
+use support::{figure, half, median, quantile, spread};
 
 /// Points of one write.
 const WRITE: usize = 500;
@@ -237,6 +237,7 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         http.push(done.per_second());
         ratios.push(done.per_second() / own);
     }
+    figure("collection.search.http", &ratios);
     println!("search, in this process, one thread: {}/s", spread(&here));
     println!(
         "search, http, {CONNECTIONS} connections, {} workers: {}/s, ratio {}; {:.1} us of cpu against {:.1}",

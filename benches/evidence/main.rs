@@ -9,8 +9,11 @@
     reason = "a bench prints, and ends when something is wrong"
 )]
 
+#[path = "../support/figures.rs"]
+mod figures;
 #[path = "../support/process.rs"]
 mod process;
+mod records;
 #[path = "../support/statistics.rs"]
 mod statistics;
 
@@ -21,20 +24,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use boathouse::storage::evidence_log::{
-    Body, EvidenceConfig, EvidenceLog, NewRecord, Salt, segments,
-};
-use boathouse::types::evidence::{ChatEvidence, FeedbackEvidence, Kind, Rating, TokenUsage};
+use boathouse::storage::evidence_log::{EvidenceConfig, EvidenceLog, NewRecord, segments};
+use figures::figure;
 use process::{Server, boathouse};
-use serde_json::json;
+use records::{record, sentences};
 use statistics::{median, spread};
 
 const RECORDS: u64 = 250_000;
 /// Records that share a sync, as those of requests that end at the same time do.
 const GROUP: u64 = 256;
 const ROUNDS: usize = 5;
-/// 2026-11-01T00:00:00Z.
-const NOVEMBER: u64 = 1_793_491_200_000;
 
 fn main() {
     let count = std::env::args().skip(1).find_map(|word| word.parse().ok());
@@ -44,71 +43,6 @@ fn main() {
     append(&journal, count);
     audit(folder.path(), &journal, count);
     materialize(folder.path(), count);
-}
-
-/// Sentences of the demo's corpus.
-fn sentences() -> Vec<String> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/trecqa/corpus.jsonl");
-    let corpus = fs::read_to_string(corpus).unwrap();
-    let lines = corpus.lines();
-    lines
-        .map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            line["text"].as_str().unwrap().to_owned()
-        })
-        .collect()
-}
-
-/// Two answers, then what a person said of the first.
-fn record(at: u64, sentences: &[String]) -> NewRecord {
-    let sentence = |n: u64| {
-        sentences[(n.wrapping_mul(2_654_435_761) % sentences.len() as u64) as usize].clone()
-    };
-    let id = |n: u64| format!("chatcmpl-{n:016x}");
-    let (kind, id, body) = if at % 3 == 2 {
-        let said = FeedbackEvidence {
-            target: id(at - 2),
-            rating: [Rating::Accepted, Rating::Rejected][usize::from(at.is_multiple_of(5))],
-            score: None,
-            comment: None,
-            edited_answer: None,
-            user: None,
-            review: false,
-            imported: None,
-        };
-        (
-            Kind::Feedback,
-            format!("f-{at}"),
-            serde_json::to_value(said),
-        )
-    } else {
-        let answer: Vec<String> = (0..4).map(|n| sentence(at + n)).collect();
-        let chat = ChatEvidence {
-            request_id: format!("req-{at:016x}"),
-            model: "main".to_owned(),
-            answered_by: Some("up/small".to_owned()),
-            messages: vec![
-                json!({"role": "system", "content": sentence(1)}),
-                json!({"role": "user", "content": format!("{} {at}?", sentence(at))}),
-            ],
-            answer: answer.join(" "),
-            finish_reason: Some("stop".to_owned()),
-            usage: Some(TokenUsage {
-                prompt_tokens: 90,
-                completion_tokens: 120,
-                ..TokenUsage::default()
-            }),
-            latency_ms: at % 900,
-            ..ChatEvidence::default()
-        };
-        (Kind::Chat, id(at), serde_json::to_value(chat))
-    };
-    NewRecord {
-        ts_ms: NOVEMBER + at * 40,
-        kind,
-        id,
-        body: Body::of(&body.unwrap(), Salt::new([7; 16])).unwrap(),
-    }
 }
 
 /// Appends in groups that share a sync, beside the same bytes written in the same groups without a journal.
@@ -141,6 +75,7 @@ fn append(journal: &Path, count: u64) {
         ratios.push(alone / own);
         at += GROUP;
     }
+    figure("evidence.append", &[count as f64 / ours]);
     println!(
         "append and sync, groups of {GROUP}: {:.0} records/s; writing and syncing as many bytes alone would allow {:.0}/s; ratio {}",
         count as f64 / ours,
@@ -193,6 +128,7 @@ fn audit(folder: &Path, journal: &Path, count: u64) {
         ours.push(own);
         ratios.push(sum / own);
     }
+    figure("evidence.audit", &ratios);
     println!(
         "audit of {count} records, {:.0} MB: {:.0} MB/s, {:.0} records/s; ratio to sha256sum {}",
         bytes as f64 / 1e6,
@@ -220,6 +156,10 @@ fn materialize(folder: &Path, count: u64) {
         }
     }
     let speedup: Vec<f64> = one.iter().zip(&two).map(|(one, two)| one / two).collect();
+    figure("evidence.materialize.one", &[count as f64 / median(&one)]);
+    figure("evidence.materialize.two", &[count as f64 / median(&two)]);
+    figure("evidence.materialize.speedup", &speedup);
+    figure("evidence.materialize.memory_mb", &[most]);
     println!(
         "materialize: {:.0} records/min on 1 thread, {:.0} on 2, which took {cores:.2} cores; ratio {}; {most:.0} MB at most",
         count as f64 / median(&one),
@@ -289,6 +229,8 @@ fn duckdb(folder: &Path) {
             "{}",
             String::from_utf8_lossy(&ran.stderr)
         );
+        let rate = said.split(' ').next().and_then(|rate| rate.parse().ok());
+        figure(&format!("evidence.duckdb.{threads}"), &[rate.unwrap()]);
         print!("duckdb: {said}");
     }
 }

@@ -8,6 +8,7 @@ them; a width's time is its best round. One thread everywhere, and the time is t
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -140,6 +141,13 @@ def at_recall(points, wanted):
     return 1 / points[0][1] if points[0][0] >= wanted else float("nan")
 
 
+def figure(id, value):
+    """A line for `benches/compare/run.py`."""
+    if path := os.environ.get("BOATHOUSE_FIGURES"):
+        with open(path, "a") as file:
+            print(json.dumps({"id": id, "median": value, "low": value, "high": value}), file=file)
+
+
 def measure(bench, work, count, folders, rounds, only):
     folder = work / str(count)
     made = subprocess.run([bench, "make", folder, str(count), *folders], capture_output=True, text=True, check=True)
@@ -183,6 +191,9 @@ def measure(bench, work, count, folders, rounds, only):
         line = f"{name:14} {seconds:8.1f} {seconds / lead['build']:5.2f} {size / len(base):10.0f}   "
         line += "".join(f" {found:9.0f} {found / ours:5.2f}" for found, ours in zip(qps, lead["qps"]))
         print(line)
+        figure(f"index.{count}.{name.replace(' ', '_')}.build", seconds / lead["build"])
+        for wanted, found, first in zip(RECALLS, qps, lead["qps"]):
+            figure(f"index.{count}.{name.replace(' ', '_')}.qps{wanted}", found / first)
     print("\nrecall@10 and microseconds by ef")
     for side in sides:
         row = [f"{ef}: {recalls[side.name][ef]:.3f} {1e6 * min(times[side.name][ef]):.0f}" for ef in WIDTHS]

@@ -1,11 +1,13 @@
 //! What the benches of the HTTP API share: a load tool, child processes, statistics.
 
+mod figures;
 pub(crate) mod load;
 pub(crate) mod process;
 mod statistics;
 
 use std::sync::OnceLock;
 
+pub(crate) use figures::figure;
 pub(crate) use statistics::{median, quantile, spread};
 
 /// Cores that the system gave us at the start.

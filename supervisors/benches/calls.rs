@@ -10,6 +10,7 @@
     reason = "a bench prints, and ends when something is wrong"
 )]
 
+use std::io::Write as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
@@ -152,6 +153,10 @@ async fn compare(name: &str, base: &Side, with: &Side, callers: u64) {
     }
     let ratio = median(rounds.iter().map(|(base, with)| with / base).collect());
     let (base, with): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    figure(
+        &format!("supervision.{}.{callers}", name.replace(' ', "_")),
+        ratio,
+    );
     println!(
         "{name:<44} {callers:>3} callers  {:>8.0} ns vs {:>8.0} ns  ratio {ratio:.2}",
         median(with),
@@ -219,6 +224,19 @@ async fn black_box_cost(path: &Path) {
     println!("worker time per request with a black box: {with:.0} ns, without: {without:.0} ns");
 }
 
+/// A line for the comparison, where `BOATHOUSE_FIGURES` names its file.
+fn figure(id: &str, value: f64) {
+    if let Some(path) = std::env::var_os("BOATHOUSE_FIGURES") {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        let line =
+            format!(r#"{{"id": "{id}", "median": {value}, "low": {value}, "high": {value}}}"#);
+        writeln!(file.unwrap(), "{line}").unwrap();
+    }
+}
+
 /// From the panic's request to the first reply of the fresh worker.
 async fn crash_and_restart(name: &str, cell: &CellRef<Echo>) {
     let mut samples = Vec::new();
@@ -232,7 +250,12 @@ async fn crash_and_restart(name: &str, cell: &CellRef<Echo>) {
         assert_eq!(next.await.unwrap(), 2);
         samples.push(started.elapsed().as_nanos() as f64 / 1_000.0);
     }
-    println!("{name:<44} median {:.1} us", median(samples));
+    let us = median(samples);
+    figure(
+        &format!("supervision.restart_us.{}", name.replace(' ', "_")),
+        us,
+    );
+    println!("{name:<44} median {us:.1} us");
 }
 
 async fn run() {
