@@ -17,17 +17,18 @@ use crate::actors::tables::TablesState;
 use crate::actors::{
     chat, dataset, embedding, evidence, imports, review, step, tables, validation,
 };
-use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics};
+use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics, Origins};
 use crate::config::{ConfigError, Settings};
 use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
 use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
+use crate::services::keys::Keys;
 use crate::services::now_ms;
 use crate::services::{
-    Limits, ServiceError, Services, collections, embed, evidence as evidence_service, reembed,
-    refine, supervision, tables as tables_service,
+    Limits, ServiceError, Services, collections, embed, evidence as evidence_service, keys,
+    reembed, refine, supervision, tables as tables_service,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 
@@ -101,6 +102,7 @@ impl App {
     /// nothing is left running.
     pub async fn start(settings: Settings, source: SettingsSource) -> Result<Self, StartError> {
         settings.validate()?;
+        check_keys(&settings)?;
         let listener = listen(&settings)?;
         let address = listener.local_addr().map_err(part)?;
         let data_dir = settings.storage.data_dir.clone();
@@ -120,13 +122,18 @@ impl App {
             limits: EdgeLimits {
                 max_body_bytes: settings.http.max_body_bytes,
                 body_timeout: Duration::from_millis(settings.http.deadline_ms),
+                max_uri_bytes: settings.http.max_uri_bytes,
             },
         };
         let http = &settings.http;
-        let allowed_hosts = http.allowed_hosts.clone();
+        let origins = Arc::new(Origins {
+            allowed_hosts: http.allowed_hosts.clone(),
+            cors: http.cors_origins.clone(),
+            bind: address.ip(),
+        });
         let mut server = HttpServer::new(move || {
             WebApp::new()
-                .wrap(Edge::new(Arc::clone(&state.metrics), &allowed_hosts))
+                .wrap(Edge::new(state.clone(), Arc::clone(&origins)))
                 .configure(|app| api::configure(app, &state))
         })
         .disable_signals()
@@ -165,6 +172,7 @@ impl App {
                 Duration::from_millis(settings.storage.maintenance_ms),
             )),
             actix_web::rt::spawn(reembed_all(Arc::clone(&services))),
+            actix_web::rt::spawn(watch_keys(Arc::clone(&services))),
         ];
         if settings.validation.fill.reload_ms > 0 {
             background.push(actix_web::rt::spawn(renew_tables(
@@ -259,11 +267,23 @@ fn read_setting(section: &'static str, key: &str, path: &str) -> Result<String, 
         .map_err(|error| setting(section, format!("{key} = {path:?} cannot be read: {error}")))
 }
 
-/// Reads what the settings of validation name: rosters, calendars and files of rules.
+/// Reads what the settings of validation name, rosters, calendars and files of rules, and the API keys where they are needed.
 ///
 /// Errors: as a start with these settings would end.
 pub fn check(settings: &Settings) -> Result<(), StartError> {
+    check_keys(settings)?;
     validation(settings).map(|_| ())
+}
+
+/// A server that other machines reach without a key would be theirs.
+fn check_keys(settings: &Settings) -> Result<(), StartError> {
+    let http = &settings.http;
+    let address = http.address().map_err(|problem| setting("http", problem))?;
+    if address.is_loopback() {
+        return Ok(());
+    }
+    keys::check_reachable(&settings.storage.data_dir, &http.bind)
+        .map_err(|error| setting("http", error))
 }
 
 fn validation(settings: &Settings) -> Result<(TablesState, Validators), StartError> {
@@ -321,7 +341,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     });
 
     let budgets = Budgets::new(settings.chat.budgets.clone());
-    let named = budgets.named().map(str::to_owned).collect();
+    let keys = Keys::open(data_dir, settings.http.always_needs_keys()).map_err(part)?;
+    let bounded = keys.ring().names_with_tokens_bounded();
+    let named = budgets.named().map(str::to_owned).chain(bounded).collect();
     let usage = evidence::Usage::new(Arc::new(named));
     let (evidence_child, journal) = evidence::child_spec(
         policies.child("evidence"),
@@ -435,6 +457,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         usage,
         kept: ResponseCache::new(&settings.chat.cache),
         budgets,
+        keys,
         dataset,
         progress,
         imports,
@@ -588,6 +611,29 @@ async fn refine_all(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         refine::run(&services).await;
+    }
+}
+
+/// How often the file of keys is looked at: how long a revoked key may go on.
+const KEYS: Duration = Duration::from_millis(500);
+
+async fn watch_keys(services: Arc<Services>) {
+    let mut ticks = tokio::time::interval(KEYS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = false;
+    loop {
+        ticks.tick().await;
+        match services.keys.refresh() {
+            Ok(true) => tracing::info!("the API keys changed"),
+            Ok(false) => {}
+            Err(error) if !told => {
+                tracing::error!(%error, "API keys not read, those before hold on; will retry");
+                told = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        told = false;
     }
 }
 

@@ -1,18 +1,21 @@
 //! What a handler knows about the request it answers.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::access::token_of;
 use super::error::{ApiError, Flavor, problem_body};
 use super::request_id::RequestId;
 use crate::services::ServiceError;
 use crate::services::complete::Caller;
+use crate::services::keys::Grant;
 
 /// Bounds of the HTTP edge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +24,8 @@ pub struct EdgeLimits {
     pub max_body_bytes: usize,
     /// Longest wait for a whole body.
     pub body_timeout: Duration,
+    /// Longest path with its query, bytes.
+    pub max_uri_bytes: usize,
 }
 
 /// The request as an answer needs it: its id, and the form that its errors take.
@@ -44,17 +49,22 @@ impl Context {
             .to_owned()
     }
 
-    /// Who asks for a chat: the bearer of a token, as OpenAI's clients send it, or Anthropic's.
+    /// Who asks for a chat: its key, where the server has keys, else whoever its token stands for.
     pub(super) fn caller(&self) -> Caller {
         let header = |name: &str| self.0.headers().get(name)?.to_str().ok();
-        let bearer = header(AUTHORIZATION.as_str()).and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token)
-        });
-        let token = bearer.or_else(|| header("x-api-key"));
-        Caller::new(self.request_id(), token, header(CACHE_CONTROL.as_str()))
+        let cache_control = header(CACHE_CONTROL.as_str());
+        let caller = match self.key() {
+            Some(grant) => Caller::with_key(self.request_id(), &grant, cache_control),
+            None => Caller::new(self.request_id(), token_of(self.0.headers()), cache_control),
+        };
+        caller
             .of_replay(header("x-boathouse-replay"))
             .repairing(header("x-boathouse-repairs"))
+    }
+
+    /// The key of the request, where the server has keys.
+    fn key(&self) -> Option<Arc<Grant>> {
+        self.0.extensions().get::<Arc<Grant>>().cloned()
     }
 
     /// Gives a service's error its form.

@@ -1,4 +1,5 @@
-//! What every request passes first: it is named, refused if a foreign page sent it, counted and timed.
+//! What every request passes first: it is named, refused if a foreign page sent it or its key does not open, counted
+//! and timed.
 //!
 //! One service written by hand instead of two `from_fn`s: each of those puts a request into two boxed futures.
 
@@ -13,28 +14,28 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpResponse};
 
+use super::EdgeState;
+use super::access::{Access, Refusal};
 use super::context::Context;
-use super::metrics::{Metrics, Watched};
-use super::origin::{FETCH_SITE, refusal};
+use super::metrics::Watched;
+use super::origin::{self, FETCH_SITE, Origins};
 use super::request_id::{HEADER, RequestId};
+use crate::console::login;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 
 /// The middleware around all routes.
 pub struct Edge {
-    metrics: Arc<Metrics>,
-    allowed_hosts: Arc<[String]>,
+    state: EdgeState,
+    origins: Arc<Origins>,
 }
 
 impl Edge {
-    /// `allowed_hosts` are names, besides loopback's, that the server may be called by.
-    pub fn new(metrics: Arc<Metrics>, allowed_hosts: &[String]) -> Self {
-        Self {
-            metrics,
-            allowed_hosts: allowed_hosts.into(),
-        }
+    /// `origins` say whom requests may be addressed to, and which pages may send them.
+    pub fn new(state: EdgeState, origins: Arc<Origins>) -> Self {
+        Self { state, origins }
     }
 }
 
@@ -51,11 +52,14 @@ where
     type Future = Ready<Result<EdgeService<S>, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
+        let metrics = Arc::clone(&self.state.metrics);
         ready(Ok(EdgeService {
             service,
-            allowed_hosts: Arc::clone(&self.allowed_hosts),
+            access: Access::new(Arc::clone(&self.state.services)),
+            origins: Arc::clone(&self.origins),
+            max_uri_bytes: self.state.limits.max_uri_bytes,
             known_host: RefCell::new(None),
-            watched: Rc::new(RefCell::new(Watched::new(Arc::clone(&self.metrics)))),
+            watched: Rc::new(RefCell::new(Watched::new(metrics))),
         }))
     }
 }
@@ -63,7 +67,9 @@ where
 /// The middleware of one worker.
 pub struct EdgeService<S> {
     service: S,
-    allowed_hosts: Arc<[String]>,
+    access: Access,
+    origins: Arc<Origins>,
+    max_uri_bytes: usize,
     /// The last host that was not refused.
     known_host: RefCell<Option<HeaderValue>>,
     watched: Rc<RefCell<Watched>>,
@@ -89,36 +95,74 @@ where
         let id = sent.and_then(RequestId::from_client);
         let id = id.unwrap_or_else(RequestId::mint);
         request.extensions_mut().insert(id.clone());
-        let refused = if self.is_known(request.headers()) {
-            None
-        } else {
-            let refused = refusal(request.headers(), &self.allowed_hosts);
-            if refused.is_none() {
-                let host = request.headers().get(HOST).cloned();
-                *self.known_host.borrow_mut() = host;
-            }
-            refused
-        };
-        let answer = match refused {
+        let cors = self.origins.cors_of(request.headers());
+        let answer = match self.refused(&request, cors.is_some()) {
             // The request must not be cloned: actix-web's router panics on a second handle.
             None => Answer::Coming(self.service.call(request)),
-            Some(reason) => {
-                let error = ServiceError::new(ErrorKind::Forbidden, reason).code("foreign_origin");
-                let context = Context::of(request.request());
-                let refused = request.error_response(context.fail(error));
-                Answer::Refused(Some(Box::new(refused)))
+            Some(refused) => {
+                let response = match refused {
+                    Refused::Error(error) => {
+                        let context = Context::of(request.request());
+                        request.error_response(context.fail(*error))
+                    }
+                    Refused::Told(response) => request.into_response(response),
+                };
+                Answer::Refused(Some(Box::new(response)))
             }
         };
         EdgeFuture {
             answer,
             id: Some(id),
+            cors,
             started,
             watched: Rc::clone(&self.watched),
         }
     }
 }
 
+/// A request that reaches no route.
+enum Refused {
+    Error(Box<ServiceError>),
+    Told(HttpResponse),
+}
+
 impl<S> EdgeService<S> {
+    /// What a request is answered that may not pass. `of_named_page`: its origin stands in the settings.
+    fn refused(&self, request: &ServiceRequest, of_named_page: bool) -> Option<Refused> {
+        let headers = request.headers();
+        if !self.is_known(headers) {
+            if let Some(reason) = self.origins.refusal(headers) {
+                let error = ServiceError::new(ErrorKind::Forbidden, reason);
+                return Some(Refused::Error(Box::new(error.code("foreign_origin"))));
+            }
+            *self.known_host.borrow_mut() = headers.get(HOST).cloned();
+        }
+        let uri = request
+            .uri()
+            .path_and_query()
+            .map_or("", |uri| uri.as_str());
+        if uri.len() > self.max_uri_bytes {
+            let limit = self.max_uri_bytes;
+            let message = format!("path and query are longer than http.max_uri_bytes, {limit}");
+            let error = ServiceError::new(ErrorKind::TooLarge, message);
+            return Some(Refused::Error(Box::new(error.code("uri_too_long"))));
+        }
+        if of_named_page && origin::is_preflight(request.method(), headers) {
+            let mut response = HttpResponse::NoContent().finish();
+            origin::allow_preflight(headers, response.headers_mut());
+            return Some(Refused::Told(response));
+        }
+        match self.access.check(request) {
+            Ok(None) => None,
+            Ok(Some(grant)) => {
+                request.extensions_mut().insert(grant);
+                None
+            }
+            Err(Refusal::Error(error)) => Some(Refused::Error(error)),
+            Err(Refusal::LogIn) => Some(Refused::Told(login::way_in(uri))),
+        }
+    }
+
     /// Whether a request is addressed as one that was just served, by what is no browser.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(HOST);
@@ -133,6 +177,8 @@ impl<S> EdgeService<S> {
 pub struct EdgeFuture<F> {
     answer: Answer<F>,
     id: Option<RequestId>,
+    /// The origin of a page that is told that it may read the answer.
+    cors: Option<HeaderValue>,
     started: Instant,
     watched: Rc<RefCell<Watched>>,
 }
@@ -171,6 +217,9 @@ where
             "request answered"
         );
         response.headers_mut().insert(HEADER, id.into_value());
+        if let Some(origin) = this.cors.take() {
+            origin::allow(origin, response.headers_mut());
+        }
         Poll::Ready(Ok(response))
     }
 }

@@ -199,6 +199,9 @@ impl ResponseError for ApiError {
         if let Some(wait) = self.error.retry_after_ms {
             response.insert_header((header::RETRY_AFTER, wait.div_ceil(1_000).max(1)));
         }
+        if self.error.kind == ErrorKind::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"boathouse\""));
+        }
         match self.flavor {
             Flavor::OpenAi => response.json(openai_body(&self.error, &self.request_id)),
             Flavor::Anthropic => {

@@ -3,6 +3,7 @@
 //! Errors are the OpenAI error object under the routes that OpenAI clients call, Anthropic's under `/v1/messages`,
 //! Ollama's bare string under `/api/`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
 
+mod access;
 mod body;
 mod context;
 mod edge;
@@ -12,6 +13,7 @@ mod openapi;
 mod origin;
 mod request_id;
 pub mod routes;
+mod scopes;
 mod streams;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub use context::EdgeLimits;
 pub use edge::Edge;
 pub use metrics::Metrics;
 pub use openapi::document;
+pub use origin::Origins;
 
 use crate::services::Services;
 

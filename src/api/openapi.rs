@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers and the services' types.
 
-use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 
 use super::routes::{
     chat, collections, datasets, embeddings, evidence, iterate, messages, ollama, ollama_chat,
@@ -75,9 +76,24 @@ use super::routes::{
         operations::readyz,
         operations::metrics,
         operations::openapi,
-    )
+    ),
+    modifiers(&ApiKeys),
+    // A server on loopback without keys asks for none.
+    security((), ("api_key" = []))
 )]
 struct Document;
+
+/// Says how a key is sent.
+struct ApiKeys;
+
+impl Modify for ApiKeys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        let scheme = SecurityScheme::Http(bearer.build());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", scheme);
+    }
+}
 
 /// Builds the document.
 pub fn document() -> utoipa::openapi::OpenApi {

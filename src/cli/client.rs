@@ -1,5 +1,7 @@
 //! A small client of our own HTTP API, for the commands that talk to a running server.
 
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,6 +19,42 @@ const CALL: Duration = Duration::from_secs(600);
 const TIMEOUT_MS: u64 = 600_000;
 /// Tries of a request that is shed under load.
 const TRIES: u32 = 6;
+
+/// The variable with the key that is sent, unless a file with one is named.
+const KEY_VARIABLE: &str = "BOATHOUSE_API_KEY";
+
+/// The API key of this run. Never on the command line, where other users see it.
+static KEY: OnceLock<Option<String>> = OnceLock::new();
+
+/// Takes the key that every question is sent with: of `file`, else of the environment.
+///
+/// Errors: a file that cannot be read or is empty; a key that cannot stand in a header.
+pub(super) fn take_key(file: Option<&Path>) -> Result<(), CliError> {
+    let key = match file {
+        Some(file) => {
+            let shown = file.display();
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| CliError::failed(format!("--api-key-file {shown}: {error}")))?;
+            if text.trim().is_empty() {
+                return Err(CliError::failed(format!("--api-key-file {shown} is empty")));
+            }
+            Some(text)
+        }
+        None => std::env::var(KEY_VARIABLE).ok(),
+    };
+    let key = key
+        .map(|key| key.trim().to_owned())
+        .filter(|key| !key.is_empty());
+    let sane = |key: &String| key.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    if !key.as_ref().is_none_or(sane) {
+        return Err(CliError::failed(
+            "the API key holds characters that no key has",
+        ));
+    }
+    // The first of a process stays.
+    let _ = KEY.set(key);
+    Ok(())
+}
 
 /// Talks to one server.
 pub(super) struct Client {
@@ -56,10 +94,14 @@ impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:8642`.
     pub(super) fn new(base: impl Into<String>) -> Self {
         let base: String = base.into();
-        Self {
+        let client = Self {
             base: base.trim_end_matches('/').to_owned(),
             transport: Transport::new(CONNECT),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        match KEY.get() {
+            Some(Some(key)) => client.with_header("authorization", &format!("Bearer {key}")),
+            _ => client,
         }
     }
 
@@ -108,7 +150,7 @@ impl Client {
         let call = HttpCall {
             method: Method::Get,
             url: url.clone(),
-            headers: Vec::new(),
+            headers: self.headers.clone(),
             body: Vec::new(),
             timeouts: Timeouts {
                 first_byte_ms: TIMEOUT_MS,

@@ -14,6 +14,7 @@ mod extract;
 mod import;
 mod ingest;
 mod iterate;
+mod keys;
 mod logging;
 mod models;
 mod output;
@@ -57,6 +58,7 @@ const EXAMPLES: &str = "Examples:
   boathouse bench embed                  how many requests this host answers, and how fast
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
+  boathouse keys new app --scope read,chat   an API key; from then on requests need one
   boathouse config show                  the settings in force
 
 Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
@@ -74,7 +76,7 @@ struct Cli {
 /// Flags that win over every other setting.
 #[derive(Debug, Args)]
 struct Global {
-    /// Address to listen on; loopback only (http.bind)
+    /// Address to listen on; any but loopback needs API keys (http.bind)
     #[arg(long, global = true, value_name = "ADDRESS")]
     bind: Option<String>,
     /// Port to listen on; 0 = a free one, printed (http.port)
@@ -86,6 +88,9 @@ struct Global {
     /// Settings file; default ./boathouse.toml, then the user's configuration folder
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// File with the API key for commands that ask a running server; else BOATHOUSE_API_KEY
+    #[arg(long, global = true, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
 }
 
 impl Global {
@@ -154,6 +159,9 @@ enum Command {
     /// Invent a roster of workers, to try things with
     #[command(subcommand)]
     Roster(roster::RosterCommand),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -174,6 +182,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let overrides = cli.global.overrides();
+    if let Err(error) = client::take_key(cli.global.api_key_file.as_deref()) {
+        output::complain(&error);
+        return ExitCode::from(error.status());
+    }
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&overrides),
         Command::Demo(args) => demo::run(&overrides, &args),
@@ -194,6 +206,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),
         Command::Roster(command) => roster::run(&command),
+        Command::Keys(command) => keys::run(&overrides, &command),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {
@@ -233,6 +246,8 @@ mod tests {
             "boathouse swim",
             "boathouse ingest",
             "boathouse export",
+            "boathouse keys new app",
+            "boathouse keys new app --scope root",
             "boathouse iterate question",
             "boathouse export sft --list",
             "boathouse export sft --test-fraction much",

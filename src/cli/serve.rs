@@ -1,6 +1,6 @@
 //! `boathouse serve`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::error::CliError;
 use super::{descriptors, logging, output};
@@ -25,7 +25,17 @@ pub(super) fn base_url(overrides: &Overrides, url: Option<&str>) -> Result<Strin
     }
     let http = settings(overrides)?.http;
     let address = http.address().map_err(CliError::failed)?;
-    Ok(format!("http://{}", SocketAddr::new(address, http.port)))
+    Ok(url_of(SocketAddr::new(address, http.port)))
+}
+
+/// How a server that listens at `address` is asked from this machine.
+fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// Serves until told to stop.
@@ -35,7 +45,7 @@ pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     descriptors::allow_all();
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;
-        let base = format!("http://{}", app.address());
+        let base = url_of(app.address());
         output::say(format_args!(
             "boathouse serves {base}  console {base}/console  docs {base}/docs/  (Ctrl-C drains)"
         ));

@@ -215,7 +215,8 @@ mod tests {
             ("[http]\nport = \"many\"", "port"),
             ("[http]\nmax_body_bytes = 1", "must be 1024 to"),
             ("[http\n", "some.toml"),
-            ("[http]\nbind = \"0.0.0.0\"", "API keys"),
+            ("[http]\nbind = \"example.com\"", "not an IP address"),
+            ("[http]\ncors_origins = [\"*\"]", "is no origin"),
             (
                 "[supervisors.children.embedding]\nworkers = 0",
                 "children.embedding: workers",

@@ -8,7 +8,7 @@ mod storage;
 
 use serde::{Deserialize, Serialize};
 
-pub use http::HttpConfig;
+pub use http::{HttpConfig, RequireKeys};
 pub use load::{ConfigError, Overrides, load, manual};
 pub use log::{LogConfig, LogFormat};
 pub use policies::SupervisorsConfig;

@@ -10,7 +10,7 @@ pub(super) fn frame(sections: &str) -> String {
          <title>Boathouse</title><link rel=stylesheet href=\"/console/console.css\">\
          <script src=\"/console/console.js\" defer></script></head><body>\
          <header><h1>Boathouse</h1><nav><a href=\"/console\">tree</a> <a href=\"/console/review\">review</a> \
-         <a href=\"/docs/\">API</a> <a href=\"/metrics\">metrics</a></nav></header>\
+         <a href=\"/docs/\">API</a> <a href=\"/metrics\">metrics</a> <a href=\"/console/login\">log in or out</a></nav></header>\
          <main>{sections}</main></body></html>\n"
     )
 }

@@ -3,6 +3,7 @@
 //! It works without scripts; a small one refreshes the tree. No external requests; a strict policy says so.
 
 mod html;
+pub mod login;
 mod page;
 mod review;
 
@@ -30,6 +31,9 @@ pub fn mount(app: &mut ServiceConfig) {
     app.route("/", web::get().to(root))
         .route("/console", web::get().to(console))
         .route("/console/live", web::get().to(live))
+        .route("/console/login", web::get().to(login::form))
+        .route("/console/login", web::post().to(login::log_in))
+        .route("/console/logout", web::post().to(login::log_out))
         .route("/console/review", web::get().to(review::list))
         .service(
             web::resource("/console/review/{task}")
@@ -118,6 +122,7 @@ fn html_reply(body: String) -> HttpResponse {
         .insert_header(("content-type", "text/html; charset=utf-8"))
         .insert_header(("content-security-policy", POLICY))
         .insert_header(("x-content-type-options", "nosniff"))
-        .insert_header(("referrer-policy", "no-referrer"))
+        // Not "no-referrer": a browser then sends its forms with `origin: null`, as a foreign page's.
+        .insert_header(("referrer-policy", "same-origin"))
         .body(body)
 }

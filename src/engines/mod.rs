@@ -1,5 +1,6 @@
 //! The pure core: no actix, no HTTP client, no clock, no ambient state; time and seed are arguments.
 
+pub mod access;
 pub mod chat;
 pub mod dataset;
 pub mod embedding;

@@ -13,6 +13,7 @@ use crate::engines::embedding::EmbedError;
 use crate::engines::index::IndexError;
 use crate::engines::validation::ValidationError;
 use crate::storage::dataset_store::DatasetStoreError;
+use crate::storage::disk::StorageError;
 use crate::storage::evidence_log::EvidenceLogError;
 use crate::types::error_kind::ErrorKind;
 use crate::types::validation::Finding;
@@ -112,6 +113,12 @@ impl EngineError for EvidenceLogError {
 }
 
 impl EngineError for DatasetStoreError {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl EngineError for StorageError {
     fn error_kind(&self) -> ErrorKind {
         self.kind()
     }

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod health;
 pub mod import;
 pub mod iterate;
+pub mod keys;
 pub mod models;
 pub mod negatives;
 pub mod ollama;
@@ -51,6 +52,7 @@ use crate::engines::usage::Budgets;
 use crate::engines::validation::{IterateConfig, Validators};
 
 pub use error::ServiceError;
+use keys::Keys;
 
 /// The handles that the services work with. Cheap to share; stable across restarts of what is behind.
 pub struct Services {
@@ -76,6 +78,8 @@ pub struct Services {
     pub kept: ResponseCache,
     /// What keys may spend.
     pub budgets: Budgets,
+    /// The keys that open the server.
+    pub keys: Keys,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
     /// How far the job that does so is.

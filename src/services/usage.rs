@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{ServiceError, Services, now_ms};
 use crate::engines::chat::PriceTable;
-use crate::engines::usage::UsageFilter;
+use crate::engines::usage::{UsageFilter, check_tokens};
 use crate::types::error_kind::ErrorKind;
 use crate::types::usage::{UsageRow, UsageSums};
 
@@ -74,12 +74,23 @@ fn day(name: &str, given: Option<String>) -> Result<Option<String>, ServiceError
     }
 }
 
-/// Checks that a key may make one more call. Calls that are under way are not counted yet.
+/// Checks that a key may make one more call, and take more tokens where it has a bound of them. Calls that are under way are
+/// not counted yet.
 ///
-/// Errors: its budget is used up.
-pub(super) fn check_budget(services: &Services, key: &str) -> Result<(), ServiceError> {
+/// Errors: its budget, or its tokens of the day, are used up.
+pub(super) fn check_budget(
+    services: &Services,
+    key: &str,
+    tokens_per_day: Option<u64>,
+) -> Result<(), ServiceError> {
+    let now = now_ms();
     let spent = |from: &str| services.usage.spent(key, from);
-    let verdict = services.budgets.check(key, now_ms(), spent);
+    let taken = |from: &str| services.usage.tokens(key, from);
+    let in_budget = services.budgets.check(key, now, spent);
+    let verdict = in_budget.and_then(|()| match tokens_per_day {
+        Some(limit) => check_tokens(key, limit, now, taken),
+        None => Ok(()),
+    });
     verdict.map_err(|exceeded| {
         ServiceError {
             retry_after_ms: Some(exceeded.retry_after_ms),

@@ -9,6 +9,7 @@ pub mod evidence_log;
 pub(crate) mod file_lock;
 mod frame;
 pub mod id_table;
+pub mod key_file;
 pub mod model_folder;
 pub mod model_store;
 pub(crate) mod os;

@@ -1,5 +1,6 @@
 //! Plain data shared by every layer: no behaviour beyond construction and (de)serialisation.
 
+pub mod api_key;
 pub mod chat;
 pub mod collection;
 pub mod demand;

@@ -139,6 +139,21 @@ impl Api {
             .unwrap()
     }
 
+    /// Sends with headers of the test's own.
+    pub(crate) async fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: Method,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.call(headers.collect(), method, path, body.into())
+            .await
+            .unwrap()
+    }
+
     /// Posts a form.
     pub(crate) async fn form(&self, headers: &[(&str, &str)], path: &str, form: &str) -> Answer {
         let headers = headers.iter();

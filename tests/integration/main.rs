@@ -14,6 +14,7 @@ mod collections;
 mod command_line;
 mod datasets;
 mod durability;
+mod edge;
 mod embeddings;
 mod evidence;
 mod evidence_eval;
@@ -22,6 +23,7 @@ mod imports;
 mod ingest;
 mod iterating;
 mod kept_answers;
+mod keys;
 mod kills;
 mod many_collections;
 #[cfg(feature = "minilm")]

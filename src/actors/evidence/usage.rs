@@ -56,6 +56,11 @@ impl Usage {
         self.sums().upto.ledger.spent(key, from)
     }
 
+    /// Tokens that a key has read and written since a day.
+    pub fn tokens(&self, key: &str, from: &str) -> u64 {
+        self.sums().upto.ledger.tokens(key, from)
+    }
+
     /// Lists key, model and sums since the start.
     pub fn counters(&self) -> Vec<(String, String, UsageSums)> {
         self.sums().since_start.rows()

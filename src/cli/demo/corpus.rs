@@ -55,6 +55,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/adr/0007-collections-are-read-not-mapped.md",
         include_str!("../../../docs/adr/0007-collections-are-read-not-mapped.md"),
     ),
+    (
+        "docs/adr/0008-api-keys.md",
+        include_str!("../../../docs/adr/0008-api-keys.md"),
+    ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
 

@@ -104,6 +104,31 @@ impl Budgets {
     }
 }
 
+/// Checks that a key may take more tokens of chat calls today, UTC. `taken` tells what it has taken since a day.
+///
+/// Errors: it has taken all that it may.
+pub fn check_tokens(
+    key: &str,
+    limit: u64,
+    now_ms: u64,
+    taken: impl FnOnce(&str) -> u64,
+) -> Result<(), Exceeded> {
+    let Some((today, next)) = bounds(Period::Day, now_ms) else {
+        return Ok(());
+    };
+    let taken = taken(&today.to_string());
+    if taken < limit {
+        return Ok(());
+    }
+    let next_ms = u64::try_from(next.as_millisecond()).unwrap_or(now_ms);
+    Err(Exceeded {
+        message: format!(
+            "the key {key} may take {limit} tokens a day, and has taken {taken}; it begins anew at {next}"
+        ),
+        retry_after_ms: next_ms.saturating_sub(now_ms),
+    })
+}
+
 /// The first day of the period around a moment, and when the next one begins.
 fn bounds(period: Period, now_ms: u64) -> Option<(Date, Timestamp)> {
     let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?;
@@ -169,6 +194,20 @@ mod tests {
         );
         assert_eq!(refused.retry_after_ms, (18 * 24 + 12) * 3_600_000);
         assert_eq!(check("somebody", LATE, 9.9).1, None);
+    }
+
+    #[test]
+    fn tokens_of_a_day_are_used_up_when_they_are_reached() {
+        let check = |taken| {
+            check_tokens("app", 100, LATE, |day| {
+                assert_eq!(day, "2026-12-31");
+                taken
+            })
+        };
+        assert_eq!(check(99), Ok(()));
+        let refused = check(100).unwrap_err();
+        assert_eq!(refused.retry_after_ms, 500);
+        assert!(refused.message.contains("100 tokens a day"), "{refused:?}");
     }
 
     #[test]

@@ -64,12 +64,24 @@ impl Pairs {
     /// What a key has spent. One that is not told apart has spent what all of its kind have: it must
     /// not get by because others came before it.
     fn spent(&self, key: &str, named: &BTreeSet<String>) -> f64 {
+        let sums = self.sums_of(key, named);
+        sums.filter_map(|sums| sums.cost_usd).sum()
+    }
+
+    /// What a key has read and written, likewise.
+    fn tokens(&self, key: &str, named: &BTreeSet<String>) -> u64 {
+        self.sums_of(key, named).fold(0, |tokens: u64, sums| {
+            let more = sums.prompt_tokens.saturating_add(sums.completion_tokens);
+            tokens.saturating_add(more)
+        })
+    }
+
+    fn sums_of(&self, key: &str, named: &BTreeSet<String>) -> impl Iterator<Item = &UsageSums> {
         let models = match self.0.get(key) {
             None if !named.contains(key) => self.0.get(OTHER),
             own => own,
         };
-        let costs = models.into_iter().flat_map(BTreeMap::values);
-        costs.filter_map(|sums| sums.cost_usd).sum()
+        models.into_iter().flat_map(BTreeMap::values)
     }
 
     fn rows(&self) -> impl Iterator<Item = (&String, &String, &UsageSums)> {
@@ -176,6 +188,13 @@ impl Ledger {
     pub fn spent(&self, key: &str, from: &str) -> f64 {
         self.since(from)
             .map(|(_, pairs)| pairs.spent(key, &self.named))
+            .sum()
+    }
+
+    /// Tokens that a key has read and written since the day `from`, likewise.
+    pub fn tokens(&self, key: &str, from: &str) -> u64 {
+        self.since(from)
+            .map(|(_, pairs)| pairs.tokens(key, &self.named))
             .sum()
     }
 
@@ -304,6 +323,8 @@ mod tests {
         assert!((ledger().spent("a", "2026-03-01") - 1.75).abs() < 1e-9);
         assert!((ledger().spent("a", "2026-03-02") - 1.0).abs() < 1e-9);
         assert!(ledger().spent("b", "2026-03-01").abs() < 1e-9);
+        assert_eq!(ledger().tokens("a", "2026-03-01"), 4 * 3);
+        assert_eq!(ledger().tokens("a", "2026-03-02"), 3);
         // The keys beside it are not its own.
         assert!(ledger().spent("", "2026-03-01").abs() < 1e-9);
     }

@@ -17,6 +17,6 @@ mod budget;
 mod call;
 mod ledger;
 
-pub use budget::{BudgetConfig, Budgets, Exceeded, Period};
+pub use budget::{BudgetConfig, Budgets, Exceeded, Period, check_tokens};
 pub use call::{ANONYMOUS, Call, Told};
 pub use ledger::{Counters, Ledger, Named, Selection, UsageFilter};

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::engines::access::Grant;
 use crate::engines::usage::ANONYMOUS;
 
 /// Longest name of a replay that is kept, characters.
@@ -16,6 +17,8 @@ pub struct Caller {
     pub request_id: String,
     /// Whose use it counts as.
     pub key: String,
+    /// Most tokens that this key may take in a day.
+    pub tokens_per_day: Option<u64>,
     /// An answer that was kept is not wanted; this one may be kept.
     pub no_cache: bool,
     /// The same, and this one is not to be kept.
@@ -36,10 +39,20 @@ impl Caller {
         Self {
             request_id,
             key: key_of(token),
+            tokens_per_day: None,
             no_cache: says("no-cache"),
             no_store: says("no-store"),
             replay: None,
             repairs: None,
+        }
+    }
+
+    /// A caller with a key of this server.
+    pub fn with_key(request_id: String, key: &Grant, cache_control: Option<&str>) -> Self {
+        Self {
+            key: key.name.as_ref().to_owned(),
+            tokens_per_day: key.tokens_per_day,
+            ..Self::new(request_id, None, cache_control)
         }
     }
 

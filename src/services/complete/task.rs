@@ -89,7 +89,7 @@ impl Task {
             .route(&request.model)
             .map_err(failure::of_error)?;
         let wish = Wish::of(&services, &route, cache, &caller)?;
-        usage::check_budget(&services, &caller.key)?;
+        usage::check_budget(&services, &caller.key, caller.tokens_per_day)?;
         let as_json = |error: serde_json::Error| ServiceError::bad_request(error.to_string());
         let evidence = ChatEvidence {
             request_id: caller.request_id,

@@ -1,0 +1,525 @@
+//! API keys: what they open, what they do not, and from when on.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use boathouse::services::keys::{NewKey, NewKeyOutput, make, revoke};
+use boathouse::types::api_key::Scope;
+use boathouse::types::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Api, Process, command, finish, serve_with, settings};
+
+fn key(data: &Path, name: &str, scopes: &[Scope]) -> NewKeyOutput {
+    bounded_key(data, name, scopes, None, None)
+}
+
+fn bounded_key(
+    data: &Path,
+    name: &str,
+    scopes: &[Scope],
+    requests_per_minute: Option<u64>,
+    tokens_per_day: Option<u64>,
+) -> NewKeyOutput {
+    let wanted = NewKey {
+        name: name.to_owned(),
+        scopes: scopes.to_vec(),
+        expires_in_ms: None,
+        requests_per_minute,
+        tokens_per_day,
+    };
+    make(data, wanted).unwrap()
+}
+
+/// Asks with a key.
+async fn ask(api: &Api, key: &str, method: Method, path: &str, body: Value) -> Answer {
+    let bearer = format!("Bearer {key}");
+    api.send_with(
+        &[("authorization", &bearer)],
+        method,
+        path,
+        body.to_string(),
+    )
+    .await
+}
+
+fn embedding() -> Value {
+    json!({"model": "static-minilm", "input": "ferry"})
+}
+
+fn question() -> Value {
+    json!({
+        "model": "extractive",
+        "messages": [{"role": "user", "content": "when does the ferry leave?"}],
+        "retrieval": {"collection": "docs"},
+    })
+}
+
+#[test]
+fn without_a_key_everything_but_health_is_refused_in_the_clients_own_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let made = key(&settings.storage.data_dir, "app", &[Scope::Chat]);
+    serve_with(settings, async |api| {
+        for path in [
+            "/healthz",
+            "/readyz",
+            "/console/login",
+            "/console/console.css",
+        ] {
+            assert_eq!(api.get(path).await.status, 200, "{path}");
+        }
+        for (path, pointer) in [
+            ("/v1/embeddings", "/error/message"),
+            ("/v1/chat/completions", "/error/message"),
+            ("/v1/messages", "/error/message"),
+            ("/api/chat", "/error"),
+            ("/v1/validate", "/detail"),
+            ("/v1/nowhere", "/detail"),
+        ] {
+            for token in [
+                None,
+                Some("sk-test"),
+                Some("bh_"),
+                Some(&*made.key.replace('a', "b")),
+            ] {
+                let bearer = token.map(|token| format!("Bearer {token}"));
+                let headers: Vec<(&str, &str)> = bearer
+                    .iter()
+                    .map(|bearer| ("authorization", bearer.as_str()))
+                    .collect();
+                let answer = api.post_with(&headers, path, json!({})).await;
+                assert_eq!(answer.status, 401, "{path}: {}", answer.text());
+                assert!(
+                    answer.header("www-authenticate").starts_with("Bearer"),
+                    "{path}"
+                );
+                let said = answer.json();
+                let said = said.pointer(pointer).and_then(Value::as_str).unwrap();
+                assert!(said.contains("API key"), "{path}: {said}");
+                assert!(!answer.header("x-request-id").is_empty());
+            }
+        }
+        let openai = api.post("/v1/embeddings", embedding()).await.json();
+        assert_eq!(openai["error"]["code"], "missing_api_key");
+        assert_eq!(openai["error"]["type"], "authentication_error");
+        assert_eq!(api.get("/metrics").await.status, 401);
+        // Each client's way of sending it.
+        let bearer = format!("Bearer {}", made.key);
+        for header in [
+            ("authorization", bearer.as_str()),
+            ("x-api-key", made.key.as_str()),
+        ] {
+            let answer = api
+                .post_with(&[header], "/v1/embeddings", embedding())
+                .await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    });
+}
+
+#[test]
+fn a_key_opens_what_its_scopes_say_and_the_refusal_names_the_one_that_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    let all: Vec<(Scope, NewKeyOutput)> = Scope::ALL
+        .into_iter()
+        .map(|scope| (scope, key(&data, scope.name(), &[scope])))
+        .collect();
+    serve_with(settings, async |api| {
+        let cases = [
+            (
+                Method::Put,
+                "/v1/collections/docs",
+                json!({}),
+                Scope::Write,
+                201,
+            ),
+            (
+                Method::Post,
+                "/v1/collections/docs/points",
+                json!({"points": [{"id": "1", "text": "The ferry leaves at nine."}]}),
+                Scope::Write,
+                200,
+            ),
+            (
+                Method::Post,
+                "/v1/collections/docs/search",
+                json!({"query": "ferry"}),
+                Scope::Read,
+                200,
+            ),
+            (Method::Get, "/v1/collections", json!({}), Scope::Read, 200),
+            (Method::Get, "/metrics", json!({}), Scope::Read, 200),
+            (Method::Get, "/openapi.json", json!({}), Scope::Read, 200),
+            (
+                Method::Post,
+                "/v1/embeddings",
+                embedding(),
+                Scope::Chat,
+                200,
+            ),
+            (
+                Method::Post,
+                "/v1/chat/completions",
+                question(),
+                Scope::Chat,
+                200,
+            ),
+            (
+                Method::Get,
+                "/v1/models/static-minilm",
+                json!({}),
+                Scope::Chat,
+                200,
+            ),
+            (Method::Get, "/v1/evidence", json!({}), Scope::Admin, 200),
+            (
+                Method::Get,
+                "/v1/dead-letters",
+                json!({}),
+                Scope::Admin,
+                200,
+            ),
+            (
+                Method::Post,
+                "/v1/supervisors/reload",
+                json!({}),
+                Scope::Admin,
+                200,
+            ),
+        ];
+        for (method, path, body, needed, status) in cases {
+            for (scope, key) in &all {
+                let answer = ask(&api, &key.key, method, path, body.clone()).await;
+                if *scope == needed {
+                    assert_eq!(answer.status, status, "{path}: {}", answer.text());
+                } else if *scope != Scope::Admin {
+                    assert_eq!(answer.status, 403, "{path} with {scope}: {}", answer.text());
+                    let said = format!("the scope {needed}");
+                    assert!(answer.text().contains(&said), "{path}: {}", answer.text());
+                }
+            }
+        }
+        // The path may be written in other ways; the router reads them as the same.
+        let sly = ask(
+            &api,
+            &all[0].1.key,
+            Method::Get,
+            "/v1/%65vidence",
+            json!({}),
+        )
+        .await;
+        assert_eq!(sly.status, 403, "{}", sly.text());
+        let admin = ask(
+            &api,
+            &all[3].1.key,
+            Method::Get,
+            "/v1/%65vidence",
+            json!({}),
+        )
+        .await;
+        assert_eq!(admin.status, 200, "{}", admin.text());
+    });
+}
+
+#[test]
+fn use_counts_under_the_keys_name_and_its_tokens_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    let app = bounded_key(&data, "app", &[Scope::Read, Scope::Chat], None, Some(1));
+    let admin = key(&data, "chief", &[Scope::Admin]);
+    serve_with(settings, async |api| {
+        let made = ask(
+            &api,
+            &admin.key,
+            Method::Put,
+            "/v1/collections/docs",
+            json!({}),
+        )
+        .await;
+        assert_eq!(made.status, 201);
+        let points = json!({"points": [{"id": "1", "text": "The ferry leaves at nine."}]});
+        let put = ask(
+            &api,
+            &admin.key,
+            Method::Post,
+            "/v1/collections/docs/points",
+            points,
+        )
+        .await;
+        assert_eq!(put.status, 200);
+        let chat = async || {
+            ask(
+                &api,
+                &app.key,
+                Method::Post,
+                "/v1/chat/completions",
+                question(),
+            )
+            .await
+        };
+        let answered = chat().await;
+        assert_eq!(answered.status, 200, "{}", answered.text());
+        let usage = ask(
+            &api,
+            &admin.key,
+            Method::Get,
+            "/v1/usage?key=app",
+            json!({}),
+        )
+        .await;
+        assert_eq!(usage.json()["total"]["requests"], 1, "{}", usage.text());
+        let evidence = "/v1/evidence?kind=chat&key=app";
+        let evidence = ask(&api, &admin.key, Method::Get, evidence, json!({}))
+            .await
+            .json();
+        assert_eq!(evidence["records"][0]["body"]["key"], "app", "{evidence}");
+        let over = chat().await;
+        assert_eq!(over.status, 429, "{}", over.text());
+        assert_eq!(over.json()["error"]["code"], "insufficient_quota");
+        assert!(over.text().contains("1 tokens a day"), "{}", over.text());
+        // Another key goes on.
+        let other = ask(
+            &api,
+            &admin.key,
+            Method::Post,
+            "/v1/chat/completions",
+            question(),
+        )
+        .await;
+        assert_eq!(other.status, 200);
+    });
+}
+
+#[test]
+fn a_key_that_asks_too_often_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    let slow = bounded_key(&data, "slow", &[Scope::Chat], Some(2), None);
+    let other = key(&data, "other-app", &[Scope::Chat]);
+    serve_with(settings, async |api| {
+        for expected in [200, 200, 429] {
+            let answer = ask(&api, &slow.key, Method::Post, "/v1/embeddings", embedding()).await;
+            assert_eq!(answer.status, expected, "{}", answer.text());
+            if expected == 429 {
+                assert_eq!(answer.json()["error"]["code"], "rate_limit_exceeded");
+                let wait: u64 = answer.header("retry-after").parse().unwrap();
+                assert!((1..=60).contains(&wait), "{wait}");
+            }
+        }
+        let answer = ask(
+            &api,
+            &other.key,
+            Method::Post,
+            "/v1/embeddings",
+            embedding(),
+        )
+        .await;
+        assert_eq!(answer.status, 200);
+    });
+}
+
+/// Asks until the status is another one than `from`.
+async fn until_not(api: &Api, token: &str, from: u16) -> u16 {
+    for _ in 0..100_000 {
+        let status = ask(api, token, Method::Get, "/v1/models", json!({}))
+            .await
+            .status;
+        if status != from {
+            return status;
+        }
+    }
+    panic!("still {from}");
+}
+
+#[test]
+fn a_running_server_notices_a_new_key_and_a_revoked_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    serve_with(settings, async |api| {
+        // Nobody needs one yet.
+        assert_eq!(api.get("/v1/models").await.status, 200);
+        let first = key(&data, "first", &[Scope::Chat]);
+        assert_eq!(until_not(&api, "", 200).await, 401);
+        assert_eq!(until_not(&api, &first.key, 0).await, 200);
+        let second = key(&data, "second", &[Scope::Chat]);
+        assert_eq!(until_not(&api, &second.key, 401).await, 200);
+        revoke(&data, "first").unwrap();
+        assert_eq!(until_not(&api, &first.key, 200).await, 401);
+        assert_eq!(until_not(&api, &second.key, 0).await, 200);
+    });
+}
+
+#[test]
+fn the_command_makes_lists_and_revokes_and_other_addresses_need_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let run = |arguments: &[&str]| finish(command().args(arguments).arg("--data").arg(&data));
+    let (status, _, said) = run(&["serve", "--bind", "0.0.0.0", "--port", "0"]);
+    assert_eq!(status, Some(64), "{said}");
+    assert!(said.contains("boathouse keys new"), "{said}");
+    let (status, _, said) = run(&["config", "check", "--bind", "0.0.0.0"]);
+    assert_eq!(status, Some(64), "{said}");
+
+    let (status, token, said) = run(&[
+        "keys",
+        "new",
+        "app",
+        "--scope",
+        "read,admin",
+        "--expires",
+        "90d",
+    ]);
+    assert_eq!(status, Some(0), "{said}");
+    let token = token.trim();
+    assert!(token.starts_with("bh_") && !said.contains(token), "{said}");
+    let (_, listed, _) = run(&["keys", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["name"], "app");
+    assert_eq!(listed[0]["scopes"], json!(["read", "admin"]));
+    assert_eq!(listed[0]["state"], "good");
+    assert!(listed[0].get("hash").is_none() && listed[0].get("salt").is_none());
+    let id = listed[0]["id"].as_str().unwrap();
+    let (_, plain, _) = run(&["keys", "list"]);
+    assert!(
+        plain.contains(id) && plain.contains("read,admin"),
+        "{plain}"
+    );
+
+    // With the key another address is served, and a command finds its way with it.
+    let server = Process::start_with(&data, &[OsStr::new("--bind"), OsStr::new("0.0.0.0")]);
+    let url = format!("http://127.0.0.1:{}", server.address.port());
+    let tree = |key: Option<&str>| {
+        let mut tree = command();
+        tree.args(["tree", "--once", "--url", &url]);
+        finish(tree.envs(key.map(|key| ("BOATHOUSE_API_KEY", key))))
+    };
+    let (status, _, said) = tree(None);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("401") && said.contains("API key"), "{said}");
+    let (status, out, said) = tree(Some(token));
+    assert_eq!(status, Some(0), "{said}");
+    assert!(out.contains("embedding"), "{out}");
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let mut by_file = command();
+    by_file
+        .args(["tree", "--once", "--url", &url, "--api-key-file"])
+        .arg(&file);
+    let (status, _, said) = finish(&mut by_file);
+    assert_eq!(status, Some(0), "{said}");
+    drop(server);
+
+    let (status, out, _) = run(&["keys", "revoke", id]);
+    assert_eq!((status, out.contains(id)), (Some(0), true));
+    let (status, _, said) = run(&["keys", "revoke", "nobody"]);
+    assert_eq!(status, Some(1), "{said}");
+    let (status, _, said) = run(&["serve", "--bind", "0.0.0.0", "--port", "0"]);
+    assert_eq!(status, Some(64), "revoked keys open nothing: {said}");
+}
+
+#[test]
+fn a_browser_logs_in_works_and_logs_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let made = key(
+        &settings.storage.data_dir,
+        "person",
+        &[Scope::Read, Scope::Write],
+    );
+    serve_with(settings, async |api| {
+        let page = [("accept", "text/html,*/*")];
+        let away = api
+            .send_with(&page, Method::Get, "/console?collection=docs&q=a%20b", "")
+            .await;
+        assert_eq!(away.status, 303);
+        let next = "/console/login?next=/console%3Fcollection%3Ddocs%26q%3Da%2520b";
+        assert_eq!(away.header("location"), next);
+        let form = api.get(next).await.text();
+        assert!(
+            form.contains("value=\"/console?collection=docs&amp;q=a%20b\""),
+            "{form}"
+        );
+        // What a script asks for is refused as for any other client.
+        assert_eq!(api.get("/console/live").await.status, 401);
+
+        let own = format!("http://{}", api.address);
+        let form_kind = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [form_kind, ("origin", own.as_str())];
+        let wrong = api
+            .form(&headers, "/console/login", "key=bh_x&next=/console")
+            .await;
+        assert_eq!(wrong.header("set-cookie"), "");
+        assert!(
+            wrong.text().contains("no API key of this server"),
+            "{}",
+            wrong.text()
+        );
+        let sent = format!("key={}&next=/console/review", made.key);
+        let foreign = [form_kind, ("origin", "http://evil.example")];
+        assert_eq!(
+            api.form(&foreign, "/console/login", &sent).await.status,
+            403
+        );
+        let inside = api.form(&headers, "/console/login", &sent).await;
+        assert_eq!(
+            (inside.status, inside.header("location")),
+            (303, "/console/review")
+        );
+        let cookie = inside.header("set-cookie");
+        for word in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
+            assert!(cookie.contains(word), "{cookie}");
+        }
+        assert!(
+            !cookie.contains("Secure") && !cookie.contains(&made.key[12..76]),
+            "{cookie}"
+        );
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+
+        let get = async |path: &str| {
+            api.send_with(&[("cookie", &cookie), page[0]], Method::Get, path, "")
+                .await
+        };
+        assert_eq!(get("/console").await.status, 200);
+        assert_eq!(get("/docs/").await.status, 200);
+        assert_eq!(get("/v1/collections").await.status, 200);
+        let refused = get("/console/review").await;
+        assert_eq!(refused.status, 403);
+        assert!(refused.text().contains("admin"), "{}", refused.text());
+
+        // What changes something must come from a page of this server, also when it is this machine's.
+        for (origin, status) in [
+            (own.as_str(), 201),
+            ("http://localhost:3000", 403),
+            ("http://127.0.0.1:1", 403),
+            ("null", 403),
+        ] {
+            let headers = [("cookie", cookie.as_str()), ("origin", origin)];
+            let answer = api
+                .send_with(&headers, Method::Put, "/v1/collections/docs", "{}")
+                .await;
+            assert_eq!(answer.status, status, "{origin}: {}", answer.text());
+        }
+        let bare = [("cookie", cookie.as_str())];
+        let bare = api
+            .send_with(&bare, Method::Put, "/v1/collections/other", "{}")
+            .await;
+        assert_eq!(bare.status, 403, "no word of where it comes from");
+
+        let headers = [
+            form_kind,
+            ("origin", own.as_str()),
+            ("cookie", cookie.as_str()),
+        ];
+        let out = api.form(&headers, "/console/logout", "").await;
+        assert_eq!(out.status, 303);
+        assert!(out.header("set-cookie").contains("Max-Age=0"));
+        assert_eq!(get("/console").await.status, 303);
+        assert_eq!(get("/v1/collections").await.status, 401);
+    });
+}
