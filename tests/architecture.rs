@@ -32,7 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 16] = [
+const ONLY_IN: [(&str, &[&str]); 19] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -59,6 +59,9 @@ const ONLY_IN: [(&str, &[&str]); 16] = [
     ("pdf_extract", &["cli/extract/"]),
     ("rustix", &["cli/"]),
     ("prometheus", &["api/metrics.rs"]),
+    ("rmcp", &["api/mcp/"]),
+    ("schemars", &["api/mcp/"]),
+    ("http_body_util", &["api/mcp/"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
     (
         "tokio",

@@ -1,4 +1,4 @@
-//! The one place that chooses HTTP statuses, and the three forms of an error.
+//! The one place that chooses HTTP statuses, and the forms of an error.
 
 use std::fmt;
 
@@ -19,12 +19,14 @@ pub(super) enum Flavor {
     Anthropic,
     /// `{"error": "…"}`.
     Ollama,
+    /// `{"jsonrpc": "2.0", "id": null, "error": {"code", "message", "data"}}`.
+    JsonRpc,
     /// RFC 9457 problem+json.
     Problem,
 }
 
 impl Flavor {
-    /// OpenAI's, Anthropic's and Ollama's form under the paths that their clients call.
+    /// OpenAI's, Anthropic's, Ollama's and JSON-RPC's form under the paths that their clients call.
     pub(super) fn of(path: &str) -> Self {
         const OPENAI: [&str; 4] = [
             "/v1/chat/completions",
@@ -38,6 +40,8 @@ impl Flavor {
             Self::Anthropic
         } else if path.starts_with("/api/") {
             Self::Ollama
+        } else if path == "/mcp" {
+            Self::JsonRpc
         } else {
             Self::Problem
         }
@@ -166,6 +170,20 @@ pub(super) fn failure_json(error: &ServiceError) -> Value {
     json!({"code": code, "message": error.message})
 }
 
+/// JSON-RPC's number for each failure before a message was understood; `data` is the same as problem+json.
+pub(super) fn rpc_body(error: &ServiceError, request_id: &str) -> Value {
+    let code = match (error.code, error.kind) {
+        (Some("invalid_json" | "invalid_utf8"), _) => -32_700,
+        (
+            _,
+            ErrorKind::Internal | ErrorKind::Upstream | ErrorKind::Unavailable | ErrorKind::Timeout,
+        ) => -32_603,
+        _ => -32_600,
+    };
+    let data = problem_body(error, request_id);
+    json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": error.message, "data": data}})
+}
+
 /// RFC 9457's object, also sent for a part of a request that failed by itself.
 pub(super) fn problem_body(error: &ServiceError, request_id: &str) -> Value {
     let status = status(error.kind);
@@ -213,6 +231,7 @@ impl ResponseError for ApiError {
                 tell_findings(&mut body, &self.error);
                 response.json(body)
             }
+            Flavor::JsonRpc => response.json(rpc_body(&self.error, &self.request_id)),
             Flavor::Problem => response
                 .content_type("application/problem+json")
                 .body(problem_body(&self.error, &self.request_id).to_string()),
@@ -257,6 +276,7 @@ mod tests {
             ("/v1/messages", Flavor::Anthropic),
             ("/api/chat", Flavor::Ollama),
             ("/api/embed", Flavor::Ollama),
+            ("/mcp", Flavor::JsonRpc),
             ("/v1/validate", Flavor::Problem),
             ("/nowhere", Flavor::Problem),
         ] {

@@ -1,13 +1,14 @@
 //! The HTTP edge: parse, call one service, shape the answer.
 //!
 //! Errors are the OpenAI error object under the routes that OpenAI clients call, Anthropic's under `/v1/messages`,
-//! Ollama's bare string under `/api/`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
+//! Ollama's bare string under `/api/`, JSON-RPC's under `/mcp`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
 
 mod access;
 mod body;
 mod context;
 mod edge;
 mod error;
+mod mcp;
 mod metrics;
 mod openapi;
 mod origin;

@@ -3,6 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::mcp;
 use super::routes::{
     chat, collections, datasets, embeddings, evidence, iterate, messages, ollama, ollama_chat,
     operations, points, responses, review, supervision, transfer, usage, validation,
@@ -72,6 +73,7 @@ use super::routes::{
         supervision::forget,
         supervision::reload,
         supervision::inject,
+        mcp::serve,
         operations::healthz,
         operations::readyz,
         operations::metrics,

@@ -118,11 +118,22 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, CliError> {
+        self.ask_with(method, path, body, Vec::new()).await
+    }
+
+    /// The same with headers of this question alone.
+    pub(super) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: Vec<(String, String)>,
+    ) -> Result<Answer, CliError> {
         let url = format!("{}{path}", self.base);
         let call = HttpCall {
             method,
             url: url.clone(),
-            headers: self.headers.clone(),
+            headers: self.headers.iter().cloned().chain(headers).collect(),
             body: body
                 .map(|body| body.to_string().into_bytes())
                 .unwrap_or_default(),

@@ -16,6 +16,7 @@ mod ingest;
 mod iterate;
 mod keys;
 mod logging;
+mod mcp;
 mod models;
 mod output;
 mod reembed;
@@ -56,6 +57,7 @@ const EXAMPLES: &str = "Examples:
   boathouse validate email draft.json    judge what a model wrote: pass, repairable or fail
   boathouse eval embed config/demo/trecqa
   boathouse bench embed                  how many requests this host answers, and how fast
+  boathouse mcp                          tools for Claude, Cursor, VS Code… on stdin and stdout
   boathouse models pull                  fetch the whole MiniLM, to be asked for as model minilm
   boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
   boathouse keys new app --scope read,chat   an API key; from then on requests need one
@@ -147,6 +149,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Load a running server and measure its latency and capacity
     Bench(bench::BenchArgs),
+    /// Speak the Model Context Protocol on stdin and stdout, for a running server
+    Mcp(mcp::McpArgs),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
@@ -202,6 +206,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(args) => replay::run(&overrides, &args),
         Command::Validate(args) => validate::run(&overrides, &args),
         Command::Bench(args) => bench::run(&overrides, &args),
+        Command::Mcp(args) => mcp::run(&overrides, &args),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),

@@ -335,10 +335,15 @@ pub async fn get(services: &Services, name: &str) -> Result<CollectionState, Ser
     state_of(services, name, &cell).await
 }
 
+/// Lists the collections' names.
+pub fn names(services: &Services) -> Vec<String> {
+    services.collections.names()
+}
+
 /// Describes all collections. One that does not answer is listed with its error.
 pub async fn list(services: &Services) -> Vec<(String, Result<CollectionState, ServiceError>)> {
     let mut all = Vec::new();
-    for name in services.collections.names() {
+    for name in names(services) {
         let info = get(services, &name).await;
         all.push((name, info));
     }

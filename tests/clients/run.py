@@ -87,6 +87,7 @@ def main() -> int:
             said = server.stdout.readline()
             url = "http://" + said.split("http://")[1].split()[0]
             os.environ["BOATHOUSE_URL"] = url
+            os.environ["BOATHOUSE_BINARY"] = binary
             fill(url)
             # Nothing but loopback is asked.
             for key in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):

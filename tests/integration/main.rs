@@ -26,6 +26,7 @@ mod kept_answers;
 mod keys;
 mod kills;
 mod many_collections;
+mod mcp;
 #[cfg(feature = "minilm")]
 mod models;
 mod operations;

@@ -184,7 +184,7 @@ pub(in crate::api) fn address(citation: &Citation) -> String {
 }
 
 /// Percent-encodes what may not stand in a path (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
+pub(in crate::api) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -22,6 +22,7 @@ use actix_web::web::{self, ServiceConfig, delete, get, post, put};
 use actix_web::{Resource, Route};
 
 use super::error::{no_method, no_route, refused};
+use super::mcp;
 use crate::console;
 
 /// Mounts every route.
@@ -178,6 +179,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             "/v1/dead-letters/{digest}/release",
             vec![post().to(supervision::release)],
         ),
+        ("/mcp", vec![post().to(mcp::serve)]),
         ("/healthz", vec![get().to(operations::healthz)]),
         ("/readyz", vec![get().to(operations::readyz)]),
         ("/metrics", vec![get().to(operations::metrics)]),

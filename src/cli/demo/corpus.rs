@@ -16,6 +16,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
         include_str!("../../../docs/COMPARISON.md"),
     ),
     ("docs/IMPORT.md", include_str!("../../../docs/IMPORT.md")),
+    ("docs/MCP.md", include_str!("../../../docs/MCP.md")),
     ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
     ("docs/SQL.md", include_str!("../../../docs/SQL.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
