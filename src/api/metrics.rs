@@ -142,6 +142,12 @@ impl Metrics {
                 "Collections.",
                 figures.collections as u64,
             ),
+            (
+                "ready",
+                "gauge",
+                "1 while every critical cell is ready, as /readyz says.",
+                u64::from(figures.ready),
+            ),
         ] {
             let _ = writeln!(
                 page,
@@ -161,6 +167,12 @@ impl Metrics {
                 "cell_queue",
                 "gauge",
                 "Requests waiting for a cell.",
+            ),
+            (
+                "capacity",
+                "cell_capacity",
+                "gauge",
+                "Most requests waiting for a cell and worked on.",
             ),
             (
                 "in_flight",
@@ -185,6 +197,12 @@ impl Metrics {
                 }
             });
         }
+        page.push_str("# HELP boathouse_cell_ready 1 while a cell serves.\n");
+        page.push_str("# TYPE boathouse_cell_ready gauge\n");
+        cells(tree, "", &mut |path, node| {
+            let ready = u8::from(node.get("state").and_then(Value::as_str) == Some("ready"));
+            let _ = writeln!(page, "boathouse_cell_ready{{cell=\"{path}\"}} {ready}");
+        });
         page
     }
 }

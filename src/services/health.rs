@@ -24,6 +24,8 @@ pub struct Figures {
     pub chat: Vec<(String, String, UsageSums)>,
     /// How many collections there are.
     pub collections: usize,
+    /// Whether every critical cell is ready.
+    pub ready: bool,
 }
 
 /// Reads the figures.
@@ -33,5 +35,6 @@ pub fn figures(services: &Services) -> Figures {
         kept: services.kept.stats(),
         chat: services.usage.counters(),
         collections: services.collections.names().len(),
+        ready: health(services).ready,
     }
 }

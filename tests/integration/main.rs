@@ -29,6 +29,7 @@ mod many_collections;
 mod mcp;
 #[cfg(feature = "minilm")]
 mod models;
+mod observability;
 mod operations;
 mod reembedding;
 mod remote_embedders;

@@ -18,6 +18,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
     ("docs/IMPORT.md", include_str!("../../../docs/IMPORT.md")),
     ("docs/MCP.md", include_str!("../../../docs/MCP.md")),
     ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
+    (
+        "docs/OBSERVABILITY.md",
+        include_str!("../../../docs/OBSERVABILITY.md"),
+    ),
     ("docs/SQL.md", include_str!("../../../docs/SQL.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
     (
