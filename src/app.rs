@@ -28,9 +28,10 @@ use crate::services::keys::Keys;
 use crate::services::now_ms;
 use crate::services::{
     Limits, ServiceError, Services, collections, embed, evidence as evidence_service, keys,
-    reembed, refine, supervision, tables as tables_service,
+    reembed, refine, supervision, tables as tables_service, trends,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
+use crate::storage::dataset_store::DatasetStore;
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,7 @@ impl App {
             tracing::error!(%error, "tables not read, will retry");
         }
         let metrics = Arc::new(Metrics::new().map_err(part)?);
+        let watched = Arc::clone(&metrics);
         let state = EdgeState {
             services: Arc::clone(&services),
             metrics,
@@ -173,6 +175,7 @@ impl App {
             )),
             actix_web::rt::spawn(reembed_all(Arc::clone(&services))),
             actix_web::rt::spawn(watch_keys(Arc::clone(&services))),
+            actix_web::rt::spawn(watch_trends(Arc::clone(&services), watched)),
         ];
         if settings.validation.fill.reload_ms > 0 {
             background.push(actix_web::rt::spawn(renew_tables(
@@ -331,6 +334,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     };
     Recipe::parse(&recipe).map_err(|error| setting("dataset", error))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let datasets = DatasetStore::new(&datasets_dir);
     let paths = Arc::new(DatasetPaths {
         evidence: data_dir.join("evidence"),
         datasets: datasets_dir,
@@ -458,7 +462,9 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         kept: ResponseCache::new(&settings.chat.cache),
         budgets,
         keys,
+        trends: trends::Trends::default(),
         dataset,
+        datasets,
         progress,
         imports,
         importing: tokio::sync::Mutex::default(),
@@ -573,6 +579,16 @@ async fn sync_evidence(services: Arc<Services>, every: Duration) {
         if let Err(error) = evidence_service::sync(&services).await {
             tracing::warn!(%error, "the journal could not be synced, will retry");
         }
+    }
+}
+
+/// Notes what the counters say, for the console's charts.
+async fn watch_trends(services: Arc<Services>, metrics: Arc<Metrics>) {
+    let mut ticks = tokio::time::interval(trends::EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        trends::sample(&services, metrics.traffic());
     }
 }
 

@@ -13,10 +13,16 @@ use prometheus::{
 use serde_json::Value;
 
 use crate::services::health::Figures;
+use crate::types::traffic::Traffic;
 use crate::types::usage::UsageSums;
 
 /// Methods that are counted by name: a client can invent any number of others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+
+const REQUESTS: &str = "boathouse_http_requests_total";
+const SECONDS: &str = "boathouse_http_request_seconds";
+/// Whose requests are no traffic: the pages that show it.
+const CONSOLE: &str = "/console";
 
 /// The edge's counters.
 pub struct Metrics {
@@ -32,15 +38,11 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
-            Opts::new("boathouse_http_requests_total", "HTTP requests answered."),
+            Opts::new(REQUESTS, "HTTP requests answered."),
             &["method", "route", "status"],
         )?;
         let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "boathouse_http_request_seconds",
-                "Time until the response's head, seconds.",
-            )
-            .buckets(vec![
+            HistogramOpts::new(SECONDS, "Time until the response's head, seconds.").buckets(vec![
                 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
             ]),
             &["route"],
@@ -66,6 +68,43 @@ impl Metrics {
             self.requests.with_label_values(&labels),
             self.seconds.with_label_values(&[route]),
         )
+    }
+
+    /// Sums up what was answered, over all routes but the console's.
+    pub fn traffic(&self) -> Traffic {
+        let mut traffic = Traffic::default();
+        for family in self.registry.gather() {
+            for metric in family.get_metric() {
+                let label = |name: &str| {
+                    let labels = metric.get_label().iter();
+                    labels.clone().find(|label| label.name() == name)
+                };
+                if label("route").is_some_and(|route| route.value().starts_with(CONSOLE)) {
+                    continue;
+                }
+                match family.name() {
+                    REQUESTS => {
+                        // Counters are floats in the registry; these count whole requests.
+                        let count = metric.get_counter().get_value() as u64;
+                        traffic.requests += count;
+                        if label("status").is_some_and(|status| status.value().starts_with('5')) {
+                            traffic.failed += count;
+                        }
+                    }
+                    SECONDS => {
+                        let buckets = metric.get_histogram().get_bucket();
+                        if traffic.within.is_empty() {
+                            traffic.within = vec![(0.0, 0); buckets.len()];
+                        }
+                        for (sum, bucket) in traffic.within.iter_mut().zip(buckets) {
+                            *sum = (bucket.upper_bound(), sum.1 + bucket.cumulative_count());
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        traffic
     }
 
     /// Renders the page: the edge's counters, the cache and the tree.
@@ -347,5 +386,33 @@ fn cells(node: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
             }
         }
         _ => visit(&path, node),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_what_others_asked_for() {
+        let metrics = Metrics::new().unwrap();
+        assert_eq!(metrics.traffic(), Traffic::default());
+        for (route, status, seconds) in [
+            ("/v1/embeddings", 200, 0.002),
+            ("/v1/embeddings", 500, 0.002),
+            ("/v1/evidence", 404, 0.2),
+            ("/console/tree", 500, 0.002),
+        ] {
+            let (requests, timer) = metrics.of("GET", route, status);
+            requests.inc();
+            timer.observe(seconds);
+        }
+        let traffic = metrics.traffic();
+        assert_eq!((traffic.requests, traffic.failed), (3, 1));
+        let within = |bound: f64| {
+            let found = traffic.within.iter().find(|(known, _)| *known == bound);
+            found.unwrap().1
+        };
+        assert_eq!([within(0.001), within(0.0025), within(0.25)], [0, 2, 3]);
     }
 }

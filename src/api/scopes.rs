@@ -41,6 +41,9 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/validate", CHAT),
     ("GET", "/v1/validators", CHAT),
     ("POST", "/v1/feedback", CHAT),
+    ("GET", "/console/chat", CHAT),
+    ("GET", "/console/validators", CHAT),
+    ("POST", "/console/validators", CHAT),
     // Read: collections, and how the server is.
     ("GET", "/v1/collections", READ),
     ("GET", "/v1/collections/{name}", READ),
@@ -63,7 +66,13 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/docs/{file+}", READ),
     ("GET", "/", READ),
     ("GET", "/console", READ),
-    ("GET", "/console/live", READ),
+    ("GET", "/console/tree", READ),
+    ("GET", "/console/collections", READ),
+    ("GET", "/console/collections/{name}", READ),
+    ("GET", "/console/collections/{name}/points/{id+}", READ),
+    ("GET", "/console/search", READ),
+    ("GET", "/console/datasets", READ),
+    ("GET", "/console/datasets/job", READ),
     // Write: collections and points, evidence brought from elsewhere, datasets.
     ("PUT", "/v1/collections/{name}", WRITE),
     ("DELETE", "/v1/collections/{name}", WRITE),
@@ -78,12 +87,22 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/materialize", WRITE),
     ("POST", "/v1/exports", WRITE),
     ("DELETE", "/v1/datasets/job", WRITE),
+    ("POST", "/console/datasets/materialize", WRITE),
+    ("POST", "/console/datasets/export", WRITE),
+    ("POST", "/console/datasets/cancel", WRITE),
     // Admin: what all callers asked and were answered, erasing it, judging it; the cells.
     ("GET", "/v1/evidence", ADMIN),
     ("POST", "/v1/evidence/erase", ADMIN),
     ("GET", "/v1/review", ADMIN),
     ("GET", "/v1/review/{task}", ADMIN),
     ("POST", "/v1/review/{task}", ADMIN),
+    ("GET", "/console/evidence", ADMIN),
+    ("GET", "/console/evidence/{seq}", ADMIN),
+    ("GET", "/console/replays", ADMIN),
+    ("GET", "/console/replays/{name}", ADMIN),
+    ("POST", "/console/tree/restart", ADMIN),
+    ("POST", "/console/dead-letters/release", ADMIN),
+    ("POST", "/console/dead-letters/forget", ADMIN),
     ("GET", "/console/review", ADMIN),
     ("GET", "/console/review/{task}", ADMIN),
     ("POST", "/console/review/{task}", ADMIN),
@@ -158,8 +177,10 @@ fn suits(pattern: &str, path: &str) -> bool {
 }
 
 fn is_asset(path: &str) -> bool {
-    path.strip_prefix("/console/")
-        .is_some_and(|file| !file.contains('/') && ASSETS.iter().any(|end| file.ends_with(end)))
+    // /console/assets/VERSION/NAME
+    path.strip_prefix("/console/assets/").is_some_and(|file| {
+        file.split('/').count() == 2 && ASSETS.iter().any(|end| file.ends_with(end))
+    })
 }
 
 #[cfg(test)]
@@ -202,7 +223,9 @@ mod tests {
             ),
             ("GET", "/docs/swagger-ui.css", READ),
             ("GET", "/docs/", READ),
-            ("GET", "/console/console.css", OPEN),
+            ("GET", "/console/assets/0a1b/console.css", OPEN),
+            ("GET", "/console/collections/docs/points/a.css", READ),
+            ("GET", "/console/assets/x/y/console.css", ADMIN),
             ("GET", "/healthz", OPEN),
             // Not in the table.
             ("GET", "/", READ),

@@ -3,10 +3,10 @@
 use actix_web::http::header::{COOKIE as COOKIE_HEADER, HeaderMap, ORIGIN};
 use actix_web::web::{Data, Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::html::{Escaped, frame};
-use super::{html_reply, root};
+use super::page::{page, see};
 use crate::services::Services;
 use crate::services::keys::{HOW_TO_MAKE, SESSION_MS};
 
@@ -58,7 +58,7 @@ pub(super) async fn form(
     } else {
         form_page(&wish.next, None)
     };
-    html_reply(page)
+    respond(&page)
 }
 
 pub(super) async fn log_in(
@@ -71,7 +71,7 @@ pub(super) async fn log_in(
         Ok(secret) => secret,
         Err(error) => {
             tracing::warn!(%error, "nobody was let into the console");
-            return html_reply(form_page(&next, Some(&error.message)));
+            return respond(&form_page(&next, Some(&error.message)));
         }
     };
     // A browser that reached us by https, over a proxy, must never send the cookie without.
@@ -92,7 +92,7 @@ pub(super) async fn log_out(request: HttpRequest, services: Data<Services>) -> H
     if let Some(secret) = session(request.headers()) {
         services.keys.log_out(secret);
     }
-    let mut response = root().await;
+    let mut response = see("/console");
     let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
     if let Ok(gone) = gone.parse() {
         let headers = response.headers_mut();
@@ -124,33 +124,43 @@ fn place(next: &str) -> &str {
     if ours && plain { next } else { "/console" }
 }
 
-fn form_page(next: &str, problem: Option<&str>) -> String {
-    let problem = problem.map_or_else(String::new, |problem| {
-        format!("<p class=bad role=alert>{}</p>", Escaped(problem))
-    });
-    frame(&format!(
-        "<section><h2>Log in</h2>{problem}<form method=post action=\"/console/login\">\
-         <input type=hidden name=next value=\"{}\">\
-         <label>API key <input name=key type=password autocomplete=off required autofocus size=60></label> \
-         <button>Log in</button></form>\
-         <p>Most pages need a key with the scope <code>read</code>, evidence and the review queue <code>admin</code>: \
-         <code>{HOW_TO_MAKE}</code></p></section>",
-        Escaped(next)
-    ))
+fn respond(main: &Markup) -> HttpResponse {
+    page("/console/login", "Log in", main)
 }
 
-fn inside_page() -> String {
-    frame(
-        "<section><h2>Log in</h2><p>You are logged in.</p>\
-         <form method=post action=\"/console/logout\"><button>Log out</button></form></section>",
-    )
+fn form_page(next: &str, problem: Option<&str>) -> Markup {
+    html! {
+        @if let Some(problem) = problem { p.alert role="alert" { (problem) } }
+        form method="post" action="/console/login" {
+            input type="hidden" name="next" value=(next);
+            label {
+                "API key "
+                input name="key" type="password" autocomplete="off" required autofocus size="60";
+            }
+            " "
+            button { "Log in" }
+        }
+        p {
+            "Most pages need a key with the scope " code { "read" }
+            ", evidence and the review queue " code { "admin" } ": " code { (HOW_TO_MAKE) }
+        }
+    }
 }
 
-fn open_page() -> String {
-    frame(&format!(
-        "<section><h2>Log in</h2><p>This server has no API keys and serves this machine without. \
-         <code>{HOW_TO_MAKE}</code> makes one; from then on they are needed.</p></section>"
-    ))
+fn inside_page() -> Markup {
+    html! {
+        p { "You are logged in." }
+        form method="post" action="/console/logout" { button { "Log out" } }
+    }
+}
+
+fn open_page() -> Markup {
+    html! {
+        p {
+            "This server has no API keys and serves this machine without. " code { (HOW_TO_MAKE) }
+            " makes one; from then on they are needed."
+        }
+    }
 }
 
 #[cfg(test)]

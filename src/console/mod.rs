@@ -1,93 +1,84 @@
-//! The web console, server-rendered: the live tree, the collections and a search box, and the review queue.
+//! The web console, server-rendered: one file for each page, over what the services answer.
 //!
-//! It works without scripts; a small one refreshes the tree. No external requests; a strict policy says so.
+//! Every page and button works without scripts, but for the chat playground. htmx refreshes what is live and shows in place what
+//! a form brought. No external requests, no script or style in a page; a strict policy says so.
 
-mod html;
+mod assets;
+mod chart;
+mod chat;
+mod collections;
+mod datasets;
+mod evidence;
+mod examples;
+mod figures;
 pub mod login;
+mod overview;
 mod page;
+mod replays;
 mod review;
+mod search;
+mod tree;
+mod validators;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix_web::web::{self, Data, Query, ServiceConfig};
+use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 
-use crate::services::search::SearchInput;
-use crate::services::{Services, collections, search, supervision};
-
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-                      img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Largest form: some corrected answers of the longest kind, with every byte escaped.
 const MAX_FORM_BYTES: usize = 2 << 20;
-const STYLE: &str = include_str!("assets/console.css");
-const SCRIPT: &str = include_str!("assets/console.js");
 
 /// Mounts the console.
 pub fn mount(app: &mut ServiceConfig) {
-    app.route("/", web::get().to(root))
-        .route("/console", web::get().to(console))
-        .route("/console/live", web::get().to(live))
-        .route("/console/login", web::get().to(login::form))
-        .route("/console/login", web::post().to(login::log_in))
-        .route("/console/logout", web::post().to(login::log_out))
-        .route("/console/review", web::get().to(review::list))
+    app.app_data(FormConfig::default().limit(MAX_FORM_BYTES))
+        .route("/", get().to(root))
+        .route("/console", get().to(overview::show))
+        .route("/console/login", get().to(login::form))
+        .route("/console/login", post().to(login::log_in))
+        .route("/console/logout", post().to(login::log_out))
+        .route("/console/tree", get().to(tree::show))
+        .route("/console/tree/restart", post().to(tree::restart))
+        .route("/console/dead-letters/release", post().to(tree::release))
+        .route("/console/dead-letters/forget", post().to(tree::forget))
+        .route("/console/collections", get().to(collections::list))
+        .route("/console/collections/{name}", get().to(collections::one))
+        .route(
+            "/console/collections/{name}/points/{id:.+}",
+            get().to(collections::point),
+        )
+        .route("/console/search", get().to(search::show))
+        .route("/console/chat", get().to(chat::show))
         .service(
-            web::resource("/console/review/{task}")
-                .app_data(web::FormConfig::default().limit(MAX_FORM_BYTES))
-                .route(web::get().to(review::task))
-                .route(web::post().to(review::decide)),
+            resource("/console/validators")
+                .route(get().to(validators::show))
+                .route(post().to(validators::judge)),
         )
-        .route(
-            "/console/console.css",
-            web::get().to(|| asset("text/css; charset=utf-8", STYLE)),
+        .route("/console/evidence", get().to(evidence::list))
+        .route("/console/evidence/{seq}", get().to(evidence::one))
+        .route("/console/review", get().to(review::list))
+        .service(
+            resource("/console/review/{task}")
+                .route(get().to(review::task))
+                .route(post().to(review::decide)),
         )
+        .route("/console/datasets", get().to(datasets::show))
+        .route("/console/datasets/job", get().to(datasets::job))
         .route(
-            "/console/console.js",
-            web::get().to(|| asset("text/javascript; charset=utf-8", SCRIPT)),
-        );
-}
-
-/// What the search box sends.
-#[derive(Debug, Default, Deserialize)]
-struct Ask {
-    #[serde(default)]
-    collection: String,
-    #[serde(default)]
-    q: String,
+            "/console/datasets/materialize",
+            post().to(datasets::materialize),
+        )
+        .route("/console/datasets/export", post().to(datasets::export))
+        .route("/console/datasets/cancel", post().to(datasets::cancel))
+        .route("/console/replays", get().to(replays::list))
+        .route("/console/replays/{name}", get().to(replays::one));
+    assets::mount(app);
 }
 
 async fn root() -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header(("location", "/console"))
-        .finish()
-}
-
-async fn console(request: HttpRequest, services: Data<Services>, ask: Query<Ask>) -> HttpResponse {
-    let tree = serde_json::to_value(supervision::tree(&services)).unwrap_or_default();
-    let all = collections::list(&services).await;
-    let found = match ask.q.trim() {
-        "" => None,
-        query => {
-            let input = SearchInput {
-                query: Some(query.to_owned()),
-                ..SearchInput::default()
-            };
-            // A search here is evidence like any other.
-            let id = request_id(&request);
-            Some(search::search(&services, &id, &ask.collection, input).await)
-        }
-    };
-    html_reply(page::page(
-        &tree,
-        &all,
-        &ask.collection,
-        &ask.q,
-        found.as_ref(),
-    ))
+    page::see("/console")
 }
 
 /// The client's own name of a request, or one of ours: the edge's stands in the answer only.
@@ -102,27 +93,4 @@ fn request_id(request: &HttpRequest) -> String {
         },
         str::to_owned,
     )
-}
-
-async fn live(services: Data<Services>) -> HttpResponse {
-    let tree = serde_json::to_value(supervision::tree(&services)).unwrap_or_default();
-    html_reply(page::tree(&tree))
-}
-
-async fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(("content-type", kind))
-        .insert_header(("x-content-type-options", "nosniff"))
-        .insert_header(("cache-control", "no-cache"))
-        .body(text)
-}
-
-fn html_reply(body: String) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(("content-type", "text/html; charset=utf-8"))
-        .insert_header(("content-security-policy", POLICY))
-        .insert_header(("x-content-type-options", "nosniff"))
-        // Not "no-referrer": a browser then sends its forms with `origin: null`, as a foreign page's.
-        .insert_header(("referrer-policy", "same-origin"))
-        .body(body)
 }

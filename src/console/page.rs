@@ -1,132 +1,138 @@
-//! The console's HTML.
+//! What stands around every page, and the parts that several of them have.
 
-use std::fmt::Write as _;
+use actix_web::HttpResponse;
+use maud::{DOCTYPE, Markup, html};
 
-use serde_json::Value;
-
-use super::html::{Escaped, frame};
+use super::assets::address;
 use crate::services::ServiceError;
-use crate::services::collections::CollectionState;
-use crate::services::search::SearchOutput;
 
-type Listed = (String, Result<CollectionState, ServiceError>);
+/// Nothing but what this server sends is loaded or run; no script and no style stands in a page itself.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// htmx must neither evaluate text nor write styles into the page, asks nobody but us, and keeps no pages.
+const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyEnabled":false}"#;
 
-/// Renders the whole page.
-pub(super) fn page(
-    tree_json: &Value,
-    collections: &[Listed],
-    chosen: &str,
-    query: &str,
-    found: Option<&Result<SearchOutput, ServiceError>>,
-) -> String {
-    let mut options = String::new();
-    let mut rows = String::new();
-    for (name, state) in collections {
-        let selected = if name == chosen { " selected" } else { "" };
-        let name = Escaped(name);
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(options, "<option{selected}>{name}</option>");
-        let _ = match state {
-            Ok(CollectionState { info, outdated }) => write!(
-                rows,
-                "<tr><td>{name}</td><td class=n>{}</td><td class=n>{}</td><td>{}{}</td></tr>",
-                info.points,
-                info.spec.dim,
-                Escaped(info.spec.embedder.as_deref().unwrap_or("given vectors")),
-                outdated.as_ref().map_or_else(String::new, |why| format!(
-                    " <span class=bad title=\"{}\">outdated</span>",
-                    Escaped(why)
-                ))
-            ),
-            Err(error) => write!(
-                rows,
-                "<tr><td>{name}</td><td colspan=3 class=bad>{}</td></tr>",
-                Escaped(&error.message)
-            ),
-        };
-    }
-    if rows.is_empty() {
-        rows.push_str(
-            "<tr><td colspan=4>none yet: <code>PUT /v1/collections/docs</code></td></tr>",
-        );
-    }
-    frame(&format!(
-        "<section><h2>Supervision tree</h2><div id=live aria-live=off>{tree}</div></section>\
-         <section><h2>Collections</h2><table><thead><tr><th>name<th class=n>points<th class=n>dim<th>embedder</thead>\
-         <tbody>{rows}</tbody></table></section>\
-         <section><h2>Search</h2><form method=get action=\"/console\">\
-         <label>Collection <select name=collection>{options}</select></label> \
-         <label>Query <input name=q type=search value=\"{query}\" required></label> <button>Search</button></form>\
-         {hits}</section>",
-        tree = tree(tree_json),
-        query = Escaped(query),
-        hits = found.map_or_else(String::new, hits),
-    ))
+/// The pages that the navigation names: address, title.
+const PLACES: [(&str, &str); 10] = [
+    ("/console", "Overview"),
+    ("/console/tree", "Tree"),
+    ("/console/collections", "Collections"),
+    ("/console/search", "Search"),
+    ("/console/chat", "Chat"),
+    ("/console/validators", "Validators"),
+    ("/console/evidence", "Evidence"),
+    ("/console/review", "Review"),
+    ("/console/datasets", "Datasets"),
+    ("/console/replays", "Replays"),
+];
+
+/// A page below one of the places of the navigation. `at` is the place's address.
+pub(super) fn page(at: &str, title: &str, main: &Markup) -> HttpResponse {
+    respond(frame(at, title, None, main))
 }
 
-fn hits(found: &Result<SearchOutput, ServiceError>) -> String {
-    match found {
-        Err(error) => format!("<p class=bad role=alert>{}</p>", Escaped(&error.message)),
-        Ok(found) if found.hits.is_empty() => "<p>Nothing found.</p>".to_owned(),
-        Ok(found) => {
-            let mut list = String::from("<ol>");
-            for hit in &found.hits {
-                let _ = write!(
-                    list,
-                    "<li><b>{}</b> <span class=score>{:.4}</span><br>{}</li>",
-                    Escaped(&hit.id),
-                    hit.score,
-                    Escaped(hit.text.as_deref().unwrap_or(""))
-                );
+/// The same with a script of its own.
+pub(super) fn page_with(at: &str, title: &str, script: &str, main: &Markup) -> HttpResponse {
+    respond(frame(at, title, Some(script), main))
+}
+
+/// A page that says why there is nothing else to show.
+pub(super) fn failure(at: &str, title: &str, error: &ServiceError) -> HttpResponse {
+    page(at, title, &alert(error))
+}
+
+/// Sends the browser to another page after what it asked for was done.
+pub(super) fn see(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header(("location", place))
+        .finish()
+}
+
+fn respond(body: Markup) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header(("content-type", "text/html; charset=utf-8"))
+        .insert_header(("content-security-policy", POLICY))
+        .insert_header(("x-content-type-options", "nosniff"))
+        // With "no-referrer" browsers send "origin: null" with a form, which the edge rightly refuses.
+        .insert_header(("referrer-policy", "same-origin"))
+        .insert_header(("cache-control", "no-store"))
+        .body(body.into_string())
+}
+
+fn frame(at: &str, title: &str, script: Option<&str>, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="htmx-config" content=(HTMX);
+                title { (title) " · Boathouse" }
+                link rel="icon" href=(address("icon.svg"));
+                link rel="stylesheet" href=(address("console.css"));
+                script src=(address("htmx.min.js")) defer {}
+                script src=(address("console.js")) defer {}
+                @if let Some(script) = script {
+                    script src=(address(script)) defer {}
+                }
             }
-            list + "</ol>"
+            body {
+                a.skip href="#main" { "Skip to the page" }
+                header {
+                    a.brand href="/console" {
+                        img src=(address("icon.svg")) alt="" width="24" height="24";
+                        "Boathouse"
+                    }
+                    nav aria-label="Console" {
+                        @for (place, name) in PLACES {
+                            a href=(place) aria-current=[(place == at).then_some("page")] { (name) }
+                        }
+                    }
+                    nav.more aria-label="For machines" {
+                        a href="/docs/" { "API" }
+                        a href="/metrics" { "Metrics" }
+                        a href="/console/login" { "Log in or out" }
+                    }
+                }
+                main #main tabindex="-1" {
+                    h1 { (title) }
+                    (main)
+                }
+            }
         }
     }
 }
 
-/// Renders the tree as a table, one row for each node.
-pub(super) fn tree(root: &Value) -> String {
-    let mut rows = String::new();
-    node(root, 0, &mut rows);
-    format!(
-        "<table class=tree><thead><tr><th>cell<th>state<th class=n>restarts<th class=n>queue\
-         <th class=n>in flight<th class=n>zombies<th>last crash</thead><tbody>{rows}</tbody></table>"
-    )
+/// Tells what went wrong.
+pub(super) fn alert(error: &ServiceError) -> Markup {
+    html! { p.alert role="alert" { (error.message) } }
 }
 
-fn node(value: &Value, depth: usize, rows: &mut String) {
-    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("");
-    let number = |field: &str| {
-        value
-            .get(field)
-            .and_then(Value::as_u64)
-            .map_or_else(String::new, |n| n.to_string())
-    };
-    let crash = value
-        .get("last_crash")
-        .and_then(|crash| crash.get("message"))
-        .or_else(|| value.get("start_failure"))
-        .and_then(Value::as_str)
-        .unwrap_or("");
-    let state = text("state");
-    let _ = write!(
-        rows,
-        "<tr><td class=d{}>{}</td><td class=\"s-{state}\">{state}</td><td class=n>{}</td>\
-         <td class=n>{}</td><td class=n>{}</td><td class=n>{}</td><td>{}</td></tr>",
-        depth.min(4),
-        Escaped(text("id")),
-        number("restarts"),
-        number("queue"),
-        number("in_flight"),
-        number("zombies"),
-        Escaped(crash),
-    );
-    for child in value
-        .get("children")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        node(child, depth + 1, rows);
+/// Where what was done is told, also to who cannot see it change.
+pub(super) fn told(text: Option<&str>) -> Markup {
+    html! { p #told .told role="status" { @if let Some(text) = text { (text) } } }
+}
+
+/// A table that scrolls inside itself where it is too wide. `name` tells what it is a table of.
+pub(super) fn table(name: &str, heads: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll role="region" aria-label=(name) tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        @for head in heads {
+                            // A head that begins with # is that of a column of numbers.
+                            @match head.strip_prefix('#') {
+                                Some(head) => { th.n scope="col" { (head) } }
+                                None if head.is_empty() => { td {} }
+                                None => { th scope="col" { (head) } }
+                            }
+                        }
+                    }
+                }
+                tbody { (rows) }
+            }
+        }
     }
 }

@@ -419,6 +419,32 @@ pub(super) async fn write(
         .map_err(|failed| fault(name, failed))
 }
 
+/// Lists the names.
+pub fn names(services: &Services) -> Vec<String> {
+    services.collections.names()
+}
+
+/// Where a point is read, below the root of an interface.
+pub fn point_path(collection: &str, id: &str) -> String {
+    format!(
+        "/collections/{}/points/{}",
+        encoded(collection),
+        encoded(id)
+    )
+}
+
+/// Percent-encodes what may not stand in a path or a query (RFC 3986, section 2.3).
+pub fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 /// Reads one point.
 pub async fn point(services: &Services, name: &str, id: &str) -> Result<Point, ServiceError> {
     let cell = services.collections.find(name)?;

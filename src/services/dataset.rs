@@ -1,5 +1,7 @@
 //! From the journal to training data.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -90,6 +92,65 @@ pub async fn export(services: &Services, input: ExportInput) -> Result<Value, Se
 /// Serves `GET /v1/exports`.
 pub async fn exports(services: &Services) -> Result<Value, ServiceError> {
     run(services, DatasetJob::List).await
+}
+
+/// A folder that was made of the journal, with its receipt.
+#[derive(Debug)]
+pub struct Folder {
+    /// `tasks`, or the export's name.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What `receipt.json` says; or why it cannot be read.
+    pub receipt: Result<Value, String>,
+}
+
+/// What was made of the journal.
+#[derive(Debug)]
+pub struct Folders {
+    /// The tasks; `None` when nothing was materialized yet.
+    pub tasks: Option<Folder>,
+    /// By name.
+    pub exports: Vec<Folder>,
+}
+
+/// Reads the receipts of all folders, also while a job is under way.
+///
+/// Errors: the disk.
+pub async fn folders(services: &Services) -> Result<Folders, ServiceError> {
+    let store = services.datasets.clone();
+    let read = move || -> Result<Folders, ServiceError> {
+        let tasks = store.tasks();
+        let mut exports = Vec::new();
+        for name in store.exports()? {
+            exports.push(folder(store.export(&name)?, name));
+        }
+        Ok(Folders {
+            tasks: tasks.is_dir().then(|| folder(tasks, "tasks".to_owned())),
+            exports,
+        })
+    };
+    blocking(read).await
+}
+
+fn folder(path: PathBuf, name: String) -> Folder {
+    let file = path.join("receipt.json");
+    let text = std::fs::read(&file).map_err(|error| error.to_string());
+    let receipt =
+        text.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()));
+    Folder {
+        receipt: receipt.map_err(|error| format!("{}: {error}", file.display())),
+        name,
+        path,
+    }
+}
+
+/// Runs what reads files on a thread that may wait.
+pub(super) async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|error| ServiceError::new(ErrorKind::Internal, error.to_string()))?
 }
 
 /// How far a job is, as `GET /v1/datasets/job` tells.

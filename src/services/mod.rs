@@ -26,6 +26,7 @@ pub mod supervision;
 pub mod surfaces;
 pub mod tables;
 pub mod transfer;
+pub mod trends;
 mod turns;
 pub mod usage;
 pub mod validate;
@@ -50,6 +51,7 @@ use crate::engines::chat::ResponseCache;
 use crate::engines::embedding::Embedders;
 use crate::engines::usage::Budgets;
 use crate::engines::validation::{IterateConfig, Validators};
+use crate::storage::dataset_store::DatasetStore;
 
 pub use error::ServiceError;
 use keys::Keys;
@@ -80,8 +82,12 @@ pub struct Services {
     pub budgets: Budgets,
     /// The keys that open the server.
     pub keys: Keys,
+    /// The last hour in numbers.
+    pub trends: trends::Trends,
     /// Materializes and exports.
     pub dataset: CellRef<DatasetWorker>,
+    /// The folder that it writes.
+    pub datasets: DatasetStore,
     /// How far the job that does so is.
     pub progress: Arc<Progress>,
     /// Knows what was imported.

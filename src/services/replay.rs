@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::ServiceError;
+use super::dataset::blocking;
+use super::{ServiceError, Services};
 pub use crate::engines::dataset::Outcome;
 use crate::engines::dataset::replay;
 pub use crate::engines::dataset::replay::{
-    Answered, Asked, Candidate, Cost, Costs, Mean, Replayed, Retrieval, Selection, Summary, digits,
-    is_better_low,
+    Answered, Asked, Candidate, Compared, Cost, Costs, Mean, Replayed, Retrieval, Selection,
+    Summary, compare, digits, is_better_low,
 };
 use crate::storage::dataset_store::{DatasetStore, task_files};
 
@@ -129,6 +130,80 @@ impl Replay {
     }
 }
 
+/// A replay in the data folder.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Tasks that have their line.
+    pub done: usize,
+    /// What its report says; `None` when it has none yet, or one of another version.
+    pub report: Option<Report>,
+}
+
+/// A report, as it was written.
+#[derive(Debug, Deserialize)]
+pub struct Report {
+    plan: Written,
+    /// The means.
+    pub summary: Summary,
+}
+
+impl Report {
+    /// What was asked of whom.
+    pub fn plan(&self) -> &Plan {
+        &self.plan.plan
+    }
+}
+
+/// Lists the replays by name.
+///
+/// Errors: the disk.
+pub async fn list(services: &Services) -> Result<Vec<Listed>, ServiceError> {
+    let store = services.datasets.clone();
+    blocking(move || {
+        let mut found = Vec::new();
+        for name in store.replays()? {
+            let folder = store.replay(&name)?;
+            let done = lines(&folder.join("results.jsonl"))?;
+            let report = report(&folder);
+            found.push(Listed { name, done, report });
+        }
+        Ok(found)
+    })
+    .await
+}
+
+/// Reads a replay's report, and its tasks, those that fell back most first.
+///
+/// Errors: there is none of this name; a line that cannot be read.
+pub async fn read_one(
+    services: &Services,
+    name: &str,
+) -> Result<(Option<Report>, Vec<Replayed>), ServiceError> {
+    let folder = services.datasets.replay(name)?;
+    let name = name.to_owned();
+    blocking(move || {
+        if !folder.is_dir() {
+            return Err(ServiceError::not_found(format!("no replay named {name}")));
+        }
+        let path = folder.join("results.jsonl");
+        let done = parsed(&path, &whole_lines(&path)?)?;
+        let worst = replay::worst_first(&done).into_iter().cloned().collect();
+        Ok((report(&folder), worst))
+    })
+    .await
+}
+
+fn report(folder: &Path) -> Option<Report> {
+    serde_json::from_slice(&fs::read(folder.join("report.json")).ok()?).ok()
+}
+
+/// Counts the lines of a file; none when there is no file.
+fn lines(path: &Path) -> Result<usize, ServiceError> {
+    Ok(whole_lines(path)?.lines().count())
+}
+
 /// The files of what was materialized last, by date.
 fn materialized(store: &DatasetStore) -> Result<Vec<PathBuf>, ServiceError> {
     let dir = store.tasks();
@@ -200,19 +275,28 @@ fn keep(path: &Path, own: &Written) -> Result<(), ServiceError> {
 
 /// Reads the lines so far, and cuts off one that was not finished.
 fn results(path: &Path) -> Result<Vec<Replayed>, ServiceError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(path, &error)),
-    };
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
+    let text = whole_lines(path)?;
+    if path.exists() {
         let file = OpenOptions::new().write(true).open(path);
-        let cut = file.and_then(|file| file.set_len(whole as u64));
+        let cut = file.and_then(|file| file.set_len(text.len() as u64));
         cut.map_err(|error| failed(path, &error))?;
     }
-    let lines = text.get(..whole).unwrap_or_default().lines();
-    let read = (1_u64..).zip(lines).map(|(at, line)| {
+    parsed(path, &text)
+}
+
+/// Reads what is finished of a file; nothing when there is no file.
+fn whole_lines(path: &Path) -> Result<String, ServiceError> {
+    let mut text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+    Ok(text)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Vec<Replayed>, ServiceError> {
+    let read = (1_u64..).zip(text.lines()).map(|(at, line)| {
         serde_json::from_str(line)
             .map_err(|error| wrong(&format_args!("{} line {at}: {error}", path.display())))
     });

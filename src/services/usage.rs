@@ -1,6 +1,8 @@
 //! What chat calls took, and what a key may still spend.
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -60,6 +62,16 @@ pub fn usage(services: &Services, input: UsageInput) -> Result<UsageOutput, Serv
         left_out: found.left_out,
         prices_date: PriceTable::list_date(),
     })
+}
+
+/// The last days in UTC, `YYYY-MM-DD`, today last.
+pub fn last_days(count: u16) -> Vec<String> {
+    let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+    let today = Timestamp::from_millisecond(now).unwrap_or_default();
+    let today = today.to_zoned(TimeZone::UTC).date();
+    let days = (0..count).rev();
+    let days = days.filter_map(|ago| today.checked_sub(Span::new().days(ago)).ok());
+    days.map(|day| day.to_string()).collect()
 }
 
 fn day(name: &str, given: Option<String>) -> Result<Option<String>, ServiceError> {

@@ -125,6 +125,13 @@ impl DatasetStore {
         Ok(names)
     }
 
+    /// Lists the replays by name.
+    pub fn replays(&self) -> Result<Vec<String>, DatasetStoreError> {
+        let mut names = entries(&self.root.join("replays"))?;
+        names.retain(|name| self.replay(name).is_ok_and(|path| path.is_dir()));
+        Ok(names)
+    }
+
     /// Finishes or undoes the replacements that a crash interrupted.
     pub fn recover(&self) -> Result<(), DatasetStoreError> {
         for parent in [self.root.clone(), self.root.join("exports")] {

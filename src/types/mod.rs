@@ -11,5 +11,6 @@ pub mod foreign;
 pub mod http;
 pub mod point;
 pub mod roster;
+pub mod traffic;
 pub mod usage;
 pub mod validation;

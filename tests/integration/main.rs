@@ -12,6 +12,7 @@ mod benching;
 mod chat;
 mod collections;
 mod command_line;
+mod console;
 mod datasets;
 mod durability;
 mod edge;

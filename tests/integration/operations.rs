@@ -30,14 +30,10 @@ fn the_console_shows_the_tree_and_searches_with_markup_as_text() {
     serve(async |api| {
         api.collection("docs", &["<script>alert(1)</script> ferries"])
             .await;
-        let page = api.get("/console?collection=docs&q=ferries").await;
+        let page = api.get("/console/search?collection=docs&q=ferries").await;
         assert_eq!(page.status, 200);
         let text = page.text();
-        for part in [
-            "embedding",
-            "docs",
-            "&lt;script&gt;alert(1)&lt;/script&gt; ferries",
-        ] {
+        for part in ["docs", "&lt;script&gt;alert(1)&lt;/script&gt; ferries"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("<script>alert"));
@@ -45,10 +41,9 @@ fn the_console_shows_the_tree_and_searches_with_markup_as_text() {
             page.header("content-security-policy")
                 .contains("default-src 'none'")
         );
-        assert_eq!(api.get("/console?collection=nobody&q=x").await.status, 200);
-        assert!(api.get("/console/live").await.text().contains("embedding"));
-        assert_eq!(api.get("/console/console.css").await.status, 200);
-        assert_eq!(api.get("/console/console.js").await.status, 200);
+        let unknown = api.get("/console/search?collection=nobody&q=x").await;
+        assert_eq!(unknown.status, 200);
+        assert!(api.get("/console/tree").await.text().contains("embedding"));
     });
 }
 

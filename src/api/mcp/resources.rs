@@ -4,7 +4,7 @@ use rmcp::model::{ErrorData, ReadResourceResult, Resource, ResourceContents, Res
 use serde_json::{Value, json};
 
 use super::Visit;
-use crate::api::routes::chat::encoded;
+use crate::services::collections::encoded;
 use crate::services::{ServiceError, collections, validate};
 use crate::types::error_kind::ErrorKind;
 

@@ -9,6 +9,7 @@ use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, completions::Chunks};
 use crate::services::Services;
+use crate::services::collections;
 use crate::services::complete::{self, CacheStatus, ChatInput, Completion};
 use crate::types::chat::{Citation, ToolCall};
 use crate::types::demand::Judgement;
@@ -179,20 +180,10 @@ pub(in crate::api) fn annotation(citation: &Citation) -> Value {
 
 /// Where the cited passage is read.
 pub(in crate::api) fn address(citation: &Citation) -> String {
-    let (collection, id) = (encoded(&citation.collection), encoded(&citation.id));
-    format!("/v1/collections/{collection}/points/{id}")
-}
-
-/// Percent-encodes what may not stand in a path (RFC 3986, section 2.3).
-pub(in crate::api) fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+    format!(
+        "/v1{}",
+        collections::point_path(&citation.collection, &citation.id)
+    )
 }
 
 #[cfg(test)]

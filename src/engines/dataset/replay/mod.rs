@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::conversation;
 use super::task::{Outcome, Task, normalised};
 
-pub use report::html;
+pub use report::{Compared, compare, html, worst_first};
 pub use summary::{Cost, Costs, Mean, Summary, digits, is_better_low, summary};
 
 /// The measure of what an answer cost, US dollars. Where that is not known it is left out: it is not 0.

@@ -54,8 +54,7 @@ fn write(page: &mut String, title: &str, summary: &Summary, lines: &[Replayed]) 
         money(&cost.recorded),
         money(&cost.difference)
     )?;
-    let mut worst: Vec<&Replayed> = lines.iter().collect();
-    worst.sort_by(|a, b| fall(a).total_cmp(&fall(b)).then_with(|| a.id.cmp(&b.id)));
+    let worst = worst_first(lines);
     if worst.len() > SHOWN {
         write!(
             page,
@@ -101,22 +100,52 @@ fn article(page: &mut String, line: &Replayed) -> fmt::Result {
     Ok(())
 }
 
-/// What the candidate left out and what it added, word by word.
-fn words(page: &mut String, reference: &str, answer: &str) -> fmt::Result {
+/// A part of two texts that were compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// In both.
+    Same(String),
+    /// In the first one only.
+    Left(String),
+    /// In the second one only.
+    Added(String),
+}
+
+/// What the candidate left out and what it added, word by word. Ends with `…` where a text is too long to be compared whole.
+pub fn compare(reference: &str, answer: &str) -> Vec<Compared> {
     let compared = |text: &str| text.chars().take(COMPARED).collect::<String>();
     let (old, new) = (compared(reference), compared(answer));
-    for change in TextDiff::from_words(old.as_str(), new.as_str()).iter_all_changes() {
-        let text = escaped(change.value());
+    let diff = TextDiff::from_words(old.as_str(), new.as_str());
+    let parts = diff.iter_all_changes().map(|change| {
+        let text = change.value().to_owned();
         match change.tag() {
-            ChangeTag::Equal => page.push_str(&text),
-            ChangeTag::Delete => write!(page, "<del>{text}</del>")?,
-            ChangeTag::Insert => write!(page, "<ins>{text}</ins>")?,
+            ChangeTag::Equal => Compared::Same(text),
+            ChangeTag::Delete => Compared::Left(text),
+            ChangeTag::Insert => Compared::Added(text),
+        }
+    });
+    let cut = old.len() < reference.len() || new.len() < answer.len();
+    parts
+        .chain(cut.then(|| Compared::Same("…".to_owned())))
+        .collect()
+}
+
+fn words(page: &mut String, reference: &str, answer: &str) -> fmt::Result {
+    for part in compare(reference, answer) {
+        match part {
+            Compared::Same(text) => page.push_str(&escaped(&text)),
+            Compared::Left(text) => write!(page, "<del>{}</del>", escaped(&text))?,
+            Compared::Added(text) => write!(page, "<ins>{}</ins>", escaped(&text))?,
         }
     }
-    if old.len() < reference.len() || new.len() < answer.len() {
-        page.push('…');
-    }
     Ok(())
+}
+
+/// Orders tasks by how far they fell back, most first.
+pub fn worst_first(lines: &[Replayed]) -> Vec<&Replayed> {
+    let mut worst: Vec<&Replayed> = lines.iter().collect();
+    worst.sort_by(|a, b| fall(a).total_cmp(&fall(b)).then_with(|| a.id.cmp(&b.id)));
+    worst
 }
 
 /// How a task fared against what was recorded, the worse the smaller.
