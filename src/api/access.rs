@@ -10,7 +10,7 @@ use actix_web::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use super::origin::FETCH_SITE;
 use super::scopes::{Need, need};
 use crate::console::login;
-use crate::services::keys::{Grant, KeyRing, Keys, denied};
+use crate::services::keys::{Grant, KeyRing, Keys, denied, out_of_scope};
 use crate::services::{ServiceError, Services, now_ms};
 use crate::types::error_kind::ErrorKind;
 
@@ -47,8 +47,10 @@ impl Access {
         }
         // As the router sees it: the raw path may write letters in other ways.
         let path = request.match_info().as_str();
-        let Need::Key(scope) = need(request.method(), path) else {
-            return Ok(None);
+        let scope = match need(request.method(), path) {
+            Need::Nothing => return Ok(None),
+            Need::AnyKey => None,
+            Need::Key(scope) => Some(scope),
         };
         if self.version.replace(version) != version {
             *self.ring.borrow_mut() = keys.ring();
@@ -61,16 +63,14 @@ impl Access {
             }
             Err(error) => return Err(Refusal::Error(error)),
         };
-        if grant.may(scope) {
-            return Ok(Some(grant));
+        match scope {
+            Some(scope) if !grant.may(scope) => {
+                let what = format!("{} {path}", request.method());
+                let error = out_of_scope(&grant, scope, &what);
+                Err(Refusal::Error(Box::new(error)))
+            }
+            _ => Ok(Some(grant)),
         }
-        let (method, path) = (request.method(), path.chars().take(200).collect::<String>());
-        let message = format!(
-            "{method} {path} needs a key with the scope {scope}, which {:?} has not",
-            grant.name
-        );
-        let error = ServiceError::new(ErrorKind::Forbidden, message).code("insufficient_scope");
-        Err(Refusal::Error(Box::new(error)))
     }
 }
 

@@ -15,7 +15,8 @@ use super::error::{ApiError, Flavor, problem_body};
 use super::request_id::RequestId;
 use crate::services::ServiceError;
 use crate::services::complete::Caller;
-use crate::services::keys::Grant;
+use crate::services::keys::{Grant, out_of_scope};
+use crate::types::api_key::Scope;
 
 /// Bounds of the HTTP edge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,6 +64,18 @@ impl Context {
     }
 
     /// The key of the request, where the server has keys.
+    /// Refuses a request whose key has not this scope; where the server has no keys, nobody. `what` is told.
+    pub(super) fn require(
+        &self,
+        scope: Scope,
+        what: &str,
+    ) -> std::result::Result<(), ServiceError> {
+        match self.key() {
+            Some(grant) if !grant.may(scope) => Err(out_of_scope(&grant, scope, what)),
+            _ => Ok(()),
+        }
+    }
+
     fn key(&self) -> Option<Arc<Grant>> {
         self.0.extensions().get::<Arc<Grant>>().cloned()
     }

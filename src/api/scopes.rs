@@ -12,6 +12,8 @@ use crate::types::api_key::Scope;
 pub(super) enum Need {
     /// Nothing: it tells nobody anything.
     Nothing,
+    /// A good key: what it may do is asked where it is done.
+    AnyKey,
     /// A key with this scope.
     Key(Scope),
 }
@@ -112,6 +114,8 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/dead-letters", ADMIN),
     ("DELETE", "/v1/dead-letters/{digest}", ADMIN),
     ("POST", "/v1/dead-letters/{digest}/release", ADMIN),
+    // Each tool and resource has a scope of its own.
+    ("POST", "/mcp", Need::AnyKey),
     // Nothing: whether it lives, and the way in.
     ("GET", "/healthz", OPEN),
     ("GET", "/readyz", OPEN),

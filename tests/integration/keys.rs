@@ -65,7 +65,7 @@ fn without_a_key_everything_but_health_is_refused_in_the_clients_own_form() {
             "/healthz",
             "/readyz",
             "/console/login",
-            "/console/console.css",
+            "/console/assets/any/console.css",
         ] {
             assert_eq!(api.get(path).await.status, 200, "{path}");
         }
@@ -446,7 +446,7 @@ fn a_browser_logs_in_works_and_logs_out() {
             "{form}"
         );
         // What a script asks for is refused as for any other client.
-        assert_eq!(api.get("/console/live").await.status, 401);
+        assert_eq!(api.get("/console/tree").await.status, 401);
 
         let own = format!("http://{}", api.address);
         let form_kind = ("content-type", "application/x-www-form-urlencoded");
@@ -521,5 +521,54 @@ fn a_browser_logs_in_works_and_logs_out() {
         assert!(out.header("set-cookie").contains("Max-Age=0"));
         assert_eq!(get("/console").await.status, 303);
         assert_eq!(get("/v1/collections").await.status, 401);
+    });
+}
+
+#[test]
+fn a_tool_needs_the_scope_of_what_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let made = key(&settings.storage.data_dir, "agent", &[Scope::Chat]);
+    serve_with(settings, async |api| {
+        let bearer = format!("Bearer {}", made.key);
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("authorization", &bearer),
+        ];
+        let ask = async |method: &str, params: Value| {
+            let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+            api.post_with(&headers, "/mcp", message).await.json()
+        };
+        let email =
+            json!({"to": "a@example.com", "subject": "Hello", "body": "The boat is ready."});
+        let judged = json!({"name": "validate", "arguments": {"kind": "email", "payload": email}});
+        let judged = ask("tools/call", judged).await;
+        assert_eq!(judged["result"]["isError"], false, "{judged}");
+        let point = json!({"collection": "docs", "texts": [{"id": "a", "text": "A ferry."}]});
+        for (tool, arguments, scope) in [
+            ("ingest", point, "write"),
+            (
+                "search",
+                json!({"collection": "docs", "query": "ferry"}),
+                "read",
+            ),
+        ] {
+            let refused = ask("tools/call", json!({"name": tool, "arguments": arguments})).await;
+            assert_eq!(refused["result"]["isError"], true, "{refused}");
+            let said = refused["result"]["content"][0]["text"].as_str().unwrap();
+            assert!(said.contains(&format!("scope {scope}")), "{said}");
+        }
+        let read = ask("resources/read", json!({"uri": "boathouse://collections"})).await;
+        let said = read["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains("scope read"), "{read}");
+        let none = api
+            .post_with(
+                &headers[..2],
+                "/mcp",
+                json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+            )
+            .await;
+        assert_eq!(none.status, 401);
     });
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Visit;
 use crate::services::collections::encoded;
 use crate::services::{ServiceError, collections, validate};
+use crate::types::api_key::Scope;
 use crate::types::error_kind::ErrorKind;
 
 const COLLECTIONS: &str = "boathouse://collections";
@@ -20,6 +21,7 @@ pub(super) fn point_uri(collection: &str, id: &str) -> String {
 
 /// Lists what can be read, but for points.
 pub(super) fn list(visit: &Visit) -> Vec<Resource> {
+    let may_read = visit.context.require(Scope::Read, COLLECTIONS).is_ok();
     let fixed = [
         Resource::new(COLLECTIONS, "collections")
             .with_description("The collections with their sizes, models and fields"),
@@ -27,7 +29,8 @@ pub(super) fn list(visit: &Visit) -> Vec<Resource> {
             "The validators with the JSON Schemas of payload and context, and their rules",
         ),
     ];
-    let named = collections::names(&visit.services).into_iter().map(|name| {
+    let names = collections::names(&visit.services).into_iter();
+    let named = names.filter(|_| may_read).map(|name| {
         Resource::new(format!("{COLLECTIONS}/{}", encoded(&name)), name)
             .with_description("One collection: its size, model and fields")
     });
@@ -63,6 +66,11 @@ pub(super) async fn read(visit: &Visit, uri: &str) -> Result<ReadResourceResult,
 
 async fn content(visit: &Visit, uri: &str) -> Result<Value, ServiceError> {
     let services = &visit.services;
+    let scope = match uri == VALIDATORS {
+        true => Scope::Chat,
+        false => Scope::Read,
+    };
+    visit.context.require(scope, uri)?;
     if uri == COLLECTIONS {
         let all = collections::list(services).await;
         let all = all.into_iter().map(|(name, info)| match info {

@@ -14,6 +14,7 @@ use super::{ServiceError, now_ms};
 pub use crate::engines::access::{Denied, Grant, KeyRing};
 use crate::storage::disk::StorageError;
 use crate::storage::key_file::{self, Stamp};
+use crate::types::api_key::Scope;
 use crate::types::error_kind::ErrorKind;
 use sessions::Sessions;
 
@@ -143,6 +144,16 @@ pub fn denied(why: Denied) -> ServiceError {
         }
         .code("rate_limit_exceeded"),
     }
+}
+
+/// The answer to a good key that may not do what it asks for.
+pub fn out_of_scope(grant: &Grant, scope: Scope, what: &str) -> ServiceError {
+    let what: String = what.chars().take(200).collect();
+    let message = format!(
+        "{what} needs a key with the scope {scope}, which {:?} has not",
+        grant.name
+    );
+    ServiceError::new(ErrorKind::Forbidden, message).code("insufficient_scope")
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::api::mcp::resources::point_uri;
 use crate::services::ServiceError;
 use crate::services::complete::{self, ChatInput, Completion, RetrievalInput};
 use crate::services::search;
+use crate::types::api_key::Scope;
 
 pub(super) struct Answer;
 
@@ -170,6 +171,7 @@ impl From<Completion> for Output {
 
 impl Instrument for Answer {
     const NAME: &'static str = "answer";
+    const SCOPE: Scope = Scope::Chat;
     const TITLE: &'static str = "Answer a question";
     const DESCRIPTION: &'static str = "Answers a question, from the passages of a collection where one is named, with \
         citations that can be checked. The answer has an `id` that `feedback` takes.";

@@ -8,6 +8,7 @@ use super::Instrument;
 use crate::api::mcp::Visit;
 use crate::services::ServiceError;
 use crate::services::evidence::{self, FeedbackInput};
+use crate::types::api_key::Scope;
 use crate::types::evidence as types;
 
 pub(super) struct Feedback;
@@ -51,6 +52,7 @@ pub(super) struct Output {
 
 impl Instrument for Feedback {
     const NAME: &'static str = "feedback";
+    const SCOPE: Scope = Scope::Chat;
     const TITLE: &'static str = "Record feedback";
     const DESCRIPTION: &'static str = "Records what a person thought of an answer, with the answer as it should have \
         been where they say. Use it only for what a person said.";

@@ -10,6 +10,7 @@ use super::Instrument;
 use crate::api::mcp::Visit;
 use crate::services::ServiceError;
 use crate::services::collections::{self, CollectionInput, PointId, PointInput, UpsertInput};
+use crate::types::api_key::Scope;
 
 pub(super) struct Ingest;
 
@@ -56,6 +57,7 @@ pub(super) struct Output {
 
 impl Instrument for Ingest {
     const NAME: &'static str = "ingest";
+    const SCOPE: Scope = Scope::Write;
     const TITLE: &'static str = "Store texts";
     const DESCRIPTION: &'static str = "Stores texts in a collection, where `search` and `answer` find them. A text of \
         an id that is there already replaces it.";

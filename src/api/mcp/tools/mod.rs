@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::Visit;
 use crate::services::ServiceError;
+use crate::types::api_key::Scope;
 use crate::types::error_kind::ErrorKind;
 
 /// One tool. The doc comments of its input are what a model reads of the arguments.
@@ -28,6 +29,8 @@ trait Instrument: 'static {
     const TITLE: &'static str;
     /// What it does and when it is of use, for a model.
     const DESCRIPTION: &'static str;
+    /// What a key must have for it.
+    const SCOPE: Scope;
     type Input: DeserializeOwned + JsonSchema;
     type Output: Serialize + JsonSchema;
 
@@ -93,8 +96,12 @@ fn schema<T: JsonSchema>() -> Arc<JsonObject> {
 }
 
 async fn call<T: Instrument>(visit: Rc<Visit>, arguments: JsonObject) -> CallToolResult {
+    let allowed = visit.context.require(T::SCOPE, T::NAME);
     let done = match serde_json::from_value(Value::Object(arguments)) {
-        Ok(input) => T::call(&visit, input).await,
+        Ok(input) => match allowed {
+            Ok(()) => T::call(&visit, input).await,
+            Err(error) => Err(error),
+        },
         Err(error) => {
             let message = format!("arguments of {}: {error}", T::NAME);
             Err(ServiceError::bad_request(message))

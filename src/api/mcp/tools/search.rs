@@ -10,6 +10,7 @@ use crate::api::mcp::Visit;
 use crate::api::mcp::resources::point_uri;
 use crate::services::ServiceError;
 use crate::services::search::{self, SearchInput};
+use crate::types::api_key::Scope;
 
 pub(super) struct Search;
 
@@ -80,6 +81,7 @@ struct Hit {
 
 impl Instrument for Search {
     const NAME: &'static str = "search";
+    const SCOPE: Scope = Scope::Read;
     const TITLE: &'static str = "Search a collection";
     const DESCRIPTION: &'static str = "Finds the passages of a collection that match a question or phrase, by meaning \
         and by words, best first. Use it to look something up; use `answer` for a ready answer with citations.";

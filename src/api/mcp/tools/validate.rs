@@ -9,6 +9,7 @@ use super::Instrument;
 use crate::api::mcp::Visit;
 use crate::services::ServiceError;
 use crate::services::validate::{self, ValidateInput};
+use crate::types::api_key::Scope;
 use crate::types::validation;
 
 pub(super) struct Validate;
@@ -68,6 +69,7 @@ impl From<validation::Finding> for Finding {
 
 impl Instrument for Validate {
     const NAME: &'static str = "validate";
+    const SCOPE: Scope = Scope::Chat;
     const TITLE: &'static str = "Judge a draft";
     const DESCRIPTION: &'static str = "Judges what a model wrote before anyone acts on it: an email, a shift filling, \
         JSON by a schema, an answer by its sources, secrets and personal numbers. Returns a verdict (pass, repairable, \
