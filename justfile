@@ -14,6 +14,10 @@ check:
 core:
     cargo test --no-default-features --lib
 
+# the JSON Schemas of evidence, of the types; a shape that changed needs its next version first
+schemas:
+    BOATHOUSE_WRITE_SCHEMAS=1 cargo test --lib files_are_what_the_types_say
+
 # the official clients of the served APIs against the real binary; installs them under target/
 clients:
     cargo build --release

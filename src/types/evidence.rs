@@ -9,11 +9,10 @@ use super::validation::{Finding, Verdict};
 ///
 /// 1: `hash` covers `body`. 2: `hash` covers `content`, which covers `salt` and `body`, so that these can be erased.
 pub const SCHEMA_VERSION: u32 = 2;
-/// Version of the shapes of bodies; a change of shape raises it.
-pub const BODY_VERSION: u32 = 1;
 
 /// What a record tells of; the shape of its `body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// [`ChatEvidence`].
@@ -53,63 +52,91 @@ impl Kind {
         }
     }
 
+    /// Version of the newest shape of its bodies: a change of the shape raises it. Those of earlier versions stay readable.
+    pub fn body_version(self) -> u32 {
+        match self {
+            Self::Chat
+            | Self::Search
+            | Self::Validation
+            | Self::Feedback
+            | Self::Erasure
+            | Self::Retention => 1,
+        }
+    }
+
     /// Whether it tells what was done to the journal itself. Such records are never erased.
     pub fn is_of_the_journal(self) -> bool {
         matches!(self, Self::Erasure | Self::Retention)
     }
 }
 
-/// One line of the journal.
+/// One line of the evidence journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EvidenceRecord {
     /// From 1, without gaps.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub seq: u64,
     /// Unix time, milliseconds.
     pub ts: u64,
-    /// [`SCHEMA_VERSION`] at the time of writing.
+    /// Version of this shape: [`SCHEMA_VERSION`] at the time of writing.
+    #[cfg_attr(test, schemars(
+        description = "Version of this shape. Journals may hold records of evidence-record.v1.json, too.",
+        extend("const" = SCHEMA_VERSION),
+    ))]
     pub schema: u32,
-    /// The shape of `body`.
+    /// The shape of `body`: the schema KIND.vN.json, the newest or one before.
     pub kind: Kind,
     /// What it is about: a request's or completion's id.
     pub id: String,
     /// By `kind`; null when it was erased.
+    #[cfg_attr(test, schemars(extend("type" = ["object", "null"])))]
     pub body: Value,
-    /// Hex of blake3(`salt`'s characters ‖ canonical JSON of `body`). Absent in records of version 1.
+    /// Hex of blake3(`salt`'s 32 ASCII characters, then the canonical JSON of `body`). Absent in records of version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub content: Option<String>,
-    /// 32 random hex digits, so that nobody guesses what was erased; erased with the body.
+    /// Random, so that nobody guesses what was erased; absent when the body was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{32}$")))]
     pub salt: Option<String>,
-    /// When and why the body was erased.
+    /// When and why the body was erased; not covered by `hash`, but by the record that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
     /// `hash` of the record before; 64 zeros for the first.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub prev: String,
-    /// Hex of blake3(`prev`'s bytes ‖ canonical JSON of all fields but `hash`, `body`, `salt` and `erased`). In records of
-    /// version 1 it covers `body` too.
+    /// Hex of blake3(`prev`'s 64 ASCII bytes, then the canonical JSON of all fields but `hash`, `body`, `salt` and `erased`).
+    /// In records of version 1 it covers `body` too.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub hash: String,
 }
 
 /// What stands in place of an erased body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Erased {
     /// Unix time, milliseconds.
     pub at: u64,
-    /// Sequence number of the erasure's own record.
+    /// `seq` of the record of kind erasure that names this one.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub by: u64,
-    /// Why, as the erasure's record says.
+    /// Why, as that record says.
     pub reason: String,
 }
 
 /// Contents that were erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErasureEvidence {
     /// Why.
     pub reason: String,
     /// What they were chosen by: `id`, `seq`, `key` or `user`; not which, for that would tell what was to be forgotten.
+    #[cfg_attr(test, schemars(extend("enum" = ["id", "seq", "key", "user"])))]
     pub by: String,
     /// First and last sequence number of each run of records.
+    #[cfg_attr(test, schemars(with = "Vec<[u64; 2]>"))]
     pub records: Vec<(u64, u64)>,
     /// What is left of records of version 1: their hash covers what is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -118,23 +145,28 @@ pub struct ErasureEvidence {
 
 /// What is left of an erased record of version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FrameEvidence {
     /// The record.
     pub seq: u64,
     /// Hex of blake3(canonical JSON of all its fields but `body` and `erased`).
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub digest: String,
 }
 
 /// Old records that were removed whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RetentionEvidence {
     /// The setting that asked for it: `retain_days` or `retain_bytes`.
+    #[cfg_attr(test, schemars(extend("enum" = ["retain_days", "retain_bytes"])))]
     pub reason: String,
     /// The first record that was removed.
     pub first: u64,
     /// The last one.
     pub last: u64,
     /// Its hash: `prev` of the first record that is left.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub last_hash: String,
     /// Files that were removed.
     pub files: u64,
@@ -144,6 +176,7 @@ pub struct RetentionEvidence {
 
 /// A person's judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rating {
     /// Right as it was.
@@ -156,6 +189,7 @@ pub enum Rating {
 
 /// What a person thought of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FeedbackEvidence {
     /// Id of the answer it is about, or of its request.
     pub target: String,
@@ -163,6 +197,7 @@ pub struct FeedbackEvidence {
     pub rating: Rating,
     /// A finer judgement, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
     pub score: Option<f64>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,7 +208,7 @@ pub struct FeedbackEvidence {
     /// Who said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Whether a reviewer decided so, with all in view: it goes before every automatic verdict.
+    /// Whether a reviewer decided so, with all in view: it goes before every automatic verdict. Absent when not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub review: bool,
     /// The source that it was imported from.
@@ -183,6 +218,7 @@ pub struct FeedbackEvidence {
 
 /// A hit of a search, without its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HitEvidence {
     /// The point.
     pub id: String,
@@ -192,6 +228,7 @@ pub struct HitEvidence {
 
 /// One search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SearchEvidence {
     /// The request.
     pub request_id: String,
@@ -211,6 +248,7 @@ pub struct SearchEvidence {
 
 /// One validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ValidationEvidence {
     /// The request.
     pub request_id: String,
@@ -221,6 +259,7 @@ pub struct ValidationEvidence {
     /// Its findings.
     pub findings: Vec<Finding>,
     /// Hex sha256 of the payload's JSON: the payload itself may hold personal data.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub payload_sha256: String,
     /// Id of the answer that the payload came from, or of its request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +268,7 @@ pub struct ValidationEvidence {
 
 /// A passage that a chat answer was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PassageEvidence {
     /// The collection it came from.
     pub collection: String,
@@ -244,6 +284,7 @@ pub struct PassageEvidence {
 
 /// One try at one provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AttemptEvidence {
     /// `provider/model`.
     pub candidate: String,
@@ -255,15 +296,16 @@ pub struct AttemptEvidence {
 
 /// Tokens of a chat answer, as the provider counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TokenUsage {
     /// Read.
     pub prompt_tokens: u64,
     /// Written.
     pub completion_tokens: u64,
-    /// Of those read, found in the provider's cache.
+    /// Of those read, found in the provider's cache; absent when none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cached_tokens: u64,
-    /// Of those read, written into the provider's cache.
+    /// Of those read, written into the provider's cache; absent when none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_tokens: u64,
 }
@@ -278,6 +320,7 @@ fn is_zero(count: &u64) -> bool {
 
 /// A score that another system gave an answer, under its own name and on its own scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportedScore {
     /// What it measures; empty when nobody said.
@@ -292,6 +335,7 @@ pub struct ImportedScore {
 
 /// Where an answer was before it was imported. What `ts` of its record says is when it came here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImportedEvidence {
     /// The name of the source.
     pub source: String,
@@ -310,6 +354,7 @@ pub struct ImportedEvidence {
 
 /// One chat completion, also a failed one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChatEvidence {
     /// The request.
     pub request_id: String,
@@ -336,6 +381,7 @@ pub struct ChatEvidence {
     pub usage: Option<TokenUsage>,
     /// US dollars by the list prices; absent when not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub cost_usd: Option<f64>,
     /// Everything that was tried, in order.
     pub attempts: Vec<AttemptEvidence>,
@@ -350,8 +396,10 @@ pub struct ChatEvidence {
     /// Whose use it counts as: the label of the client's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// `hit` or `semantic` when it was kept from an earlier request, which `answered_by` answered.
+    /// `hit` or `semantic` when it was kept from an earlier request, which `answered_by` answered; absent when it
+    /// was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("enum" = ["hit", "semantic"])))]
     pub cache: Option<String>,
     /// Where it was before, when it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]

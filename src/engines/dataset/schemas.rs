@@ -1,4 +1,5 @@
-//! JSON Schemas of what the journal holds, for whoever reads or writes it in another language.
+//! JSON Schemas of what the journal holds, for whoever reads or writes it in another language. They are made of the types
+//! by `just schemas`.
 
 /// File name and text of each schema, from `config/schemas/`.
 pub static SCHEMAS: &[(&str, &str)] = &[
@@ -37,6 +38,9 @@ pub static SCHEMAS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
+mod generated;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -46,18 +50,16 @@ mod tests {
     use super::super::fixture;
     use super::*;
     use crate::types::evidence::{
-        AttemptEvidence, BODY_VERSION, Erased, ErasureEvidence, EvidenceRecord, FeedbackEvidence,
-        FrameEvidence, HitEvidence, ImportedEvidence, ImportedScore, Kind, Rating,
-        RetentionEvidence, SCHEMA_VERSION, SearchEvidence, TokenUsage,
+        AttemptEvidence, Erased, ErasureEvidence, EvidenceRecord, FeedbackEvidence, FrameEvidence,
+        HitEvidence, ImportedEvidence, ImportedScore, Kind, Rating, RetentionEvidence,
+        SCHEMA_VERSION, SearchEvidence, TokenUsage,
     };
     use crate::types::validation::{Finding, Severity, Verdict};
 
     /// The file of a shape: records have a version of their own.
     fn file(name: &str) -> String {
-        let version = match name {
-            "evidence-record" => SCHEMA_VERSION,
-            _ => BODY_VERSION,
-        };
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+        let version = kind.map_or(SCHEMA_VERSION, Kind::body_version);
         format!("{name}.v{version}.json")
     }
 

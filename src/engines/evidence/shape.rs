@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::engines::dataset::SCHEMAS;
-use crate::types::evidence::{BODY_VERSION, EvidenceRecord, Kind};
+use crate::types::evidence::{EvidenceRecord, Kind};
 
 /// Misfits of one record that are told.
 const TOLD: usize = 5;
@@ -33,9 +33,9 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// The schemas of all kinds of bodies.
+/// The schemas of all kinds of bodies, of each kind the newest version first.
 #[derive(Debug)]
-pub struct Shapes(BTreeMap<Kind, Node>);
+pub struct Shapes(BTreeMap<Kind, Vec<Node>>);
 
 impl Shapes {
     /// Reads them.
@@ -47,11 +47,16 @@ impl Shapes {
                 kind: kind.name(),
                 reason,
             };
-            let file = format!("{}.v{BODY_VERSION}.json", kind.name());
-            let text = SCHEMAS.iter().find(|(name, _)| *name == file);
-            let (_, text) = text.ok_or_else(|| failed(format!("there is no {file}")))?;
-            let schema = serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
-            Ok((kind, Node::read(&schema).map_err(failed)?))
+            let version = |version: u32| {
+                let file = format!("{}.v{version}.json", kind.name());
+                let text = SCHEMAS.iter().find(|(name, _)| *name == file);
+                let (_, text) = text.ok_or_else(|| failed(format!("there is no {file}")))?;
+                let schema =
+                    serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
+                Node::read(&schema).map_err(failed)
+            };
+            let versions = (1..=kind.body_version()).rev().map(version);
+            Ok((kind, versions.collect::<Result<Vec<_>, _>>()?))
         };
         Kind::ALL
             .into_iter()
@@ -60,15 +65,23 @@ impl Shapes {
             .map(Self)
     }
 
-    /// Lists the first few misfits of a record; of an erased one there is nothing to say.
+    /// Lists the first few misfits of a record, by the newest version unless its body fits one before; of an erased one
+    /// there is nothing to say.
     pub fn misfits(&self, record: &EvidenceRecord) -> Vec<Misfit> {
-        let mut found = Vec::new();
-        if record.erased.is_none()
-            && let Some(node) = self.0.get(&record.kind)
-        {
-            node.check(&record.body, "", &mut found);
+        let versions = self.0.get(&record.kind).map_or(&[][..], Vec::as_slice);
+        if record.erased.is_some() {
+            return Vec::new();
         }
-        found
+        let mut newest = None;
+        for version in versions {
+            let mut found = Vec::new();
+            version.check(&record.body, "", &mut found);
+            if found.is_empty() {
+                return found;
+            }
+            newest.get_or_insert(found);
+        }
+        newest.unwrap_or_default()
     }
 }
 
@@ -246,13 +259,16 @@ fn type_name(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::de::DeserializeOwned;
     use serde_json::json;
 
     use super::super::selection::tests::record;
     use super::*;
     use crate::types::evidence::{
         ChatEvidence, Erased, ErasureEvidence, FeedbackEvidence, PassageEvidence, Rating,
-        TokenUsage,
+        RetentionEvidence, SearchEvidence, TokenUsage, ValidationEvidence,
     };
 
     fn said(kind: Kind, body: Value) -> Vec<(String, String)> {
@@ -371,6 +387,49 @@ mod tests {
         let body = json!({"target": "", "rating": "accepted", "score": 2});
         let high = ("/score".to_owned(), "is above 1".to_owned());
         assert_eq!(said(Kind::Feedback, body), [high]);
+    }
+
+    #[test]
+    fn bodies_of_version_1_are_read_and_as_a_schema_says() {
+        fn read<T: DeserializeOwned>(body: &Value) {
+            serde_json::from_value::<T>(body.clone()).unwrap();
+        }
+        let shapes = Shapes::new().unwrap();
+        let bodies = include_str!("../../../tests/data/evidence-v2/bodies.v1.jsonl");
+        let mut seen = BTreeSet::new();
+        for line in bodies.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let kind: Kind = serde_json::from_value(line["kind"].clone()).unwrap();
+            let body = &line["body"];
+            match kind {
+                Kind::Chat => read::<ChatEvidence>(body),
+                Kind::Search => read::<SearchEvidence>(body),
+                Kind::Validation => read::<ValidationEvidence>(body),
+                Kind::Feedback => read::<FeedbackEvidence>(body),
+                Kind::Erasure => read::<ErasureEvidence>(body),
+                Kind::Retention => read::<RetentionEvidence>(body),
+            }
+            assert_eq!(shapes.misfits(&record(1, kind, "i", body.clone())), []);
+            seen.insert(kind);
+        }
+        assert_eq!(seen.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn a_body_of_an_earlier_version_fits() {
+        let node = |name: &str| {
+            let schema = json!({"required": [name], "properties": {name: {}}});
+            Node::read(&schema).unwrap()
+        };
+        let shapes = Shapes([(Kind::Search, vec![node("new"), node("old")])].into());
+        let said = |body| {
+            let misfits = shapes.misfits(&record(1, Kind::Search, "id", body));
+            misfits.into_iter().map(|one| one.message)
+        };
+        for body in [json!({"new": 1}), json!({"old": 1})] {
+            assert_eq!(said(body).count(), 0);
+        }
+        assert_eq!(said(json!({})).collect::<Vec<_>>(), ["lacks new"]);
     }
 
     #[test]
