@@ -419,11 +419,6 @@ pub(super) async fn write(
         .map_err(|failed| fault(name, failed))
 }
 
-/// Lists the names.
-pub fn names(services: &Services) -> Vec<String> {
-    services.collections.names()
-}
-
 /// Where a point is read, below the root of an interface.
 pub fn point_path(collection: &str, id: &str) -> String {
     format!(

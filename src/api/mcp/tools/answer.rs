@@ -130,13 +130,12 @@ impl Input {
                 None
             }
         };
-        Ok(ChatInput {
-            model: self.model,
-            messages: messages.map_err(|error| ServiceError::bad_request(error.to_string()))?,
-            retrieval,
-            max_tokens: self.max_tokens,
-            ..ChatInput::default()
-        })
+        let mut input = ChatInput::default();
+        input.model = self.model;
+        input.messages = messages.map_err(|error| ServiceError::bad_request(error.to_string()))?;
+        input.retrieval = retrieval;
+        input.max_tokens = self.max_tokens;
+        Ok(input)
     }
 }
 
