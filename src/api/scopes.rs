@@ -134,9 +134,9 @@ pub(super) fn need(method: &Method, path: &str) -> Need {
 
 fn listed(method: &Method, path: &str) -> Option<Need> {
     static BY_START: LazyLock<HashMap<&str, Vec<&(&str, &str, Need)>>> = LazyLock::new(|| {
-        let mut rows = HashMap::new();
+        let mut rows: HashMap<&str, Vec<_>> = HashMap::new();
         for row in TABLE {
-            rows.entry(start(row.1)).or_insert_with(Vec::new).push(row);
+            rows.entry(start(row.1)).or_default().push(row);
         }
         rows
     });
