@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::error::CliError;
 use super::reembed::{self, ReembedArgs};
 use super::transfer::{self, ExportArgs, ImportArgs};
-use super::{output, serve};
+use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::repair::{Checked, Damage, Offline};
 
@@ -54,6 +54,7 @@ pub(super) struct RepairArgs {
 pub(super) fn run(overrides: &Overrides, command: &CollectionCommand) -> Result<(), CliError> {
     let offline = || {
         let settings = serve::settings(overrides)?;
+        privacy::keep(&settings.storage)?;
         Offline::open(&settings.storage.data_dir).map_err(failed)
     };
     match command {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::ServiceError;
 use crate::services::keys::{self, KeyInfo, NewKey};
@@ -71,7 +71,9 @@ pub(super) struct RevokeArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), CliError> {
-    let data = serve::settings(overrides)?.storage.data_dir;
+    let storage = serve::settings(overrides)?.storage;
+    privacy::keep(&storage)?;
+    let data = storage.data_dir;
     match command {
         KeysCommand::New(args) => {
             let wanted = NewKey {

@@ -19,6 +19,7 @@ mod logging;
 mod mcp;
 mod models;
 mod output;
+mod privacy;
 mod reembed;
 mod replay;
 mod review;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::replay::{
     Answered, Asked, Candidate, Outcome, Plan, Replay, Replayed, Retrieval, Selection,
@@ -176,7 +176,9 @@ impl ReplayArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &ReplayArgs) -> Result<(), CliError> {
-    let data = serve::settings(overrides)?.storage.data_dir;
+    let storage = serve::settings(overrides)?.storage;
+    privacy::keep(&storage)?;
+    let data = storage.data_dir;
     let base = serve::base_url(overrides, args.url.as_deref())?;
     let failed = |error: crate::services::ServiceError| CliError::failed(error.message);
     let mut replay = Replay::open(

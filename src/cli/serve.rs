@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::error::CliError;
-use super::{descriptors, logging, output};
+use super::{descriptors, logging, output, privacy};
 use crate::app::{App, Ending, SettingsSource};
 use crate::config::{Overrides, Settings, load};
 
@@ -42,6 +42,8 @@ fn url_of(address: SocketAddr) -> String {
 pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     let settings = settings(overrides)?;
     logging::start(&settings.log);
+    privacy::keep(&settings.storage)?;
+    privacy::tell_open(&settings.storage);
     descriptors::allow_all();
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;

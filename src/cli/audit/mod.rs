@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::error::CliError;
 use super::replay::{bound, moment};
-use super::{output, serve};
+use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::audit::{self, AuditInput, KeptHead, Thresholds};
 
@@ -68,6 +68,7 @@ pub(super) struct AuditArgs {
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &AuditArgs) -> Result<(), CliError> {
     let settings = serve::settings(overrides)?;
+    privacy::keep(&settings.storage)?;
     let mut thresholds = Thresholds::default();
     for (name, value) in &args.drift_threshold {
         thresholds.set(name, *value).map_err(CliError::failed)?;

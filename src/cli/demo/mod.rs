@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::client::Client;
 use super::error::CliError;
-use super::{logging, output, serve};
+use super::{logging, output, privacy, serve};
 use crate::app::{App, StartError};
 use crate::config::{LogConfig, Overrides, Settings};
 use steps::Demo;
@@ -30,6 +30,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
         settings.log.filter = "error,boathouse::api=off".to_owned();
     }
     logging::start(&settings.log);
+    privacy::keep(&settings.storage)?;
     actix_web::rt::System::new().block_on(async {
         let app = start(settings, overrides).await?;
         let base = format!("http://{}", app.address());

@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::ServiceError;
 use crate::services::models::{self, ModelStatus, Pull};
@@ -45,7 +45,9 @@ pub(super) struct PullArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &ModelsCommand) -> Result<(), CliError> {
-    let pulled = serve::settings(overrides)?.storage.models_dir();
+    let storage = serve::settings(overrides)?.storage;
+    privacy::keep(&storage)?;
+    let pulled = storage.models_dir();
     match command {
         ModelsCommand::Pull(args) => pull(&pulled, args),
         ModelsCommand::List => {
