@@ -22,6 +22,7 @@ use crate::config::{ConfigError, Settings};
 use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
 use crate::engines::embedding::{Embedders, EmbeddingCache};
+use crate::engines::upstream::KeyPlace;
 use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
 use crate::services::keys::Keys;
@@ -322,7 +323,6 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         std::fs::create_dir_all(folder).map_err(part)?;
     }
     let pulled = settings.storage.models_dir();
-    let key_of = |name: &str| std::env::var(name).ok();
     let embedders = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of)
         .map_err(|error| setting("embedding", error))?;
     let (tables, validators) = validation(settings)?;
@@ -382,10 +382,8 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let progress = Arc::clone(&paths.progress);
     let (dataset_child, dataset) = dataset::child_spec(policies.child("dataset"), paths);
     let (provider_children, dispatcher) =
-        chat::child_specs(&policies.child("provider"), &settings.chat, |name| {
-            std::env::var(name).ok()
-        })
-        .map_err(|error| setting("chat", error))?;
+        chat::child_specs(&policies.child("provider"), &settings.chat, key_of)
+            .map_err(|error| setting("chat", error))?;
     let found = found_on_disk(
         &collections_dir,
         &policies.child("collection"),
@@ -490,6 +488,18 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     // Set once, here.
     let _ = known.set(Arc::downgrade(&services));
     Ok(services)
+}
+
+/// Reads an upstream's key. One that is missing fails the requests that need it, not the start.
+fn key_of(place: KeyPlace) -> Option<String> {
+    match place {
+        KeyPlace::Variable(name) => std::env::var(name).ok(),
+        KeyPlace::File(path) => std::fs::read_to_string(path)
+            .inspect_err(|error| {
+                tracing::warn!(path = %path.display(), %error, "an upstream's key cannot be read");
+            })
+            .ok(),
+    }
 }
 
 /// A step of a job, for a cell that is started before the services stand.

@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::error::TransportError;
+use super::guard::{self, Names};
 use super::stream::HttpStream;
 use crate::types::http::{HttpCall, HttpHead, HttpReply, Method};
 
@@ -19,6 +20,8 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// own.
 pub struct Transport {
     connect_ms: u64,
+    /// Whether link-local addresses are asked.
+    link_local: bool,
     outside: OnceLock<Client>,
     /// Never through a proxy.
     inside: OnceLock<Client>,
@@ -31,10 +34,18 @@ impl Transport {
     pub fn new(connect_timeout: Duration) -> Self {
         Self {
             connect_ms: u64::try_from(connect_timeout.as_millis()).unwrap_or(u64::MAX),
+            link_local: false,
             outside: OnceLock::new(),
             inside: OnceLock::new(),
             last: Mutex::new(None),
         }
+    }
+
+    /// The same, which also asks link-local addresses when told so.
+    #[must_use]
+    pub fn link_local(mut self, allowed: bool) -> Self {
+        self.link_local = allowed;
+        self
     }
 
     /// Sends `call` and reads the whole answer, whatever its status.
@@ -87,6 +98,7 @@ impl Transport {
     fn request(&self, call: HttpCall) -> Result<reqwest::RequestBuilder, TransportError> {
         let bad = |what: &str| TransportError::BadCall(what.to_owned());
         let url = self.url(call.url)?;
+        guard::check(&url, self.link_local)?;
         let client = self.client(is_inside(&url))?;
         let mut headers = HeaderMap::with_capacity(call.headers.len());
         for (name, value) in &call.headers {
@@ -136,6 +148,7 @@ impl Transport {
                 .connect_timeout(Duration::from_millis(self.connect_ms))
                 .pool_idle_timeout(POOL_IDLE)
                 .redirect(Policy::none())
+                .dns_resolver(Names::new(self.link_local))
                 .user_agent(concat!("boathouse/", env!("CARGO_PKG_VERSION")));
             if inside { builder.no_proxy() } else { builder }
         };

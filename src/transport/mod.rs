@@ -2,11 +2,13 @@
 //!
 //! It follows no redirect but those of a download, decompresses nothing, retries nothing and keeps no cookie. A proxy of
 //! the environment (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this
-//! machine.
+//! machine. Link-local addresses, where clouds keep the credentials of a machine, are not asked unless that is
+//! allowed, by whatever name.
 
 mod client;
 mod download;
 mod error;
+mod guard;
 mod load;
 #[cfg(test)]
 pub(crate) mod loopback;

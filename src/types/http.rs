@@ -1,6 +1,7 @@
 //! One HTTP exchange as plain data: what a provider wants sent, and what came back.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The methods that upstreams are called with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,24 @@ pub struct HttpCall {
     pub body: Vec<u8>,
     /// Bounds of each part.
     pub timeouts: Timeouts,
+}
+
+/// Where clouds answer requests for the credentials of the machine, besides link-local addresses: AWS and Google by IPv6,
+/// Alibaba by an address of a carrier's range.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
+];
+
+/// Whether an address is link-local, or one of those at which clouds give away the credentials of a machine.
+pub fn is_link_local(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    link_local || METADATA.contains(&address)
 }
 
 /// Headers whose values are known to hold no secret.
@@ -128,6 +147,28 @@ mod tests {
             shown.contains("text/event-stream") && shown.contains("example.com"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn addresses_of_metadata_are_known() {
+        for (address, expected) in [
+            ("169.254.169.254", true),
+            ("::ffff:169.254.169.254", true),
+            ("fe80::1", true),
+            ("fd00:ec2::254", true),
+            ("fd20:ce::254", true),
+            ("100.100.100.200", true),
+            ("127.0.0.1", false),
+            ("10.0.0.1", false),
+            ("fd00::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(
+                is_link_local(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod replaying;
 mod reviewing;
 mod rosters;
 mod searching;
+mod secrets;
 mod supervision;
 mod surfaces;
 mod transfer;

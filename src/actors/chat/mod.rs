@@ -23,17 +23,18 @@ pub use worker::ProviderWorker;
 
 use crate::actors::upstream;
 use crate::engines::chat::{ChatConfig, ChatError, EXTRACTIVE, ProviderConfig, build};
+use crate::engines::upstream::KeyPlace;
 use crate::transport::Transport;
 
 /// Describes the cells to their supervisor, and returns the dispatcher that stands before them.
 ///
-/// `key_of` reads an environment variable; a key that is missing fails the requests that need it,
+/// `key_of` reads a key from its place; one that is missing fails the requests that need it,
 /// not the start.
 /// Errors: settings that [`ChatConfig::validate`] would refuse.
 pub fn child_specs(
     policy: &ChildPolicy,
     config: &ChatConfig,
-    key_of: impl Fn(&str) -> Option<String>,
+    key_of: impl Fn(KeyPlace) -> Option<String>,
 ) -> Result<(Vec<ChildSpec>, Chat), ChatError> {
     let mut specs = Vec::new();
     let mut cells = BTreeMap::new();
@@ -44,7 +45,7 @@ pub fn child_specs(
         .map(|(name, provider)| (name.as_str(), Some(provider)));
     for (name, provider) in std::iter::once(embedded).chain(upstreams) {
         let key = provider
-            .and_then(ProviderConfig::key_variable)
+            .and_then(ProviderConfig::key_place)
             .and_then(&key_of);
         let (spec, cell) = child_spec(name, policy.clone(), provider, key)?;
         specs.push(spec);
@@ -71,13 +72,14 @@ fn child_spec(
     };
     let beat = upstream::beat(policy.deadline_ms);
     let connect = Duration::from_millis(config.map_or(1, |config| config.connect_timeout_ms));
+    let link_local = config.is_some_and(|config| config.allow_link_local);
     let name: Arc<str> = name.into();
     Ok(ChildSpec::asynchronous(
         Arc::clone(&name),
         policy,
         move |_| {
             // Connections live on the arbiter of the incarnation that opened them.
-            let transport = Transport::new(connect);
+            let transport = Transport::new(connect).link_local(link_local);
             Ok(ProviderWorker::new(
                 Arc::clone(&name),
                 Arc::clone(&provider),

@@ -66,12 +66,13 @@ pub(super) fn child_spec(
     };
     let beat = upstream::beat(policy.deadline_ms);
     let connect = Duration::from_millis(config.connect_timeout_ms);
+    let link_local = config.allow_link_local;
     let model = Arc::clone(model);
     ChildSpec::asynchronous(format!("embedder.{}", model.name()), policy, move |_| {
         Ok(RemoteWorker {
             model: Arc::clone(&model),
             // Connections live on the arbiter of the incarnation that opened them.
-            transport: Transport::new(connect),
+            transport: Transport::new(connect).link_local(link_local),
             beat,
         })
     })

@@ -1,6 +1,7 @@
 //! Settings of the chat dispatch.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +11,9 @@ use super::prices::Price;
 use super::providers::{self, EXTRACTIVE, Preset};
 use super::response_cache::{CacheMode, ResponseCacheConfig};
 use super::routing::Router;
-use crate::engines::upstream::{Address, BreakerConfig, RetryConfig, check_headers, check_url};
+use crate::engines::upstream::{
+    Address, BreakerConfig, KeyPlace, RetryConfig, check_headers, check_key_place, check_url,
+};
 use crate::engines::usage::BudgetConfig;
 use crate::types::demand::Demand;
 
@@ -72,8 +75,14 @@ pub struct ProviderConfig {
     pub preset: Option<String>,
     /// Where it is, such as `https://openrouter.ai/api/v1`. May be left to the preset.
     pub base_url: Option<String>,
-    /// The environment variable that holds its key. Keys themselves do not belong into files.
+    /// The environment variable that holds its key. Keys themselves do not belong into settings.
     pub api_key_env: Option<String>,
+    /// A file that holds its key and nothing else, instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Whether its address may be link-local, where clouds keep the credentials of a machine. Default
+    /// false.
+    pub allow_link_local: bool,
     /// Its models that are listed and may be asked for without `provider/`; the first is its
     /// default.
     pub models: Vec<String>,
@@ -113,6 +122,8 @@ impl Default for ProviderConfig {
             preset: None,
             base_url: None,
             api_key_env: None,
+            api_key_file: None,
+            allow_link_local: false,
             models: Vec::new(),
             headers: BTreeMap::new(),
             extra_body: Map::new(),
@@ -160,18 +171,23 @@ impl ProviderConfig {
         own.map(|url| url.trim_end_matches('/'))
     }
 
-    /// The variable with the key, its own or the preset's.
-    pub fn key_variable(&self) -> Option<&str> {
-        self.api_key_env
+    /// Where its key is, by its own settings or the preset's.
+    pub fn key_place(&self) -> Option<KeyPlace<'_>> {
+        if let Some(file) = &self.api_key_file {
+            return Some(KeyPlace::File(file));
+        }
+        let variable = self
+            .api_key_env
             .as_deref()
-            .or(self.known().and_then(|preset| preset.api_key_env))
+            .or(self.known().and_then(|preset| preset.api_key_env));
+        variable.map(KeyPlace::Variable)
     }
 
     /// How it is addressed.
     pub(super) fn address<'a>(&'a self, url: &'a str) -> Address<'a> {
         Address {
             base_url: url,
-            key_variable: self.key_variable(),
+            key_place: self.key_place(),
             headers: &self.headers,
             extra_body: &self.extra_body,
             first_byte_ms: self.first_token_timeout_ms,
@@ -210,8 +226,10 @@ impl ProviderConfig {
                 kinds.join(", ")
             ));
         }
-        check_url(self.url().unwrap_or_default())
+        check_url(self.url().unwrap_or_default(), self.allow_link_local)
             .map_err(|problem| format!("{}: {problem}", field("base_url")))?;
+        check_key_place(self.api_key_env.as_deref(), self.api_key_file.as_deref())
+            .map_err(|problem| format!("providers.{name}: {problem}"))?;
         check_headers(&self.headers)
             .map_err(|problem| format!("{}: {problem}", field("headers")))?;
         for (which, value) in [

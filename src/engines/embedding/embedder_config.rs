@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::embedders;
-use crate::engines::upstream::{Address, check_headers, check_url};
+use crate::engines::upstream::{Address, KeyPlace, check_headers, check_key_place, check_url};
 
 /// `[embedding.embedders.NAME]`: one model of one upstream, or of one folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +23,15 @@ pub struct EmbedderConfig {
     pub base_url: String,
     /// The upstream's name of the model.
     pub model: String,
-    /// The environment variable that holds its key. Keys themselves do not belong into files.
+    /// The environment variable that holds its key. Keys themselves do not belong into settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// A file that holds its key and nothing else, instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Whether its address may be link-local, where clouds keep the credentials of a machine. Default
+    /// false.
+    pub allow_link_local: bool,
     /// Headers sent with every request. Not for secrets.
     pub headers: BTreeMap<String, String>,
     /// Fields merged into every request's body, such as `{ dimensions = 256 }`.
@@ -59,6 +65,8 @@ impl Default for EmbedderConfig {
             base_url: String::new(),
             model: String::new(),
             api_key_env: None,
+            api_key_file: None,
+            allow_link_local: false,
             headers: BTreeMap::new(),
             extra_body: Map::new(),
             dim: None,
@@ -79,10 +87,16 @@ impl EmbedderConfig {
         self.base_url.trim_end_matches('/')
     }
 
+    /// Where its key is.
+    pub(super) fn key_place(&self) -> Option<KeyPlace<'_>> {
+        let file = self.api_key_file.as_deref().map(KeyPlace::File);
+        file.or(self.api_key_env.as_deref().map(KeyPlace::Variable))
+    }
+
     pub(super) fn address(&self) -> Address<'_> {
         Address {
             base_url: self.url(),
-            key_variable: self.api_key_env.as_deref(),
+            key_place: self.key_place(),
             headers: &self.headers,
             extra_body: &self.extra_body,
             first_byte_ms: self.total_timeout_ms,
@@ -122,7 +136,10 @@ impl EmbedderConfig {
             let (kind, kinds) = (field("kind"), kinds.join(", "));
             return Err(format!("{kind}: must be one of {kinds}"));
         }
-        check_url(self.url()).map_err(|problem| format!("{}: {problem}", field("base_url")))?;
+        check_url(self.url(), self.allow_link_local)
+            .map_err(|problem| format!("{}: {problem}", field("base_url")))?;
+        check_key_place(self.api_key_env.as_deref(), self.api_key_file.as_deref())
+            .map_err(|problem| format!("embedders.{name}: {problem}"))?;
         check_headers(&self.headers)
             .map_err(|problem| format!("{}: {problem}", field("headers")))?;
         if self.model.trim().is_empty() {

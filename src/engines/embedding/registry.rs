@@ -8,6 +8,7 @@ use super::catalog::CATALOG;
 use super::config::EmbeddingConfig;
 use super::error::EmbedError;
 use super::{Embedder, ModelInfo, RemoteModel, embedders};
+use crate::engines::upstream::KeyPlace;
 
 /// Characters of an unknown name that an error repeats.
 const NAME_SHOWN: usize = 64;
@@ -78,13 +79,13 @@ impl Embedders {
     /// upstreams.
     ///
     /// `pulled` is the folder that `boathouse models pull` fills; a model of the catalog that is
-    /// there is served without further settings. `key_of` reads an environment variable; a key that
+    /// there is served without further settings. `key_of` reads a key from its place; one that
     /// is missing fails the requests that need it, not the start.
     /// Errors: [`EmbedError::Config`]; [`EmbedError::BrokenModel`], [`EmbedError::BrokenFolder`].
     pub fn with_sources(
         config: &EmbeddingConfig,
         pulled: Option<&Path>,
-        key_of: impl Fn(&str) -> Option<String>,
+        key_of: impl Fn(KeyPlace) -> Option<String>,
     ) -> Result<Self, EmbedError> {
         config.validate().map_err(EmbedError::Config)?;
         let mut names = BTreeMap::new();
@@ -105,7 +106,7 @@ impl Embedders {
                     Model::Local(open(name, &folder.unwrap_or_default())?)
                 }
                 None => {
-                    let key = embedder.api_key_env.as_deref().and_then(&key_of);
+                    let key = embedder.key_place().and_then(&key_of);
                     Model::Remote(Arc::new(embedders::remote(name, embedder, key)?))
                 }
             });

@@ -1,20 +1,52 @@
 //! What upstreams over HTTP share: addressing a call, and reading the errors that come back.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::UpstreamError;
-use crate::types::http::{HttpCall, HttpHead, HttpReply, Method, Timeouts};
+use crate::types::http::{HttpCall, HttpHead, HttpReply, Method, Timeouts, is_link_local};
+
+/// Where the settings say that an upstream's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPlace<'a> {
+    /// An environment variable.
+    Variable(&'a str),
+    /// A file that holds nothing else, such as one that an orchestrator mounts.
+    File(&'a Path),
+}
+
+impl fmt::Display for KeyPlace<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => {
+                write!(
+                    formatter,
+                    "the environment variable {name}, which is not set"
+                )
+            }
+            Self::File(path) => {
+                let path = path.display();
+                write!(
+                    formatter,
+                    "the file {path}, which is empty or could not be read at the start"
+                )
+            }
+        }
+    }
+}
 
 /// Where an upstream is, and how it wants to be asked.
 pub(in crate::engines) struct Address<'a> {
     /// Without a slash at its end.
     pub(in crate::engines) base_url: &'a str,
-    /// The environment variable that should hold the key.
-    pub(in crate::engines) key_variable: Option<&'a str>,
+    /// Where the key should be.
+    pub(in crate::engines) key_place: Option<KeyPlace<'a>>,
     /// Sent with every request.
     pub(in crate::engines) headers: &'a BTreeMap<String, String>,
     /// Merged into every body.
@@ -33,7 +65,7 @@ pub(in crate::engines) struct Upstream {
     key: Option<String>,
     /// The header that carries the key, and what stands before it there.
     key_header: (&'static str, &'static str),
-    /// The variable that should have held the key.
+    /// Where the key should have been.
     missing_key: Option<String>,
     headers: Vec<(String, String)>,
     extra_body: Map<String, Value>,
@@ -49,7 +81,7 @@ impl Upstream {
             .filter(|key| !key.is_empty());
         let missing_key = match key {
             Some(_) => None,
-            None => address.key_variable.map(ToOwned::to_owned),
+            None => address.key_place.map(|place| place.to_string()),
         };
         Self {
             name: name.to_owned(),
@@ -97,10 +129,10 @@ impl Upstream {
         stream: bool,
         accept: &str,
     ) -> Result<HttpCall, UpstreamError> {
-        if let Some(variable) = &self.missing_key {
+        if let Some(place) = &self.missing_key {
             return Err(UpstreamError::NoKey {
                 provider: self.name.clone(),
-                variable: variable.clone(),
+                place: place.clone(),
             });
         }
         let body = self
@@ -327,20 +359,55 @@ fn merge(body: &mut Value, extra: &Map<String, Value>) {
     }
 }
 
-/// Refuses what is no address of an upstream.
+/// Refuses what is no address of an upstream, and addresses at which clouds give away the credentials of a machine, unless
+/// they are allowed.
 ///
 /// Errors: what it must be.
-pub(in crate::engines) fn check_url(url: &str) -> Result<(), String> {
-    let host = url
+pub(in crate::engines) fn check_url(url: &str, allow_link_local: bool) -> Result<(), String> {
+    let rest = url
         .strip_prefix("http://")
         .or(url.strip_prefix("https://"))
         .unwrap_or_default();
-    if host.is_empty() || url.contains(char::is_whitespace) || url.contains(['?', '#', '@']) {
+    if rest.is_empty() || url.contains(char::is_whitespace) || url.contains(['?', '#', '@', '\\']) {
         return Err(format!(
-            "must be http:// or https://, a host and a path, got {url:?}"
+            "must be http:// or https://, a host and a path, got {:?}",
+            without_credentials(url)
+        ));
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let address = host.and_then(|host| host.parse::<IpAddr>().ok());
+    if !allow_link_local && address.is_some_and(is_link_local) {
+        return Err(format!(
+            "{url:?} is a link-local address, where clouds keep the credentials of a machine; \
+             allow_link_local = true asks it nevertheless"
         ));
     }
     Ok(())
+}
+
+/// What may be told of a malformed URL: somebody may have written a password into it.
+fn without_credentials(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Refuses a key that should be in two places.
+///
+/// Errors: which.
+pub(in crate::engines) fn check_key_place(
+    variable: Option<&str>,
+    file: Option<&Path>,
+) -> Result<(), String> {
+    match (variable, file) {
+        (Some(_), Some(_)) => Err("api_key_env and api_key_file: set one of them".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what cannot be sent as headers.
@@ -370,7 +437,7 @@ mod tests {
         let extra = json!({"options": {"num_ctx": 9}});
         let address = Address {
             base_url: "http://h/v1",
-            key_variable: Some("K_VAR"),
+            key_place: Some(KeyPlace::Variable("K_VAR")),
             headers: &[("X-Title".to_owned(), "b".to_owned())].into(),
             extra_body: extra.as_object().unwrap(),
             first_byte_ms: 1,
@@ -480,5 +547,30 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains("K_VAR"), "{error}");
         }
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        for (url, good) in [
+            ("https://api.example/v1", true),
+            ("http://127.0.0.1:11434", true),
+            ("http://[::1]:11434/v1", true),
+            ("http://10.0.0.1", true),
+            ("ftp://api.example", false),
+            ("file:///etc/passwd", false),
+            ("api.example", false),
+            ("https://user:pass@api.example", false),
+            ("https://api.example\\@evil.example", false),
+            ("https://api.example/v1?key=x", false),
+            ("http://169.254.169.254/latest", false),
+            ("http://[fe80::1]/", false),
+            ("http://[fd00:ec2::254]:80", false),
+            ("http://[::ffff:169.254.169.254]/", false),
+        ] {
+            assert_eq!(check_url(url, false).is_ok(), good, "{url}");
+        }
+        assert!(check_url("http://169.254.169.254", true).is_ok());
+        let told = check_url("https://user:hunter2@api.example", false).unwrap_err();
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }

@@ -66,13 +66,13 @@ pub enum UpstreamError {
         /// Its words, shortened.
         message: String,
     },
-    /// The environment variable with the key is not set. Ask the next.
-    #[error("{provider} needs its key in the environment variable {variable}, which is not set")]
+    /// The key is not where the settings say. Ask the next.
+    #[error("{provider} needs its key in {place}")]
     NoKey {
         /// Who.
         provider: String,
-        /// Where the key was looked for.
-        variable: String,
+        /// Where the key was looked for, and that it is not there.
+        place: String,
     },
     /// The upstream limits our rate. Retry when it says, or ask the next.
     #[error("{provider} limits the rate ({status}): {message}")]

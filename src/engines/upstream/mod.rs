@@ -6,7 +6,10 @@ mod breaker;
 mod error;
 mod retry;
 
-pub(in crate::engines) use address::{Address, Upstream, check_headers, check_url};
+pub use address::KeyPlace;
+pub(in crate::engines) use address::{
+    Address, Upstream, check_headers, check_key_place, check_url,
+};
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{Reaction, UpstreamError};
 pub use retry::{RetryConfig, backoff_ms, mix};

@@ -72,6 +72,14 @@ const PATTERNS: &[Pattern] = &[
         6,
         any,
     ),
+    // Of this server.
+    pattern(
+        "bh_",
+        "Boathouse key",
+        r"\bbh_[0-9a-f]{8}_[0-9a-f]{72}\b",
+        12,
+        any,
+    ),
     pattern("sk-", "API key", r"\bsk-[A-Za-z0-9_-]{20,255}", 3, varied),
     pattern(
         "[sr]k_(?:live|test)_",
@@ -278,6 +286,10 @@ mod tests {
             ("GitHub token", format!("ghp_{}", &letters[..36])),
             ("GitHub token", format!("github_pat_{letters}_{letters}")),
             ("GitLab token", format!("glpat-{}", &letters[..20])),
+            (
+                "Boathouse key",
+                format!("bh_0123abcd_{}", "0123456789ab".repeat(6)),
+            ),
             ("API key", format!("sk-proj-{letters}")),
             ("API key", format!("sk-{letters}")),
             ("Stripe key", format!("sk_live_{}", &letters[..24])),
