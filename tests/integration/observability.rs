@@ -36,7 +36,9 @@ fn expressions(json: &Value, found: &mut Vec<String>) {
 /// The names of series, and each with its labels, as `name{label`.
 fn exported(page: &str) -> BTreeSet<String> {
     let label = Regex::new(r#"([a-z_]+)=""#).unwrap();
-    let mut known = BTreeSet::new();
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types = types.filter_map(|line| line.split(' ').next());
+    let mut known: BTreeSet<String> = types.map(str::to_owned).collect();
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap();
         known.insert(name.to_owned());

@@ -75,11 +75,8 @@ pub(crate) async fn serve(
     // The SDK's work and what it asks for of ours, side by side; all of it ends with the client.
     let answer = Box::pin(async {
         let (head, body) = ENDPOINT.handle(request).await.into_parts();
-        let bytes = match body.collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(never) => match never {},
-        };
-        (head, bytes)
+        let Ok(collected) = body.collect().await;
+        (head, collected.to_bytes())
     });
     let (head, bytes) = asked.until(visit, answer).await;
     Ok(answered(&context, &head, bytes))
