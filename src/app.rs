@@ -1,6 +1,7 @@
 //! Puts the process together: the tree, the services, the server; and takes it apart in reverse.
 
 mod policies;
+mod readings;
 mod rule_files;
 
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +34,8 @@ use crate::services::{
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 use crate::storage::dataset_store::DatasetStore;
+use crate::telemetry::Telemetry;
+use crate::types::trace::SpanSink;
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,7 @@ pub type SettingsSource = Box<dyn Fn() -> Result<Settings, ConfigError> + Send +
 pub struct App {
     address: SocketAddr,
     services: Arc<Services>,
+    telemetry: Option<Arc<Telemetry>>,
     server: ServerHandle,
     drain: Duration,
     background: Vec<actix_web::rt::task::JoinHandle<()>>,
@@ -128,15 +132,21 @@ impl App {
                 max_uri_bytes: settings.http.max_uri_bytes,
             },
         };
+        let telemetry = readings::telemetry(&settings.telemetry, &services)
+            .map_err(|problem| setting("telemetry", problem))?;
         let http = &settings.http;
         let origins = Arc::new(Origins {
             allowed_hosts: http.allowed_hosts.clone(),
             cors: http.cors_origins.clone(),
             bind: address.ip(),
         });
+        let spans: Option<Arc<dyn SpanSink>> = match &telemetry {
+            Some(telemetry) => Some(Arc::clone(telemetry) as Arc<dyn SpanSink>),
+            None => None,
+        };
         let mut server = HttpServer::new(move || {
             WebApp::new()
-                .wrap(Edge::new(state.clone(), Arc::clone(&origins)))
+                .wrap(Edge::new(state.clone(), Arc::clone(&origins)).telling(spans.clone()))
                 .configure(|app| api::configure(app, &state))
         })
         .disable_signals()
@@ -195,6 +205,7 @@ impl App {
         Ok(Self {
             address,
             services,
+            telemetry,
             server: handle,
             drain,
             background,
@@ -242,6 +253,9 @@ impl App {
         }
         embed::save_cache(&self.services).await;
         let report = self.services.tree.drain(self.drain).await;
+        if let Some(telemetry) = self.telemetry {
+            telemetry.stop(self.drain).await;
+        }
         if report.complete {
             tracing::info!("drained");
         } else {

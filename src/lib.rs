@@ -1,7 +1,7 @@
 //! Boathouse: everything around the model, in one supervised process.
 //!
 //! Layers, each importing only what stands above it in this list (`tests/architecture.rs` checks it):
-//! [`types`], [`storage`], [`engines`], then, with the `server` feature, `transport`, `actors`,
+//! [`types`], [`storage`], [`engines`], then, with the `server` feature, `transport`, `telemetry`, `actors`,
 //! `services`, `api`, `console`, `cli`, and `app` on top.
 
 pub mod engines;
@@ -22,5 +22,7 @@ pub mod config;
 pub mod console;
 #[cfg(feature = "server")]
 pub mod services;
+#[cfg(feature = "server")]
+pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod transport;

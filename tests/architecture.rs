@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 
 /// Layer, and what it may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("types", &[]),
     ("storage", &["types"]),
     ("engines", &["types", "storage"]),
     ("transport", &["types"]),
+    ("telemetry", &["transport", "types"]),
     ("actors", &["engines", "storage", "transport", "types"]),
     ("services", &["actors", "engines", "storage", "types"]),
     ("api", &["services", "types", "console"]),
@@ -25,6 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "engines",
             "services",
             "storage",
+            "telemetry",
             "transport",
             "types",
         ],
@@ -32,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 19] = [
+const ONLY_IN: [(&str, &[&str]); 23] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -60,6 +62,10 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
     ("rustix", &["cli/"]),
     ("prometheus", &["api/metrics.rs"]),
     ("rmcp", &["api/mcp/"]),
+    ("opentelemetry", &["telemetry/"]),
+    ("opentelemetry_http", &["telemetry/"]),
+    ("opentelemetry_otlp", &["telemetry/"]),
+    ("opentelemetry_sdk", &["telemetry/"]),
     ("schemars", &["api/mcp/"]),
     ("http_body_util", &["api/mcp/"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
@@ -67,6 +73,7 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
         "tokio",
         &[
             "transport/",
+            "telemetry/",
             "actors/",
             "services/",
             "api/",

@@ -17,6 +17,7 @@ use crate::services::ServiceError;
 use crate::services::complete::Caller;
 use crate::services::keys::{Grant, out_of_scope};
 use crate::types::api_key::Scope;
+use crate::types::trace::Trace;
 
 /// Bounds of the HTTP edge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +51,11 @@ impl Context {
             .to_owned()
     }
 
+    /// Where its spans begin, when somebody wants them.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.0.extensions().get::<Trace>().cloned()
+    }
+
     /// Who asks for a chat: its key, where the server has keys, else whoever its token stands for.
     pub(super) fn caller(&self) -> Caller {
         let header = |name: &str| self.0.headers().get(name)?.to_str().ok();
@@ -61,6 +67,7 @@ impl Context {
         caller
             .of_replay(header("x-boathouse-replay"))
             .repairing(header("x-boathouse-repairs"))
+            .within(self.trace())
     }
 
     /// The key of the request, where the server has keys.

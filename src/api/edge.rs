@@ -9,33 +9,49 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use actix_web::{Error, HttpMessage, HttpResponse};
 
 use super::EdgeState;
 use super::access::{Access, Refusal};
 use super::context::Context;
-use super::metrics::Watched;
+use super::metrics::{Watched, known_method};
 use super::origin::{self, FETCH_SITE, Origins};
 use super::request_id::{HEADER, RequestId};
 use crate::console::login;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
+use crate::types::trace::{Attribute, OpenSpan, SpanKind, SpanSink, Story, Trace};
+
+/// Where W3C's trace context comes from.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The middleware around all routes.
 pub struct Edge {
     state: EdgeState,
     origins: Arc<Origins>,
+    spans: Option<Arc<dyn SpanSink>>,
 }
 
 impl Edge {
     /// `origins` say whom requests may be addressed to, and which pages may send them.
     pub fn new(state: EdgeState, origins: Arc<Origins>) -> Self {
-        Self { state, origins }
+        Self {
+            state,
+            origins,
+            spans: None,
+        }
+    }
+
+    /// Has every request tell `spans` what it was.
+    #[must_use]
+    pub fn telling(mut self, spans: Option<Arc<dyn SpanSink>>) -> Self {
+        self.spans = spans;
+        self
     }
 }
 
@@ -59,6 +75,7 @@ where
             origins: Arc::clone(&self.origins),
             max_uri_bytes: self.state.limits.max_uri_bytes,
             known_host: RefCell::new(None),
+            spans: self.spans.clone(),
             watched: Rc::new(RefCell::new(Watched::new(metrics))),
         }))
     }
@@ -72,6 +89,7 @@ pub struct EdgeService<S> {
     max_uri_bytes: usize,
     /// The last host that was not refused.
     known_host: RefCell<Option<HeaderValue>>,
+    spans: Option<Arc<dyn SpanSink>>,
     watched: Rc<RefCell<Watched>>,
 }
 
@@ -95,6 +113,13 @@ where
         let id = sent.and_then(RequestId::from_client);
         let id = id.unwrap_or_else(RequestId::mint);
         request.extensions_mut().insert(id.clone());
+        let span = self.spans.as_ref().map(|spans| {
+            let sent = request.headers().get(TRACEPARENT);
+            let sent = sent.and_then(|sent| sent.to_str().ok());
+            let span = Trace::begin(spans, sent, SystemTime::now());
+            request.extensions_mut().insert(span.trace().clone());
+            span
+        });
         let cors = self.origins.cors_of(request.headers());
         let answer = match self.refused(&request, cors.is_some()) {
             // The request must not be cloned: actix-web's router panics on a second handle.
@@ -114,6 +139,7 @@ where
             answer,
             id: Some(id),
             cors,
+            span,
             started,
             watched: Rc::clone(&self.watched),
         }
@@ -179,6 +205,8 @@ pub struct EdgeFuture<F> {
     id: Option<RequestId>,
     /// The origin of a page that is told that it may read the answer.
     cors: Option<HeaderValue>,
+    /// Where somebody wants to know.
+    span: Option<OpenSpan>,
     started: Instant,
     watched: Rc<RefCell<Watched>>,
 }
@@ -216,10 +244,45 @@ where
             seconds,
             "request answered"
         );
+        if let Some(span) = this.span.take() {
+            span.end(SystemTime::now(), story(&response, &id));
+        }
         response.headers_mut().insert(HEADER, id.into_value());
         if let Some(origin) = this.cors.take() {
             origin::allow(origin, response.headers_mut());
         }
         Poll::Ready(Ok(response))
+    }
+}
+
+/// What the span of an answered request tells, by OpenTelemetry's conventions.
+fn story(response: &ServiceResponse<BoxBody>, id: &RequestId) -> Story {
+    let (request, status) = (response.request(), response.status());
+    let method = known_method(request.method().as_str());
+    let route = request.match_pattern();
+    let mut attributes: Vec<(&'static str, Attribute)> = vec![
+        ("http.request.method", method.into()),
+        ("http.response.status_code", status.as_u16().into()),
+        ("url.path", request.path().into()),
+        ("url.scheme", "http".into()),
+        ("boathouse.request_id", id.as_str().into()),
+    ];
+    let name = match &route {
+        Some(route) => format!("{method} {route}"),
+        None => method.to_owned(),
+    };
+    attributes.extend(route.map(|route| ("http.route", route.into())));
+    let agent = request.headers().get(USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    attributes.extend(agent.map(|agent| ("user_agent.original", agent.into())));
+    let failed = status.is_server_error();
+    if failed {
+        attributes.push(("error.type", status.as_str().into()));
+    }
+    Story {
+        name,
+        kind: SpanKind::Server,
+        attributes,
+        error: failed.then(|| status.to_string()),
     }
 }

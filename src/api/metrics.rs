@@ -24,6 +24,15 @@ const SECONDS: &str = "boathouse_http_request_seconds";
 /// Whose requests are no traffic: the pages that show it.
 const CONSOLE: &str = "/console";
 
+/// The method, or what stands for all that are not counted by name.
+pub(super) fn known_method(method: &str) -> &str {
+    if METHODS.contains(&method) {
+        method
+    } else {
+        "other"
+    }
+}
+
 /// The edge's counters.
 pub struct Metrics {
     registry: Registry,
@@ -58,12 +67,7 @@ impl Metrics {
 
     /// The counters of an answer. `route` is the pattern, never the path: it must stay a small set.
     fn of(&self, method: &str, route: &str, status: u16) -> (IntCounter, Histogram) {
-        let method = if METHODS.contains(&method) {
-            method
-        } else {
-            "other"
-        };
-        let labels = [method, route, &status.to_string()];
+        let labels = [known_method(method), route, &status.to_string()];
         (
             self.requests.with_label_values(&labels),
             self.seconds.with_label_values(&[route]),

@@ -5,6 +5,7 @@ mod load;
 mod log;
 mod policies;
 mod storage;
+mod telemetry;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub use load::{ConfigError, Overrides, load, manual};
 pub use log::{LogConfig, LogFormat};
 pub use policies::SupervisorsConfig;
 pub use storage::StorageConfig;
+pub use telemetry::TelemetryConfig;
 
 use crate::engines::chat::ChatConfig;
 use crate::engines::dataset::DatasetConfig;
@@ -31,6 +33,8 @@ pub struct Settings {
     pub storage: StorageConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// What a collector gets.
+    pub telemetry: TelemetryConfig,
     /// Embedding models and their cache.
     pub embedding: EmbeddingConfig,
     /// Collections.
@@ -56,6 +60,7 @@ impl Settings {
             ("http", self.http.validate()),
             ("storage", self.storage.validate()),
             ("log", self.log.validate()),
+            ("telemetry", self.telemetry.validate()),
             ("embedding", self.embedding.validate()),
             ("index", self.index.validate()),
             ("chat", self.chat.validate()),

@@ -13,6 +13,7 @@ mod input;
 mod judge;
 mod kept;
 mod retrieval;
+mod story;
 mod stream;
 mod task;
 

@@ -2,8 +2,10 @@
 
 mod answer;
 mod input;
+mod story;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -16,6 +18,7 @@ pub use input::TextInput;
 use super::Services;
 use super::error::{ServiceError, fault};
 use crate::engines::embedding::{CachedVector, Form, Model, ModelInfo, Written, json_capacity};
+use crate::types::trace::Trace;
 use answer::Answer;
 
 /// How the vectors are written in the answer.
@@ -51,6 +54,21 @@ pub struct EmbeddingsInput {
 /// Texts that are written into an answer before other requests of this thread have their turn: a long list must not
 /// hold them up.
 const WRITTEN_AT_ONCE: usize = 64;
+
+/// The same as [`embeddings`], telling of it at its place in a trace.
+pub async fn embeddings_within(
+    services: &Services,
+    trace: &Trace,
+    request_id: &str,
+    input: EmbeddingsInput,
+) -> Result<Bytes, ServiceError> {
+    let span = trace.open(SystemTime::now());
+    let asked = input.model.clone().unwrap_or_default();
+    let answered = Box::pin(embeddings(services, input)).await;
+    let told = story::story(services, &asked, request_id, answered.as_deref());
+    span.end(SystemTime::now(), told);
+    answered
+}
 
 /// Serves `POST /v1/embeddings`; returns the JSON text of an [`EmbeddingsOutput`].
 pub async fn embeddings(

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use super::evidence::TokenUsage;
+use super::trace::Origin;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -291,6 +293,8 @@ pub struct ChatRequest {
     pub native: Map<String, Value>,
     /// Whether the answer is wanted in pieces.
     pub stream: bool,
+    /// What calls to upstreams say of where they come from.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl ChatRequest {

@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod http;
 pub mod point;
 pub mod roster;
+pub mod trace;
 pub mod traffic;
 pub mod usage;
 pub mod validation;

@@ -242,11 +242,12 @@ impl Process {
 
     /// Starts a server by a command of the test's own.
     pub(crate) fn of(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::logging(command, Stdio::null())
+    }
+
+    /// The same with its log going somewhere.
+    pub(crate) fn logging(command: &mut Command, log: impl Into<Stdio>) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)

@@ -41,6 +41,7 @@ mod searching;
 mod secrets;
 mod supervision;
 mod surfaces;
+mod telemetry;
 mod transfer;
 mod upstream;
 mod usage;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -21,6 +21,7 @@ use crate::engines::chat::{
 use crate::types::chat::{ChatReply, ChatRequest};
 use crate::types::demand::Demand;
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
+use crate::types::trace::{SpanKind, Story, Trace};
 
 /// The dispatcher: knows the names and the cells behind them. Cheap to clone.
 #[derive(Clone)]
@@ -158,12 +159,15 @@ impl Chat {
         request: &ChatRequest,
         deadline: Deadline,
     ) -> Result<ChatAnswer, ChatFailure> {
-        let ask = async |cell: &CellRef<ProviderWorker>, request: Arc<ChatRequest>| {
+        let ask = async |cell: &CellRef<ProviderWorker>,
+                         request: Arc<ChatRequest>,
+                         trace: Option<Trace>| {
             match cell
                 .ask(
                     ProviderJob {
                         request,
                         events: None,
+                        trace,
                     },
                     deadline,
                 )
@@ -193,8 +197,10 @@ impl Chat {
         deadline: Deadline,
     ) -> Result<ChatStream, ChatFailure> {
         let started = Instant::now();
-        let ask = async |cell: &CellRef<ProviderWorker>, request: Arc<ChatRequest>| {
-            OpenStream::open(cell, request, deadline).await
+        let ask = async |cell: &CellRef<ProviderWorker>,
+                         request: Arc<ChatRequest>,
+                         trace: Option<Trace>| {
+            OpenStream::open(cell, request, trace, deadline).await
         };
         let won = self.dispatch(request, true, deadline, ask).await?;
         Ok(ChatStream::new(self.clone(), won, started))
@@ -206,7 +212,7 @@ impl Chat {
         request: &ChatRequest,
         stream: bool,
         deadline: Deadline,
-        ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
+        ask: impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>, Option<Trace>) -> Answer<T>,
     ) -> Result<Won<T>, ChatFailure> {
         let route = match self.inner.router.route(&request.model) {
             Ok(route) => route,
@@ -281,7 +287,7 @@ impl Chat {
         request: &ChatRequest,
         stream: bool,
         deadline: Deadline,
-        ask: &impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>) -> Answer<T>,
+        ask: &impl AsyncFn(&CellRef<ProviderWorker>, Arc<ChatRequest>, Option<Trace>) -> Answer<T>,
         tried: &Tried,
     ) -> Result<(T, Candidate, u64, usize), (String, Fault<ChatError>, Reaction)> {
         let provider = candidate.provider.clone();
@@ -299,15 +305,24 @@ impl Chat {
             tries += 1;
             let started = Instant::now();
             let place = tried.begin(&candidate);
+            let span = own.origin.as_ref().and_then(|origin| {
+                let trace = origin.trace.as_ref()?;
+                Some(trace.open(SystemTime::now()))
+            });
+            let trace = span.as_ref().map(|span| span.trace().clone());
             let now = millis_since(self.inner.started);
             let admitted = backend.admit(&provider, now, tokens);
             let outcome = match admitted {
-                Ok(ticket) => ask(&backend.cell, Arc::clone(&own))
+                Ok(ticket) => ask(&backend.cell, Arc::clone(&own), trace)
                     .await
                     .map(|answer| (answer, ticket)),
                 Err(error) => Err(Fault::App(error)),
             };
             tried.end(place, outcome.as_ref().map(|_| ()), millis_since(started));
+            if let Some(span) = span {
+                let told = attempt_story(&candidate, tries, outcome.as_ref().map(|_| ()));
+                span.end(SystemTime::now(), told);
+            }
             let fault = match outcome {
                 Ok((answer, ticket)) => {
                     self.latencies().push(&candidate, millis_since(started));
@@ -316,8 +331,9 @@ impl Chat {
                 Err(fault) => fault,
             };
             self.report(&provider, Err(&fault));
+            let request_id = own.origin.as_ref().map(|origin| origin.request_id.as_str());
             tracing::warn!(
-                candidate = %candidate, attempt = tries, error = %fault, "chat call failed"
+                request_id, candidate = %candidate, attempt = tries, error = %fault, "chat call failed"
             );
             let wish = match &fault {
                 Fault::App(error) => error.retry_after_ms(),
@@ -444,6 +460,31 @@ fn is_minor(fault: &Fault<ChatError>) -> bool {
         ),
         Fault::Busy | Fault::Unavailable { .. } => true,
         _ => false,
+    }
+}
+
+/// What the span of one try tells; that of a stream ends with its first piece.
+fn attempt_story(
+    candidate: &Candidate,
+    tries: u32,
+    outcome: Result<(), &Fault<ChatError>>,
+) -> Story {
+    let told = outcome_of(outcome);
+    let word = told.split(':').next().unwrap_or_default();
+    let mut attributes = vec![
+        ("gen_ai.provider.name", candidate.provider.as_str().into()),
+        ("gen_ai.request.model", candidate.model.as_str().into()),
+        ("boathouse.attempt", u64::from(tries).into()),
+        ("boathouse.outcome", word.into()),
+    ];
+    if outcome.is_err() {
+        attributes.push(("error.type", word.into()));
+    }
+    Story {
+        name: format!("upstream {}", candidate.provider),
+        kind: SpanKind::Client,
+        attributes,
+        error: outcome.is_err().then_some(told),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::types::chat::{ChatEvent, ChatReply, ChatRequest};
+use crate::types::trace::Trace;
 
 /// Answer `request`. Replies `Answer`, or with `events` pushes them there and replies `Streamed`
 /// after the last.
@@ -13,6 +14,8 @@ pub struct ProviderJob {
     pub request: Arc<ChatRequest>,
     /// Where the pieces of the answer go.
     pub events: Option<mpsc::Sender<Vec<ChatEvent>>>,
+    /// The try's place in the request's trace.
+    pub trace: Option<Trace>,
 }
 
 /// A provider's answers.

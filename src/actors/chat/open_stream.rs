@@ -13,6 +13,7 @@ use super::worker::ProviderWorker;
 use crate::engines::chat::{Candidate, ChatError};
 use crate::types::chat::{ChatEvent, ChatRequest};
 use crate::types::evidence::{AttemptEvidence, TokenUsage};
+use crate::types::trace::Trace;
 
 /// Reads from the upstream, each with its events, that may wait for a slow client before the upstream has to wait too.
 const BUFFERED_READS: usize = 16;
@@ -35,12 +36,14 @@ impl OpenStream {
     pub(super) async fn open(
         cell: &CellRef<ProviderWorker>,
         request: Arc<ChatRequest>,
+        trace: Option<Trace>,
         deadline: Deadline,
     ) -> Result<Self, Fault<ChatError>> {
         let (sender, receiver) = mpsc::channel(BUFFERED_READS);
         let job = ProviderJob {
             request,
             events: Some(sender),
+            trace,
         };
         let mut stream = Self {
             events: VecDeque::new(),

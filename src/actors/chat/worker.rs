@@ -13,6 +13,7 @@ use crate::engines::chat::{ChatError, Plan, Provider, events_of};
 use crate::transport::{HttpStream, Transport, TransportError};
 use crate::types::chat::ChatEvent;
 use crate::types::http::{HttpCall, HttpReply};
+use crate::types::trace::Trace;
 
 /// The end of a body that says that it is done usually comes with it; longer than this it is not
 /// waited for.
@@ -42,7 +43,11 @@ impl ProviderWorker {
     }
 
     async fn answer(&self, job: ProviderJob, end: Instant) -> Result<ProviderReply, ChatError> {
-        match (self.provider.plan(&job.request)?, job.events) {
+        let mut plan = self.provider.plan(&job.request)?;
+        if let Plan::Call(call) = &mut plan {
+            call.headers.extend(told_upstream(&job));
+        }
+        match (plan, job.events) {
             (Plan::Ready(reply), None) => Ok(ProviderReply::Answer(Box::new(reply))),
             (Plan::Ready(reply), Some(events)) => self.push(events_of(reply), &events).await,
             (Plan::Call(call), None) => {
@@ -168,6 +173,18 @@ impl ProviderWorker {
             error => self.lost(error),
         }
     }
+}
+
+/// Which request a call is made for, for the upstream's own log and traces.
+fn told_upstream(job: &ProviderJob) -> impl Iterator<Item = (String, String)> {
+    let id = job
+        .request
+        .origin
+        .as_ref()
+        .map(|origin| origin.request_id.clone());
+    let place = job.trace.as_ref().map(Trace::traceparent);
+    let headers = [("x-request-id", id), ("traceparent", place)].into_iter();
+    headers.filter_map(|(name, value)| Some((name.to_owned(), value?)))
 }
 
 /// The bound on the wait for the first piece of an answer: comments and pings are none.

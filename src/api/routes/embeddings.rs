@@ -20,7 +20,13 @@ pub(crate) async fn create(
     services: Data<Services>,
     body: Body<EmbeddingsInput>,
 ) -> Result<HttpResponse> {
-    let json = embed::embeddings(&services, body.0).await;
+    let json = match context.trace() {
+        None => embed::embeddings(&services, body.0).await,
+        Some(trace) => {
+            let id = context.request_id();
+            Box::pin(embed::embeddings_within(&services, &trace, &id, body.0)).await
+        }
+    };
     let json = json.map_err(|error| context.fail(error))?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))

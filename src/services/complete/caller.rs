@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engines::access::Grant;
 use crate::engines::usage::ANONYMOUS;
+use crate::types::trace::Trace;
 
 /// Longest name of a replay that is kept, characters.
 const MAX_REPLAY_CHARS: usize = 64;
@@ -27,6 +28,8 @@ pub struct Caller {
     pub replay: Option<String>,
     /// Id of the answer that this one is meant to be better than.
     pub repairs: Option<String>,
+    /// Where the spans of the answer begin.
+    pub trace: Option<Trace>,
 }
 
 impl Caller {
@@ -44,6 +47,7 @@ impl Caller {
             no_store: says("no-store"),
             replay: None,
             repairs: None,
+            trace: None,
         }
     }
 
@@ -59,6 +63,12 @@ impl Caller {
     /// The same, of the replay that it names, if any.
     pub fn of_replay(mut self, name: Option<&str>) -> Self {
         self.replay = named(name, MAX_REPLAY_CHARS);
+        self
+    }
+
+    /// The same, at its place in a trace, if anybody wants it.
+    pub fn within(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
         self
     }
 

@@ -290,6 +290,7 @@ impl ChatInput {
             user: self.user,
             extra,
             native: self.native,
+            origin: None,
         };
         chat::check(&request).map_err(super::failure::of_error)?;
         Ok((request, retrieval))

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::caller::Caller;
 use super::id::completion_id;
 use super::input::{ChatInput, RetrievalInput};
 use super::kept::{CacheStatus, Keeping, Wish};
 use super::retrieval::retrieve;
+use super::story::story;
 use super::{failure, fit};
 use crate::engines::chat::{Candidate, NOTHING_FOUND, citations, ground};
 use crate::services::search::millis_since;
 use crate::services::{ServiceError, Services, evidence, now_ms, usage};
 use crate::types::chat::{ChatReply, ChatRequest, Citation, FinishReason, Passage};
 use crate::types::evidence::{AttemptEvidence, ChatEvidence, PassageEvidence};
+use crate::types::trace::{OpenSpan, Origin};
 
 /// A request that someone could answer.
 pub(super) struct Task {
@@ -29,6 +31,7 @@ pub(super) struct Task {
     pub(super) cache: Option<CacheStatus>,
     keeping: Option<Keeping>,
     started: Instant,
+    span: Option<OpenSpan>,
     evidence: ChatEvidence,
 }
 
@@ -77,6 +80,10 @@ impl Task {
         mut input: Box<ChatInput>,
     ) -> Result<Self, ServiceError> {
         let started = Instant::now();
+        let span = caller
+            .trace
+            .as_ref()
+            .map(|trace| trace.open(SystemTime::now()));
         let id = completion_id(input.id_prefix);
         let cache = input.cache.take();
         let given = input.given.take();
@@ -84,6 +91,10 @@ impl Task {
         if request.model.is_empty() {
             services.chat.default_name().clone_into(&mut request.model);
         }
+        request.origin = Some(Arc::new(Origin {
+            request_id: caller.request_id.clone(),
+            trace: span.as_ref().map(|span| span.trace().clone()),
+        }));
         let route = services
             .chat
             .route(&request.model)
@@ -134,6 +145,7 @@ impl Task {
             cache: wish.as_ref().map(|_| CacheStatus::Miss),
             keeping: None,
             started,
+            span,
             evidence,
         };
         if let Some(passages) = given {
@@ -266,6 +278,12 @@ impl Task {
             latency_ms: millis_since(self.started),
             ..std::mem::take(&mut self.evidence)
         };
+        if let Some(span) = self.span.take() {
+            let with_content = span.trace().wants_content();
+            let by = ending.answered_by.as_ref();
+            let told = story(&self.id, &self.request, by, &record, with_content);
+            span.end(SystemTime::now(), told);
+        }
         let max = self.services.limits.max_record_bytes;
         let entry = fit::shorten(&mut record, &self.id, max)?;
         evidence::append(&self.services, entry).await?;

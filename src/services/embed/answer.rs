@@ -132,6 +132,15 @@ impl Answer {
     }
 }
 
+/// The tokens that the end of an answer tells.
+pub(super) fn tokens_of(json: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"\"total_tokens\":";
+    let at = json.windows(KEY.len()).rposition(|part| part == KEY)?;
+    let digits = json.get(at + KEY.len()..)?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
 /// Writes the answer that holds one vector.
 ///
 /// Errors: the dimensions of `form` do not suit the model.
@@ -163,7 +172,9 @@ mod tests {
             let vector = CachedVector::new(vector.into(), tokens);
             answer.push(&vector, Form { base64, dims: None }).unwrap();
         }
-        let answer: Value = serde_json::from_slice(&answer.finish("a\"b")).unwrap();
+        let written = answer.finish("a\"b");
+        assert_eq!(tokens_of(&written), Some(7));
+        let answer: Value = serde_json::from_slice(&written).unwrap();
         let data = json!([
             {"object": "embedding", "index": 0, "embedding": [0.5, -1.0]},
             {"object": "embedding", "index": 1, "embedding": "AACAPwAAIMA="},
