@@ -29,7 +29,7 @@ use crate::engines::validation::Validators;
 use crate::services::keys::Keys;
 use crate::services::now_ms;
 use crate::services::{
-    Limits, ServiceError, Services, collections, embed, evidence as evidence_service, keys,
+    Limits, ServiceError, Services, backup, collections, embed, evidence as evidence_service, keys,
     reembed, refine, supervision, tables as tables_service, trends,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
@@ -490,6 +490,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
             let settings = source().map_err(|error| error.to_string())?;
             Ok(policies::policies_of(&settings, tree))
         }),
+        backups: backup::Backups::new(data_dir.clone()),
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
             job_deadline_ms: settings.dataset.job_deadline_ms,

@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 23] = [
+const ONLY_IN: [(&str, &[&str]); 24] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -57,6 +57,7 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
             "storage/parquet_file",
         ],
     ),
+    ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),
     ("pdf_extract", &["cli/extract/"]),
     ("rustix", &["cli/"]),

@@ -5,8 +5,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::mcp;
 use super::routes::{
-    chat, collections, datasets, embeddings, evidence, iterate, messages, ollama, ollama_chat,
-    operations, points, responses, review, supervision, transfer, usage, validation,
+    backup, chat, collections, datasets, embeddings, evidence, iterate, messages, ollama,
+    ollama_chat, operations, points, responses, review, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]
@@ -74,6 +74,7 @@ use super::routes::{
         supervision::reload,
         supervision::inject,
         mcp::serve,
+        backup::read,
         operations::healthz,
         operations::readyz,
         operations::metrics,

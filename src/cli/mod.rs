@@ -1,6 +1,7 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
 mod audit;
+mod backup;
 mod bench;
 mod client;
 mod collection;
@@ -51,6 +52,7 @@ const EXAMPLES: &str = "Examples:
   boathouse iterate 'Write to Dana' --kind email   ask a model until its answer passes
   boathouse review list                  what waits for a person's judgement
   boathouse audit                        check journal, tasks and exports, name what is not as it was written
+  boathouse backup --to house.tar        everything that is kept, while the server goes on
   boathouse evidence list --limit 5      the newest records of the evidence journal
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai
@@ -137,6 +139,10 @@ enum Command {
     Collection(collection::CollectionCommand),
     /// Check the evidence journal and what was made of it, and whether production drifted
     Audit(audit::AuditArgs),
+    /// Write everything that is kept to one file, while the server goes on
+    Backup(backup::BackupArgs),
+    /// Make a data folder of a backup
+    Restore(backup::RestoreArgs),
     /// Read the evidence of a running server, or erase contents from it
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
@@ -201,6 +207,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tree(args) => tree::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),
+        Command::Backup(args) => backup::run(&overrides, &args),
+        Command::Restore(args) => backup::restore(&overrides, &args),
         Command::Evidence(command) => evidence::run(&overrides, &command),
         Command::Materialize(args) => dataset::materialize(&overrides, &args),
         Command::Export(args) => dataset::export(&overrides, &args),

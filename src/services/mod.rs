@@ -1,6 +1,7 @@
 //! Use cases: plain async functions that sequence cells. No HTTP here, and no state of their own.
 
 pub mod audit;
+pub mod backup;
 pub mod chaos;
 pub mod collections;
 pub mod complete;
@@ -108,6 +109,8 @@ pub struct Services {
     pub chat: Chat,
     /// Where policies come from when they are read again.
     pub policies: supervision::PolicySource,
+    /// Where backups read from.
+    pub backups: backup::Backups,
     /// Bounds and switches of the services.
     pub limits: Limits,
 }

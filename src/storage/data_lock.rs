@@ -6,6 +6,8 @@ use super::file_lock::FileLock;
 
 /// The lock file's name in the data folder.
 const NAME: &str = "LOCK";
+/// Where files gather in a folder that is being restored. While it is there the folder is no data folder.
+pub(crate) const RESTORING: &str = ".restoring";
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +35,7 @@ pub struct DataLock {
 impl DataLock {
     /// Makes the folder where needed and takes it.
     ///
-    /// Errors: `Taken`; `Folder` when it cannot be written.
+    /// Errors: `Taken`; `Folder` when it cannot be written, or a restore was cut short in it.
     pub fn acquire(folder: &Path) -> Result<Self, DataLockError> {
         let failed = |error: std::io::Error| DataLockError::Folder {
             path: folder.to_path_buf(),
@@ -42,6 +44,12 @@ impl DataLock {
         std::fs::create_dir_all(folder).map_err(failed)?;
         let lock = FileLock::try_take(&folder.join(NAME)).map_err(failed)?;
         match lock {
+            Some(_) if folder.join(RESTORING).exists() => Err(DataLockError::Folder {
+                path: folder.to_path_buf(),
+                reason: format!(
+                    "a restore into it was cut short ({RESTORING} is there); empty the folder and restore again"
+                ),
+            }),
             Some(lock) => Ok(Self { _lock: lock }),
             None => Err(DataLockError::Taken(folder.to_path_buf())),
         }
@@ -63,6 +71,16 @@ mod tests {
         ));
         drop(held);
         DataLock::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_a_restore_was_cut_short_in_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(RESTORING)).unwrap();
+        let error = DataLock::acquire(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("restore again"), "{error}");
+        std::fs::remove_dir(folder.path().join(RESTORING)).unwrap();
+        DataLock::acquire(folder.path()).unwrap();
     }
 
     #[test]

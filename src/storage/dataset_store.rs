@@ -16,6 +16,8 @@ mod task_lines;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "server")]
+pub(crate) use hashed::hex;
 pub use hashed::{FileReceipt, HashedFile, HashedLines, hash_file, hash_parts, sha256};
 pub use task_lines::{TaskLines, task_file_date, task_files};
 

@@ -1,5 +1,7 @@
 //! Bytes on disk: synchronous, checked, durable when a call says so.
 
+#[cfg(feature = "server")]
+pub mod backup;
 pub mod codec;
 pub mod data_lock;
 pub mod dataset_store;

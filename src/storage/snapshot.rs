@@ -43,10 +43,20 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the folder's manifest.
     pub fn load(dir: &Path) -> Result<Self, StorageError> {
+        let (path, bytes) = Self::read_bytes(dir)?;
+        Self::parse(&path, &bytes)
+    }
+
+    /// Reads the manifest's file, whatever it holds.
+    pub(super) fn read_bytes(dir: &Path) -> Result<(PathBuf, Vec<u8>), StorageError> {
         let path = dir.join(MANIFEST);
         let bytes = disk::read_bounded(&path, 1 << 20)?;
-        let header = header_of(&path, &bytes, FileKind::Manifest)?;
-        let damaged = |reason: String| StorageError::damaged(&path, HEADER_LEN, reason);
+        Ok((path, bytes))
+    }
+
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, StorageError> {
+        let header = header_of(path, bytes, FileKind::Manifest)?;
+        let damaged = |reason: String| StorageError::damaged(path, HEADER_LEN, reason);
         let found = frame::decode(header.seed, &bytes[HEADER_LEN..])
             .map_err(|reason| damaged(reason.to_owned()))?;
         let manifest: Self =
@@ -308,7 +318,7 @@ pub(super) fn path_of(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("snapshot-{generation:012}.bin"))
 }
 
-fn graph_path_of(dir: &Path, generation: u64) -> PathBuf {
+pub(super) fn graph_path_of(dir: &Path, generation: u64) -> PathBuf {
     dir.join(format!("graph-{generation:012}.bin"))
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod backups;
 mod bad_input;
 mod benching;
 mod chat;

@@ -8,9 +8,10 @@ use tokio::sync::OwnedMutexGuard;
 use super::journal::{Answer, no_answer};
 use super::{EvidenceReply, EvidenceRequest, Journal};
 use crate::engines::evidence::{EvidenceFilter, Found, Selection, Subject};
+use crate::storage::backup::Pinned;
 use crate::storage::evidence_log::{
-    Appended, ChangeDone, EvidenceLogError, NewRecord, Page, PageQuery, Retain, finish_change,
-    page, records, retain, segments,
+    Appended, ChangeDone, EvidenceLogError, Head, NewRecord, Page, PageQuery, Retain,
+    finish_change, page, pin_beside, pin_segments, records, retain, segments,
 };
 
 /// The right to change the journal's files: one at a time has it.
@@ -53,6 +54,19 @@ impl Journal {
         let locked = tokio::time::timeout(left, self.changing.clone().lock_owned()).await;
         let right = ChangeRight(locked.map_err(|_| Fault::Hung { after: left })?);
         Ok(self.finish_change(right).await?.0)
+    }
+
+    /// Pins the journal's files for a backup, up to the head that comes with them. No file is changed meanwhile; appends go on.
+    pub async fn pin(&self, deadline: Deadline) -> Answer<(Vec<Pinned>, Head)> {
+        let right = self.change_right(deadline).await?;
+        // In this order: what stands beside the segments knows of no record after the head.
+        let mut files = self.read(deadline, pin_beside).await?;
+        let head = self.head(deadline).await?;
+        let upto = head.clone();
+        let segments = move |dir: &Path| pin_segments(dir, &upto);
+        files.extend(self.read(deadline, segments).await?);
+        drop(right);
+        Ok((files, head))
     }
 
     /// Completes the file that is written to, so that it can be removed one day.

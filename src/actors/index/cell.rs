@@ -13,6 +13,7 @@ use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
     Filter, IndexConfig, IndexError, Refinement, Rows, Scope, SearchRequest, SearchResult,
 };
+use crate::storage::backup::Pinned;
 use crate::storage::disk;
 use crate::types::collection::{CollectionSpec, FieldKind};
 use crate::types::point::Point;
@@ -68,6 +69,8 @@ pub enum IndexRequest {
     Refine(Vec<Refinement>),
     /// Embed the collection anew, or go on with that. Replies `Reembed`.
     Reembed(ReembedRequest),
+    /// Hold the files open for a backup. Replies `Pinned`.
+    Pin,
     /// Remove what has expired; snapshot, compact or build the graph, when due. Replies `Done`.
     Maintain,
 }
@@ -97,6 +100,8 @@ pub enum IndexReply {
     Waiting(Vec<(String, String)>),
     /// How far an embedding anew is.
     Reembed(ReembedReply),
+    /// The files of this moment.
+    Pinned(Vec<Pinned>),
     /// Nothing to tell.
     Done,
 }
@@ -215,6 +220,7 @@ impl Worker for IndexWorker {
             IndexRequest::Reembed(request) => {
                 IndexReply::Reembed(reembed::handle(&collection, request)?)
             }
+            IndexRequest::Pin => IndexReply::Pinned(collection.pin()?),
             IndexRequest::Maintain => {
                 collection.maintain(now_ms)?;
                 IndexReply::Done
@@ -425,6 +431,14 @@ impl IndexCell {
     ) -> Answer<ReembedReply> {
         match self.ask(IndexRequest::Reembed(request), deadline).await? {
             IndexReply::Reembed(reply) => Ok(reply),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// Pins the files for a backup.
+    pub async fn pin(&self, deadline: Deadline) -> Answer<Vec<Pinned>> {
+        match self.ask(IndexRequest::Pin, deadline).await? {
+            IndexReply::Pinned(files) => Ok(files),
             _ => Err(mismatch()),
         }
     }

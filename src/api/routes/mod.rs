@@ -1,5 +1,6 @@
 //! The table of routes. One file for each resource; a path is mounted here and documented beside its handler.
 
+pub(super) mod backup;
 pub(super) mod chat;
 pub(super) mod collections;
 pub(super) mod datasets;
@@ -180,6 +181,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![post().to(supervision::release)],
         ),
         ("/mcp", vec![post().to(mcp::serve)]),
+        ("/v1/backup", vec![get().to(backup::read)]),
         ("/healthz", vec![get().to(operations::healthz)]),
         ("/readyz", vec![get().to(operations::readyz)]),
         ("/metrics", vec![get().to(operations::metrics)]),

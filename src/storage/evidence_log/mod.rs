@@ -55,6 +55,8 @@ mod line;
 mod line_v1;
 mod log;
 mod page;
+#[cfg(feature = "server")]
+mod pinned;
 mod records;
 mod retention;
 mod rewrite;
@@ -75,6 +77,8 @@ pub use explained::RemovedBefore;
 pub use line_v1::digest as frame_digest;
 pub use log::{Appended, EvidenceLog, Head, NewRecord, OpenReport, Unsynced};
 pub use page::{Page, PageQuery, page};
+#[cfg(feature = "server")]
+pub use pinned::{pin_beside, pin_segments};
 pub use records::{BadLine, JournalLine, Records, records, segments_since};
 pub use retention::{Retain, retain};
 pub use rewrite::{ChangeDone, finish_change};

@@ -24,6 +24,7 @@ use crate::engines::index::{
     self, Change, Contents, Filter, IndexConfig, IndexError, Op, Refinement, Rows, Scope,
     SearchRequest, SearchResult,
 };
+use crate::storage::backup::{Pinned, pin_collection};
 use crate::storage::disk::{self, StorageError};
 use crate::storage::file_lock::FileLock;
 use crate::storage::snapshot::{self, Manifest, SnapshotWriter};
@@ -172,6 +173,17 @@ impl DurableCollection {
         // A write or snapshot under way ends first; the next sees the poison.
         drop(self.writer.lock());
         drop(self.snapshotting.lock());
+    }
+
+    /// Pins the files for a backup: with them the collection opens as it is now. Writes wait for the opening of the files only.
+    pub fn pin(&self) -> Result<Vec<Pinned>, IndexError> {
+        // While it is held nothing is appended, and no file goes.
+        let writer = self.writer()?;
+        Ok(pin_collection(
+            &self.dir,
+            writer.wal.number(),
+            writer.wal.bytes(),
+        )?)
     }
 
     /// Inserts or replaces points, all or none; durable when it returns.

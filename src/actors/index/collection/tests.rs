@@ -2,6 +2,7 @@
 
 mod faulty_disk;
 mod hostile_bytes;
+mod pinning;
 mod reembedding;
 
 use std::collections::BTreeMap;
