@@ -2,7 +2,9 @@
 
 mod policies;
 mod readings;
+mod reload;
 mod rule_files;
+mod service_manager;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock, Weak};
@@ -28,9 +30,10 @@ use crate::engines::usage::Budgets;
 use crate::engines::validation::Validators;
 use crate::services::keys::Keys;
 use crate::services::now_ms;
+use crate::services::reload::{Reloading, SetLogFilter};
 use crate::services::{
     Limits, ServiceError, Services, backup, collections, embed, evidence as evidence_service, keys,
-    reembed, refine, supervision, tables as tables_service, trends,
+    reembed, refine, tables as tables_service, trends,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 use crate::storage::dataset_store::DatasetStore;
@@ -218,10 +221,19 @@ impl App {
         self.address
     }
 
+    /// Lets a reload of the settings change the log's filter, too.
+    pub fn with_log_filter(self, set: SetLogFilter) -> Self {
+        self.services.reloading.set_log_filter(set);
+        self
+    }
+
     /// Serves until a signal comes or the root supervisor gives up, then drains. A second signal cuts the drain short.
-    /// SIGHUP reloads the restart policies.
+    /// SIGHUP reloads the settings. systemd is told of all of it.
     pub async fn run(self) -> Ending {
         let mut hangups = Hangups::listen();
+        let services = Arc::clone(&self.services);
+        let watchdog = actix_web::rt::spawn(tell_watchdog(services));
+        service_manager::ready(&format!("serving on {}", self.address));
         let ending = loop {
             tokio::select! {
                 name = signal() => {
@@ -229,16 +241,19 @@ impl App {
                     break Ending::Asked;
                 }
                 () = self.services.tree.wait_exhausted() => break Ending::Exhausted,
-                () = hangups.next() => match supervision::reload(&self.services) {
-                    Ok(()) => tracing::info!("restart policies reloaded"),
-                    Err(error) => tracing::error!(%error, "policies not reloaded, nothing changed"),
-                },
+                // Beside this loop, which must not miss the signals that come meanwhile.
+                () = hangups.next() => {
+                    let services = Arc::clone(&self.services);
+                    actix_web::rt::spawn(reload::on_hangup(services, self.address));
+                }
             }
         };
+        service_manager::stopping();
         tokio::select! {
             () = self.stop() => {}
             _ = signal() => tracing::warn!("drain cut short"),
         }
+        watchdog.abort();
         ending
     }
 
@@ -486,10 +501,10 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         reembed,
         reembedding: tokio::sync::Notify::new(),
         chat: dispatcher,
-        policies: Box::new(move |tree| {
-            let settings = source().map_err(|error| error.to_string())?;
-            Ok(policies::policies_of(&settings, tree))
-        }),
+        reloading: Reloading::new(
+            reload::source(source),
+            reload::flat(settings).map_err(part)?,
+        ),
         backups: backup::Backups::new(data_dir.clone()),
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
@@ -578,6 +593,18 @@ fn jitter_seed() -> u64 {
     std::collections::hash_map::RandomState::new()
         .build_hasher()
         .finish()
+}
+
+async fn tell_watchdog(services: Arc<Services>) {
+    let Some(every) = service_manager::watchdog_every() else {
+        return;
+    };
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        service_manager::alive(&services);
+    }
 }
 
 /// How often old evidence is looked for.

@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 24] = [
+const ONLY_IN: [(&str, &[&str]); 25] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -57,6 +57,7 @@ const ONLY_IN: [(&str, &[&str]); 24] = [
             "storage/parquet_file",
         ],
     ),
+    ("sd_notify", &["app/service_manager.rs"]),
     ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),
     ("pdf_extract", &["cli/extract/"]),

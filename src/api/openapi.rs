@@ -75,6 +75,7 @@ use super::routes::{
         supervision::inject,
         mcp::serve,
         backup::read,
+        operations::reload,
         operations::healthz,
         operations::readyz,
         operations::metrics,

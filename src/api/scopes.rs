@@ -109,6 +109,7 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/console/review/{task}", ADMIN),
     ("POST", "/console/review/{task}", ADMIN),
     ("POST", "/v1/validators/reload", ADMIN),
+    ("POST", "/v1/reload", ADMIN),
     ("GET", "/v1/backup", ADMIN),
     ("POST", "/v1/supervisors/reload", ADMIN),
     ("POST", "/v1/supervisors/{id+}", ADMIN),

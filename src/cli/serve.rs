@@ -29,7 +29,7 @@ pub(super) fn base_url(overrides: &Overrides, url: Option<&str>) -> Result<Strin
 }
 
 /// How a server that listens at `address` is asked from this machine.
-fn url_of(address: SocketAddr) -> String {
+pub(super) fn url_of(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -41,12 +41,13 @@ fn url_of(address: SocketAddr) -> String {
 /// Serves until told to stop.
 pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     let settings = settings(overrides)?;
-    logging::start(&settings.log);
+    let set_log_filter = logging::start(&settings.log);
     privacy::keep(&settings.storage)?;
     privacy::tell_open(&settings.storage);
     descriptors::allow_all();
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;
+        let app = app.with_log_filter(set_log_filter);
         let base = url_of(app.address());
         output::say(format_args!(
             "boathouse serves {base}  console {base}/console  docs {base}/docs/  (Ctrl-C drains)"

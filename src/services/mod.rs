@@ -19,6 +19,7 @@ pub mod negatives;
 pub mod ollama;
 pub mod reembed;
 pub mod refine;
+pub mod reload;
 pub mod repair;
 pub mod replay;
 pub mod review;
@@ -107,8 +108,8 @@ pub struct Services {
     pub reembedding: Notify,
     /// Providers and routes.
     pub chat: Chat,
-    /// Where policies come from when they are read again.
-    pub policies: supervision::PolicySource,
+    /// Where settings come from when they are read again, and which are in force.
+    pub reloading: reload::Reloading,
     /// Where backups read from.
     pub backups: backup::Backups,
     /// Bounds and switches of the services.

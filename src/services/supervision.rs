@@ -13,9 +13,6 @@ pub struct NewPolicies {
     pub collection: ChildPolicy,
 }
 
-/// Reads the settings again, for the nodes of a tree. The text says what is wrong with them.
-pub type PolicySource = Box<dyn Fn(&TreeSnapshot) -> Result<NewPolicies, String> + Send + Sync>;
-
 /// Reads the tree; never waits for a worker.
 pub fn tree(services: &Services) -> TreeSnapshot {
     services.tree.snapshot()
@@ -38,9 +35,8 @@ pub fn crash(services: &Services, id: &str) -> Result<(), ServiceError> {
     services.tree.crash_next(id).map_err(tree_error)
 }
 
-/// Takes over the policies that the settings have now; the first thing wrong with them changes nothing.
-pub fn reload(services: &Services) -> Result<(), ServiceError> {
-    let new = (services.policies)(&services.tree.snapshot()).map_err(ServiceError::bad_request)?;
+/// Takes over policies; the first thing wrong with them changes nothing.
+pub(super) fn take_over(services: &Services, new: NewPolicies) -> Result<(), ServiceError> {
     let reloaded = services.tree.reload(&new.plan);
     reloaded.map_err(|error| ServiceError::bad_request(error.to_string()))?;
     services.collections.set_policy(new.collection);

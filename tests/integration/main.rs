@@ -34,6 +34,7 @@ mod models;
 mod observability;
 mod operations;
 mod reembedding;
+mod reloading;
 mod remote_embedders;
 mod replaying;
 mod reviewing;

@@ -182,6 +182,7 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ),
         ("/mcp", vec![post().to(mcp::serve)]),
         ("/v1/backup", vec![get().to(backup::read)]),
+        ("/v1/reload", vec![post().to(operations::reload)]),
         ("/healthz", vec![get().to(operations::healthz)]),
         ("/readyz", vec![get().to(operations::readyz)]),
         ("/metrics", vec![get().to(operations::metrics)]),

@@ -1,9 +1,11 @@
 //! Health, metrics and the API's own description.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpResponse, Result};
 
+use crate::api::context::Context;
 use crate::api::{Metrics, openapi};
+use crate::services::reload::{self, Reloaded};
 use crate::services::{Services, health, supervision};
 
 /// Whether the process lives: the supervisors answer.
@@ -30,6 +32,14 @@ pub(crate) async fn readyz(services: Data<Services>) -> HttpResponse {
         HttpResponse::ServiceUnavailable()
     }
     .json(health)
+}
+
+/// Reads the settings again, takes over what can change while the server goes on, and says what needs a restart. Rosters and
+/// calendars are read again, too.
+#[utoipa::path(post, path = "/v1/reload", tag = "operations",
+    responses((status = 200, body = Reloaded), (status = 400, description = "Settings at fault; nothing changed")))]
+pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
+    Ok(context.json(reload::reload(&services).await)?)
 }
 
 /// Counters for Prometheus.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::chaos::{self, ChaosInput};
-use crate::services::{Services, supervision};
+use crate::services::{Services, reload, supervision};
 
 /// Reads the tree; answers even while workers hang.
 #[utoipa::path(get, path = "/v1/supervisors", tag = "supervision", responses((status = 200, body = Object)))]
@@ -88,7 +88,7 @@ pub(crate) async fn forget(
     responses((status = 200, body = Object), (status = 400, description = "Settings at fault; nothing changed"))
 )]
 pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
-    let reloaded = supervision::reload(&services);
+    let reloaded = reload::reload_policies(&services);
     Ok(context.json(reloaded.map(|()| json!({"reloaded": true})))?)
 }
 

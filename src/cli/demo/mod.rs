@@ -29,10 +29,11 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     if settings.log == LogConfig::default() {
         settings.log.filter = "error,boathouse::api=off".to_owned();
     }
-    logging::start(&settings.log);
+    let set_log_filter = logging::start(&settings.log);
     privacy::keep(&settings.storage)?;
     actix_web::rt::System::new().block_on(async {
         let app = start(settings, overrides).await?;
+        let app = app.with_log_filter(set_log_filter);
         let base = format!("http://{}", app.address());
         output::say(format_args!("Boathouse demo on {base}\n"));
         let failed = steps(&base).await?;
