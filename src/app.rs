@@ -1,5 +1,6 @@
 //! Puts the process together: the tree, the services, the server; and takes it apart in reverse.
 
+pub mod doctor;
 mod policies;
 mod readings;
 mod reload;

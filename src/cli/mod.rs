@@ -8,10 +8,12 @@ mod collection;
 mod dataset;
 mod demo;
 mod descriptors;
+mod doctor;
 mod error;
 mod eval;
 mod evidence;
 mod extract;
+mod health;
 mod import;
 mod ingest;
 mod iterate;
@@ -65,6 +67,7 @@ const EXAMPLES: &str = "Examples:
   boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
   boathouse keys new app --scope read,chat   an API key; from then on requests need one
   boathouse config show                  the settings in force
+  boathouse doctor                       what is wrong, and what to do about it
 
 Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
 
@@ -173,6 +176,10 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Look at settings, data, machine, models and upstreams, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Whether a running server serves, as an exit status
+    Health(health::HealthArgs),
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -221,6 +228,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::ReadDocuments => extract::run(),
         Command::Roster(command) => roster::run(&command),
         Command::Keys(command) => keys::run(&overrides, &command),
+        Command::Doctor(args) => doctor::run(&overrides, &args),
+        Command::Health(args) => health::run(&overrides, &args),
         Command::Config(command) => settings::run(&overrides, &command),
     };
     match outcome {

@@ -41,6 +41,7 @@ mod reviewing;
 mod rosters;
 mod searching;
 mod secrets;
+mod serving;
 mod supervision;
 mod surfaces;
 mod telemetry;

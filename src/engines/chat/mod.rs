@@ -79,6 +79,13 @@ pub trait Provider: Send + Sync {
 
     /// Starts to read one streamed answer.
     fn stream(&self) -> Box<dyn StreamDecoder + Send>;
+
+    /// Says how the upstream is asked for its models, to see whether it is there and takes the key; `None`: there is none.
+    ///
+    /// Errors: the key is missing.
+    fn probe(&self) -> Result<Option<HttpCall>, ChatError> {
+        Ok(None)
+    }
 }
 
 /// Reads a streamed answer from chunks that are split anywhere.

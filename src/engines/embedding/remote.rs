@@ -83,6 +83,13 @@ impl RemoteModel {
         Ok(self.wire.plan(&self.config.model, &sent, truncate)?)
     }
 
+    /// Plans the question for the upstream's models, to see whether it is there and takes the key.
+    ///
+    /// Errors: the key is missing.
+    pub fn probe(&self) -> Result<HttpCall, UpstreamError> {
+        self.wire.probe()
+    }
+
     /// Reads the answer to a call for `texts`, and learns the dimension from the first.
     ///
     /// Errors: what the upstream says, or what is wrong with its vectors: their count, their

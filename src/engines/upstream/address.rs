@@ -168,6 +168,16 @@ impl Upstream {
         })
     }
 
+    /// Addresses a question without a body.
+    pub(in crate::engines) fn get(&self, path: &str) -> Result<HttpCall, UpstreamError> {
+        let call = self.call(path, &Value::Null, false, "application/json")?;
+        Ok(HttpCall {
+            method: Method::Get,
+            body: Vec::new(),
+            ..call
+        })
+    }
+
     /// Writes a body and the configured fields as one.
     fn written(&self, body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
         if self.extra_body.is_empty() {

@@ -84,6 +84,7 @@ pub use retention::{Retain, retain};
 pub use rewrite::{ChangeDone, finish_change};
 pub use segments::{Segment, segments};
 pub use span::{Span, spans};
+pub use tail::check_end;
 pub use verify::{
     Chain, KeptHead, Problem, ProblemKind, VerifyReport, verify, verify_beside, verify_reading,
 };

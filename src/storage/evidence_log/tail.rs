@@ -6,7 +6,7 @@ use super::error::EvidenceLogError;
 use super::heads::Heads;
 use super::log::Head;
 use super::records::{MAX_LINE_BYTES, first_record};
-use super::segments::{LineEnd, Lines, Segment};
+use super::segments::{LineEnd, Lines, Segment, list};
 use super::{GENESIS, heads, line};
 
 /// Checks the newest segment and its link to the one before; returns the head and the torn bytes.
@@ -132,4 +132,14 @@ fn last_record(dir: &Path, segment: &Segment) -> Result<Head, EvidenceLogError> 
         segment: segment.name.clone(),
         segment_bytes: segment.bytes,
     })
+}
+
+/// Checks the newest file whole and its link to the one before, as [`super::EvidenceLog::open`] does, and changes nothing. May
+/// run beside the writer.
+///
+/// Errors: as those of an opening.
+pub fn check_end(dir: &Path) -> Result<Head, EvidenceLogError> {
+    // Before the list: what was completed since is in it.
+    let heads = Heads::read(dir)?;
+    check(dir, &list(dir)?, &heads).map(|(head, _)| head)
 }

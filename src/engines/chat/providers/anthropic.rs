@@ -16,7 +16,7 @@ use crate::types::chat::{
     Tool, ToolCall,
 };
 use crate::types::evidence::TokenUsage;
-use crate::types::http::HttpReply;
+use crate::types::http::{HttpCall, HttpReply};
 
 /// Any server with `POST {base_url}/messages`.
 pub(super) struct Anthropic {
@@ -217,6 +217,10 @@ impl Provider for Anthropic {
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
         Box::new(SseStream::<AnthropicReader>::new(self.upstream.clone()))
+    }
+
+    fn probe(&self) -> Result<Option<HttpCall>, ChatError> {
+        self.upstream.get("/models").map(Some)
     }
 }
 

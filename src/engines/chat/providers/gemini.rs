@@ -16,7 +16,7 @@ use crate::types::chat::{
     Tool, ToolCall,
 };
 use crate::types::evidence::TokenUsage;
-use crate::types::http::HttpReply;
+use crate::types::http::{HttpCall, HttpReply};
 
 /// The signature that Google documents for calls that its model did not make: without one, Gemini 3
 /// refuses the conversation.
@@ -206,6 +206,10 @@ impl Provider for Gemini {
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
         Box::new(SseStream::<GeminiReader>::new(self.upstream.clone()))
+    }
+
+    fn probe(&self) -> Result<Option<HttpCall>, ChatError> {
+        self.upstream.get("/models").map(Some)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::types::chat::{
     ChatMessage, ChatReply, ChatRequest, Content, FinishReason, FunctionCall, Role, ToolCall,
 };
 use crate::types::evidence::TokenUsage;
-use crate::types::http::HttpReply;
+use crate::types::http::{HttpCall, HttpReply};
 
 /// An Ollama server, local or in its cloud.
 pub(super) struct Ollama {
@@ -186,6 +186,10 @@ impl Provider for Ollama {
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
         Box::new(OllamaStream::new(self.upstream.clone()))
+    }
+
+    fn probe(&self) -> Result<Option<HttpCall>, ChatError> {
+        self.upstream.get("/api/tags").map(Some)
     }
 }
 

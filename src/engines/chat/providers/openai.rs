@@ -12,7 +12,7 @@ use crate::engines::chat::{Plan, Provider, StreamDecoder};
 use crate::engines::upstream::Upstream;
 use crate::types::chat::{ChatReply, ChatRequest, FinishReason, FunctionCall, ToolCall};
 use crate::types::evidence::TokenUsage;
-use crate::types::http::HttpReply;
+use crate::types::http::{HttpCall, HttpReply};
 
 /// Any server with `POST {base_url}/chat/completions`.
 pub(super) struct OpenAi {
@@ -93,6 +93,10 @@ impl Provider for OpenAi {
 
     fn stream(&self) -> Box<dyn StreamDecoder + Send> {
         Box::new(SseStream::<OpenAiReader>::new(self.upstream.clone()))
+    }
+
+    fn probe(&self) -> Result<Option<HttpCall>, ChatError> {
+        self.upstream.get("/models").map(Some)
     }
 }
 

@@ -52,6 +52,9 @@ pub(super) trait Wire: Send + Sync {
     /// Plans the call for `texts`.
     fn plan(&self, model: &str, texts: &[&str], truncate: bool) -> Result<HttpCall, UpstreamError>;
 
+    /// Plans the question for the upstream's models, to see whether it is there and takes the key.
+    fn probe(&self) -> Result<HttpCall, UpstreamError>;
+
     /// Reads the answer. Count, lengths and numbers are checked by the caller.
     fn decode(&self, reply: &HttpReply) -> Result<Batch, UpstreamError>;
 }

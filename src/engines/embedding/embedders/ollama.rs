@@ -25,6 +25,10 @@ impl Wire for Ollama {
         self.0.call("/api/embed", &body, false, "application/json")
     }
 
+    fn probe(&self) -> Result<HttpCall, UpstreamError> {
+        self.0.get("/api/tags")
+    }
+
     fn decode(&self, reply: &HttpReply) -> Result<Batch, UpstreamError> {
         let read: Reply = self.0.typed(reply, |read: &Reply| read.error.is_some())?;
         Ok(Batch {

@@ -45,6 +45,10 @@ impl Wire for OpenAi {
         self.0.call("/embeddings", &body, false, "application/json")
     }
 
+    fn probe(&self) -> Result<HttpCall, UpstreamError> {
+        self.0.get("/models")
+    }
+
     fn decode(&self, reply: &HttpReply) -> Result<Batch, UpstreamError> {
         let mut read: Reply = self.0.typed(reply, |read: &Reply| read.error.is_some())?;
         // Where some items have no index, none is believed: they stand in order.
