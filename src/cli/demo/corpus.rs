@@ -22,6 +22,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/OBSERVABILITY.md",
         include_str!("../../../docs/OBSERVABILITY.md"),
     ),
+    (
+        "docs/OPERATING.md",
+        include_str!("../../../docs/OPERATING.md"),
+    ),
     ("docs/SQL.md", include_str!("../../../docs/SQL.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
     (
