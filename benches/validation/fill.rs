@@ -1,119 +1,50 @@
-//! `fill`: loading a roster from each kind of file, and judging twenty proposals against it.
+//! `fill`: judging twenty proposals against a large roster, beside looking up their ids; with the feature `server` also
+//! loading such a roster from each kind of file.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::path::Path;
-use std::process::Command;
+use std::io::Cursor;
 use std::time::Instant;
 
-use boathouse::actors::tables::read_table;
-use boathouse::engines::validation::{Roster, ValidationConfig, Validators, generate};
+use boathouse::engines::validation::{Roster, ValidationConfig, Validators, generate, read_csv};
 use boathouse::types::roster::RosterRow;
 use serde_json::{Value, json};
 
+#[cfg(feature = "server")]
+use crate::load;
 use crate::statistics::{median, quantile};
 
 const ROWS: u32 = 500_000;
-const SEED: u64 = 7;
+pub(crate) const SEED: u64 = 7;
 const PROPOSALS: usize = 20;
-const PAYLOADS: usize = 200;
-/// Loads of each file; the best counts, as the others share the machine.
-const LOADS: usize = 3;
-/// The same with Python's own means.
-const PYTHON: &str = "
-import csv, resource, sys, time
-began = time.perf_counter()
-with open(sys.argv[1], newline='', encoding='utf-8') as file:
-    roster = {row['worker_id'].upper(): row for row in csv.DictReader(file)}
-took = time.perf_counter() - began
-print(f'{took:.3f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f} {len(roster)}')
-";
+const PAYLOADS: usize = 1_000;
 
 pub(crate) fn run(words: &[String]) {
     // A process of its own for each load, so that memory is its own.
+    #[cfg(feature = "server")]
     if let [load, file] = words
         && load == "load"
     {
-        return load_once(Path::new(file));
+        return load::once(std::path::Path::new(file));
     }
     let rows = words.iter().find_map(|word| word.parse().ok());
     let rows: u32 = rows.unwrap_or(ROWS);
-    let folder = tempfile::tempdir().unwrap();
-    let workers: Vec<RosterRow> = generate(rows, SEED).collect();
     println!("fill: {rows} workers");
-    let mut loaded = None;
-    for ending in ["csv", "jsonl", "parquet"] {
-        let file = folder.path().join(format!("roster.{ending}"));
-        write(&file, rows);
-        let best = (0..LOADS)
-            .map(|_| load_apart(&file))
-            .min_by(|a, b| a.0.total_cmp(&b.0));
-        let (seconds, megabytes) = best.unwrap();
-        let size = file.metadata().unwrap().len() as f64 / 1e6;
-        println!(
-            "  load {ending:<8} {seconds:.3} s   memory {megabytes:.1} MB   file {size:.1} MB"
-        );
-        if ending == "csv" {
-            python(&file, seconds);
-            loaded = Some(read_table::<Roster>(&file).unwrap());
-        }
+    #[cfg(feature = "server")]
+    load::run(rows);
+    let workers: Vec<RosterRow> = generate(rows, SEED).collect();
+    let roster = read(&workers);
+    judge(&workers, roster);
+}
+
+fn read(workers: &[RosterRow]) -> Roster {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(RosterRow::COLUMNS).unwrap();
+    for row in workers {
+        writer.write_record(row.texts()).unwrap();
     }
-    judge(&workers, loaded.unwrap());
-}
-
-/// Writes the generated rows by the command of the product.
-fn write(file: &Path, rows: u32) {
-    let status = Command::new(env!("CARGO_BIN_EXE_boathouse"))
-        .args(["roster", "generate", "--rows", &rows.to_string()])
-        .args(["--seed", &SEED.to_string(), "--out"])
-        .arg(file)
-        .stdout(std::process::Stdio::null())
-        .status();
-    assert!(status.unwrap().success());
-}
-
-fn load_once(file: &Path) {
-    let before = resident_mb();
-    let began = Instant::now();
-    let roster = read_table::<Roster>(file).unwrap();
-    let took = began.elapsed().as_secs_f64();
-    println!("{took} {}", resident_mb() - before);
-    black_box(roster);
-}
-
-fn load_apart(file: &Path) -> (f64, f64) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let output = command.args(["fill", "load"]).arg(file).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap());
-    (numbers.next().unwrap(), numbers.next().unwrap())
-}
-
-/// Most memory that the process has had resident.
-fn resident_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-    kilobytes.unwrap_or(f64::NAN) / 1_024.0
-}
-
-fn python(file: &Path, seconds: f64) {
-    let output = Command::new("python3")
-        .args(["-c", PYTHON])
-        .arg(file)
-        .output();
-    let Ok(output) = output else {
-        println!("       python3 is not here");
-        return;
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let numbers: Vec<f64> = text.split_whitespace().flat_map(str::parse).collect();
-    if let [took, megabytes, _] = numbers[..] {
-        println!(
-            "       python csv + dict {took:.3} s   memory {megabytes:.1} MB   ratio of time {:.3}",
-            seconds / took
-        );
-    }
+    let text = writer.into_inner().unwrap();
+    read_csv("generated", Cursor::new(text)).unwrap()
 }
 
 /// What payloads are made of: of a worker and the place in the payload.

@@ -1,6 +1,7 @@
 //! Validators, each beside what the machine can do at best. See `benches/README.md`.
 //!
-//! `cargo bench --bench validation`; `-- fill 50000` for one subject and a size, `-- email pii` for two subjects
+//! `cargo bench --bench validation`; `-- fill 50000` for one subject and a size, `-- email pii` for two subjects. With
+//! `--no-default-features` the pure core alone is built, and no files are loaded.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +11,10 @@
 
 mod email;
 mod fill;
+#[cfg(feature = "server")]
+mod load;
 mod pii;
+mod real;
 #[path = "../support/statistics.rs"]
 mod statistics;
 
@@ -21,6 +25,7 @@ const SUBJECTS: &[(&str, Run)] = &[
     ("fill", fill::run),
     ("email", |_| email::run()),
     ("pii", |_| pii::run()),
+    ("real", real::run),
 ];
 
 fn main() {

@@ -10,6 +10,7 @@ import time
 from importlib.metadata import version
 
 import spacy
+import tldextract
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 from presidio_analyzer import predefined_recognizers as known
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
@@ -26,6 +27,8 @@ RECOGNIZERS = [
     "ItFiscalCodeRecognizer", "PlPeselRecognizer", "UsPassportRecognizer", "EmailRecognizer", "PhoneRecognizer",
     "IpRecognizer",
 ]
+# The list of domains that its package holds, instead of one to be fetched.
+tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())
 # Presidio's own default for what callers should take; below it are guesses without context.
 THRESHOLD = 0.4
 
