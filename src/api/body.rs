@@ -13,6 +13,7 @@ use super::context::{Context, EdgeLimits};
 use super::error::ApiError;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
+use crate::types::plain::plain;
 
 /// A parsed JSON body. Any content type will do: clients of OpenAI-shaped APIs often send none.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
         );
     }
     serde_json::from_str(text).map_err(|error| {
-        let message: String = error.to_string().chars().take(500).collect();
+        let message: String = plain(&error.to_string()).chars().take(500).collect();
         // A null where a word is needed counts as a fault of syntax in serde_json, though it is JSON.
         ServiceError::bad_request(match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => message,

@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod export;
 pub mod foreign;
 pub mod http;
+pub mod plain;
 pub mod point;
 pub mod roster;
 pub mod trace;

@@ -61,6 +61,7 @@ pub use roster::{
 };
 pub use rule::Rule;
 pub use validators::RuleFile;
+pub use shown::counted;
 
 /// Judges one kind of payload.
 pub trait Validator: Send + Sync {

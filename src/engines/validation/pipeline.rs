@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{Fields, kind_of};
 use super::rule::Rule;
 use super::shown::quoted;
+use crate::types::plain::plain;
 use crate::types::validation::{Finding, Report, Verdict};
 
 /// The kind whose steps come with the request.
@@ -105,7 +106,7 @@ pub(super) fn of_context(context: &Value) -> Result<PipelineConfig, Finding> {
     }
     let config = PipelineConfig::deserialize(context);
     // What serde says may repeat a value.
-    let config = config.map_err(|error| wrong(quoted(&error.to_string())))?;
+    let config = config.map_err(|error| wrong(quoted(&plain(&error.to_string()))))?;
     check(&config).map_err(wrong)?;
     Ok(config)
 }
@@ -129,7 +130,7 @@ pub(super) fn run(
         let left = config.steps.len() - at - 1;
         if stops && left > 0 {
             let message = format!(
-                "the last {left} of {} steps were not run, since step {} ({}) found errors",
+                "{left} of {} steps not run, since step {} ({}) found errors",
                 config.steps.len(),
                 at + 1,
                 quoted(&step.kind)

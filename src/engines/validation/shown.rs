@@ -42,6 +42,25 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// A number of things: `1 finding`, `2 findings`.
+pub fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
+/// A name with its article, as it is spoken: `an IBAN`, `a US taxpayer number`, `an NHS number`.
+pub(super) fn with_article(name: &str) -> String {
+    let vowel = name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']);
+    let article = if vowel || name.starts_with("NHS") {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
+}
+
 /// Whether `text` holds what must not be repeated.
 pub(super) fn sensitive(text: &str) -> bool {
     !pii::find_identities(text).is_empty() || !secrets::find(text).is_empty()
@@ -77,6 +96,21 @@ mod tests {
         assert_eq!(quoted(&format!("x {key} y")), r#""x [AWS access key] y""#);
         assert_eq!(quoted(&"é".repeat(100)), format!("\"{}\"…", "é".repeat(80)));
         assert_eq!(quoted(&"x".repeat(5_000)), "(a text of 5000 bytes)");
+    }
+
+    #[test]
+    fn numbers_and_names_are_said_as_people_do() {
+        let said = [0, 1, 2].map(|count| counted(count, "finding"));
+        assert_eq!(said, ["0 findings", "1 finding", "2 findings"]);
+        for (name, expected) in [
+            ("IBAN", "an IBAN"),
+            ("NHS number", "an NHS number"),
+            ("US taxpayer number", "a US taxpayer number"),
+            ("AWS access key", "an AWS access key"),
+            ("card number", "a card number"),
+        ] {
+            assert_eq!(with_article(name), expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::caller::Caller;
 use super::input::{CacheInput, ChatInput};
 use crate::engines::chat::CacheMode;
-use crate::engines::validation::{Levels, held_json};
+use crate::engines::validation::{Levels, counted, held_json};
 use crate::services::validate::{self, ValidateInput};
 use crate::services::{ServiceError, Services, evidence};
 use crate::types::chat::{ChatReply, Passage, Role};
@@ -240,6 +240,7 @@ const DEFAULT_ATTEMPTS: u64 = 3;
 /// The error of an answer that did not pass.
 pub(super) fn refused(judgement: Judgement) -> ServiceError {
     let tried = match judgement.attempts {
+        Some(1) => " after 1 attempt".to_owned(),
         Some(attempts) => format!(" after {attempts} attempts"),
         None => String::new(),
     };
@@ -248,8 +249,8 @@ pub(super) fn refused(judgement: Judgement) -> ServiceError {
         format!("; first: {}: {}", finding.rule, finding.message)
     });
     let message = format!(
-        "the answer was refused by its validation{tried}: {} findings{told}",
-        judgement.findings.len()
+        "the answer was refused by its validation{tried}: {}{told}",
+        counted(judgement.findings.len(), "finding")
     );
     ServiceError {
         findings: judgement.findings,

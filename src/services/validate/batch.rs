@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{ValidateInput, ValidateOutput, judge};
 use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::types::plain::plain;
 
 /// Most items of one request.
 const MAX_ITEMS: usize = 1_000;
@@ -52,7 +53,7 @@ fn read(item: Value) -> Result<ValidateInput, ServiceError> {
         return Err(ServiceError::bad_request("an item must be a JSON object"));
     }
     serde_json::from_value(item).map_err(|error| {
-        let message: String = error.to_string().chars().take(500).collect();
+        let message: String = plain(&error.to_string()).chars().take(500).collect();
         ServiceError::bad_request(message)
     })
 }

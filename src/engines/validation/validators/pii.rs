@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Parts;
 use super::leaves;
 use super::sought::{Sought, schema};
-use crate::engines::validation::shown::masked;
+use crate::engines::validation::shown::{masked, with_article};
 use crate::engines::validation::{Rule, Validator, pii};
 use crate::types::validation::Finding;
 
@@ -46,7 +46,11 @@ impl Validator for PiiValidator {
                 }
                 let number = text.get(found.span.clone()).unwrap_or_default();
                 let shown = masked(number, 0, found.kind.shown_tail());
-                let message = format!("a {name} at byte {}: {shown}", found.span.start);
+                let message = format!(
+                    "{} at byte {}: {shown}",
+                    with_article(name),
+                    found.span.start
+                );
                 let suggestion = Some("leave it out, or show its last digits".to_owned());
                 sought.found(FOUND.suggesting(path, message, suggestion));
             }

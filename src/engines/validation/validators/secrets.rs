@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Parts;
 use super::leaves;
 use super::sought::{Sought, schema};
-use crate::engines::validation::shown::masked;
+use crate::engines::validation::shown::{masked, with_article};
 use crate::engines::validation::{Rule, Validator, secrets};
 use crate::types::validation::Finding;
 
@@ -46,7 +46,11 @@ impl Validator for SecretsValidator {
                 let secret = text.get(found.span.clone()).unwrap_or_default();
                 let line = secret.lines().next().unwrap_or_default();
                 let shown = masked(line, found.shown_head, 0);
-                let message = format!("a {} at byte {}: {shown}", found.kind, found.span.start);
+                let message = format!(
+                    "{} at byte {}: {shown}",
+                    with_article(found.kind),
+                    found.span.start
+                );
                 let suggestion = Some("leave it out, and revoke it".to_owned());
                 sought.found(FOUND.suggesting(path, message, suggestion));
             }

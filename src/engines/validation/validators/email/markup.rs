@@ -4,7 +4,7 @@ use super::html::Page;
 use super::links::{self, Judge};
 use super::rules;
 use crate::engines::validation::Rule;
-use crate::engines::validation::shown::quoted;
+use crate::engines::validation::shown::{counted, quoted};
 use crate::types::validation::Finding;
 
 /// Examples named in one finding.
@@ -142,7 +142,8 @@ pub(super) fn check_invisible(path: &str, text: &str, findings: &mut Vec<Finding
     }
     if let Some((c, at)) = first {
         let message = format!(
-            "{count} characters that nobody sees, the first is U+{:04X} at byte {at}",
+            "{} that nobody sees, the first is U+{:04X} at byte {at}",
+            counted(count, "character"),
             u32::from(c)
         );
         let suggestion = Some("leave them out".to_owned());

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Parts;
-use crate::engines::validation::shown::masked;
+use crate::engines::validation::shown::{masked, with_article};
 use crate::engines::validation::{EmailConfig, Live, Roster, Rule, Validator, pii, secrets};
 use crate::types::validation::Finding;
 use domains::Known;
@@ -177,8 +177,8 @@ fn check_leaks(path: &str, text: &str, findings: &mut Vec<Finding>) {
         let number = text.get(found.span.clone()).unwrap_or_default();
         let shown = masked(number, 0, found.kind.shown_tail());
         let message = format!(
-            "a {} at byte {}: {shown}",
-            found.kind.name(),
+            "{} at byte {}: {shown}",
+            with_article(found.kind.name()),
             found.span.start
         );
         let suggestion = Some("leave it out, or show its last four digits".to_owned());
@@ -191,7 +191,11 @@ fn check_leaks(path: &str, text: &str, findings: &mut Vec<Finding>) {
             found.shown_head,
             0,
         );
-        let message = format!("a {} at byte {}: {shown}", found.kind, found.span.start);
+        let message = format!(
+            "{} at byte {}: {shown}",
+            with_article(found.kind),
+            found.span.start
+        );
         let suggestion = Some("leave it out, and revoke it".to_owned());
         findings.push(rules::SECRET.suggesting(path, message, suggestion));
     }
