@@ -28,6 +28,7 @@ mod held;
 mod labelled;
 mod live;
 mod nearest;
+mod needles;
 mod period;
 pub mod pii;
 mod pipeline;
@@ -60,8 +61,8 @@ pub use roster::{
     read_csv, read_jsonl,
 };
 pub use rule::Rule;
-pub use validators::RuleFile;
 pub use shown::counted;
+pub use validators::RuleFile;
 
 /// Judges one kind of payload.
 pub trait Validator: Send + Sync {

@@ -1,7 +1,8 @@
 //! Cards and bank routing numbers.
 
 use super::checks::{luhn, weighted};
-use super::groups::{Group, digits, is_one, is_part, near, number, pii};
+use super::context::{Text, Topic};
+use super::groups::{Group, digits, is_one, is_part, number, pii};
 use super::{Pii, PiiKind};
 
 /// Groups of one number: 19 digits in fours make five.
@@ -58,7 +59,7 @@ fn is_issued(digits: &[u32]) -> bool {
 }
 
 /// Nine digits of a Federal Reserve district with the ABA checksum, near a word of banking.
-pub(super) fn routing(text: &str, rest: &[Group]) -> Option<Pii> {
+pub(super) fn routing(text: &Text<'_>, rest: &[Group]) -> Option<Pii> {
     let groups = rest.get(..1)?;
     let first = groups.first()?;
     if first.len() != 9 || !first.free || is_part(None, groups, rest.get(1)) {
@@ -68,6 +69,6 @@ pub(super) fn routing(text: &str, rest: &[Group]) -> Option<Pii> {
     let sum = weighted(&digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]);
     let district = number(digits.get(..2)?);
     let valid = sum.is_multiple_of(10) && matches!(district, 0..=12 | 21..=32 | 61..=72 | 80);
-    let words = ["routing", "account", "aba ", "aba:", "aba#", "rtn"];
-    (valid && sum > 0 && near(text, groups, &words)).then(|| pii(PiiKind::Routing, groups))?
+    (valid && sum > 0 && text.is_near(groups, Topic::Routing))
+        .then(|| pii(PiiKind::Routing, groups))?
 }

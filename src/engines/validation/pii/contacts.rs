@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::groups::{Group, after, before, is_one, is_word, near};
+use super::context::{Text, Topic};
+use super::groups::{Group, after, before, is_one, is_word};
 use super::steps::tick;
 use super::{Pii, PiiKind};
 
@@ -104,7 +105,7 @@ pub(super) fn machines_v6(text: &str) -> Vec<Pii> {
 }
 
 /// A phone number or the address of a machine that begins at the group `at`.
-pub(super) fn number(text: &str, groups: &[Group], at: usize) -> Option<Pii> {
+pub(super) fn number(text: &Text<'_>, groups: &[Group], at: usize) -> Option<Pii> {
     let rest = groups.get(at..)?;
     machine_v4(text, rest).or_else(|| phone(text, rest))
 }
@@ -133,7 +134,7 @@ fn machine_v4(text: &str, rest: &[Group]) -> Option<Pii> {
     })
 }
 
-fn phone(text: &str, rest: &[Group]) -> Option<Pii> {
+fn phone(text: &Text<'_>, rest: &[Group]) -> Option<Pii> {
     let first = rest.first()?;
     let left = before(text, first.start);
     let opened = left == Some('(');
@@ -162,29 +163,7 @@ fn phone(text: &str, rest: &[Group]) -> Option<Pii> {
     }
     let international = text.get(start..)?.starts_with('+');
     let groups = rest.get(..1)?;
-    let context = || {
-        near(
-            text,
-            groups,
-            &[
-                "phone",
-                "tel",
-                "call",
-                "cell",
-                "mobile",
-                "fax",
-                "whatsapp",
-                "sms",
-                "text me",
-                "reach",
-                "dial",
-                "handy",
-                "m\u{f3}vil",
-                "tel\u{e9}fono",
-                "t\u{e9}l\u{e9}phone",
-            ],
-        )
-    };
+    let context = || text.is_near(groups, Topic::Phone);
     let us = {
         let local = digits
             .strip_prefix('1')

@@ -1,6 +1,5 @@
 //! Groups of digits: what every number consists of.
 
-use super::steps::tick;
 use super::{Pii, PiiKind};
 
 /// A run of ASCII digits.
@@ -110,22 +109,6 @@ pub(super) fn pii(kind: PiiKind, groups: &[Group]) -> Option<Pii> {
     Some(Pii {
         kind,
         span: groups.first()?.start..groups.last()?.end,
-    })
-}
-
-/// Whether one of the words begins shortly before or after; all are lower case.
-pub(super) fn near(text: &str, groups: &[Group], words: &[&str]) -> bool {
-    let (Some(first), Some(last)) = (groups.first(), groups.last()) else {
-        return false;
-    };
-    tick(100);
-    let from = text.floor_char_boundary(first.start.saturating_sub(60));
-    let to = text.ceil_char_boundary((last.end + 30).min(text.len()));
-    let around = text.get(from..to).unwrap_or_default().to_lowercase();
-    words.iter().any(|word| {
-        around
-            .match_indices(word)
-            .any(|(at, _)| !is_word(before(&around, at)))
     })
 }
 

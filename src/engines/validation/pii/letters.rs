@@ -1,6 +1,7 @@
 //! Ids with letters: each is found by the digits in it.
 
 use super::checks::{codice_fiscale, mod_97};
+use super::context::Text;
 use super::groups::{Group, after, before, is_word};
 use super::steps::tick;
 use super::{Pii, PiiKind};
@@ -90,7 +91,10 @@ fn nino(text: &str, group: &Group) -> Option<Pii> {
         && !b"DFIQUV".contains(&first)
         && !b"DFIOQUV".contains(&second)
         && ![*b"BG", *b"GB", *b"KN", *b"NK", *b"NT", *b"TN", *b"ZZ"].contains(&[first, second]);
-    let (plain, end) = plain(text, start, 9, b" ").filter(|_| issued)?;
+    if !issued {
+        return None;
+    }
+    let (plain, end) = plain(text, start, 9, b" ")?;
     let digits = plain.get(2..8)?.iter().all(u8::is_ascii_digit);
     let formed = digits && matches!(plain.last(), Some(b'A'..=b'D'));
     // Order numbers have the same form; their name stands before them.
@@ -135,16 +139,16 @@ fn citizen(text: &str, rest: &[Group], taken: usize) -> Option<Pii> {
         .skip(1)
         .all(|group| group.joined_by == Some('.') && group.len() == 3);
     let (start, end) = (groups.first()?.start, groups.last()?.end);
+    let count: usize = groups.iter().map(Group::len).sum();
+    if !dotted || count != 8 || is_word(before(text, start)) {
+        return None;
+    }
     let digits: String = groups
         .iter()
         .filter_map(|group| text.get(group.start..group.end))
         .collect();
     let date = digits.starts_with("19") || digits.starts_with("20");
-    if !dotted
-        || digits.len() != 8
-        || is_word(before(text, start))
-        || date && taken == 1 && is_date(&digits)
-    {
+    if date && taken == 1 && is_date(&digits) {
         return None;
     }
     letter(text, start, end, digits.parse().ok()?)
@@ -191,11 +195,11 @@ fn is_date(digits: &str) -> bool {
 }
 
 /// Six to nine letters and digits, most of them digits, after the word.
-pub(super) fn passport(text: &str, rest: &[Group]) -> Option<Pii> {
+pub(super) fn passport(text: &Text<'_>, rest: &[Group]) -> Option<Pii> {
     let groups = rest.get(..1)?;
     let group = groups.first()?;
     let bytes = text.as_bytes();
-    if group.len() > 9 || !near_before(text, group.start) {
+    if group.len() > 9 || !text.is_of_passport(group.start) {
         return None;
     }
     let word = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
@@ -223,23 +227,6 @@ pub(super) fn passport(text: &str, rest: &[Group]) -> Option<Pii> {
         kind: PiiKind::Passport,
         span: start..end,
     })
-}
-
-fn near_before(text: &str, start: usize) -> bool {
-    tick(40);
-    let head = text
-        .get(text.floor_char_boundary(start.saturating_sub(40))..start)
-        .unwrap_or_default();
-    let head = head.to_lowercase();
-    [
-        "passport",
-        "pasaporte",
-        "reisepass",
-        "passeport",
-        "passaporto",
-    ]
-    .iter()
-    .any(|word| head.contains(word))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod banks;
 mod checks;
 mod contacts;
+mod context;
 mod groups;
 mod letters;
 mod national;
@@ -13,6 +14,7 @@ mod steps;
 
 use std::ops::Range;
 
+use context::Text;
 use groups::Group;
 
 /// What a piece of personal data is.
@@ -180,6 +182,7 @@ pub fn find_identities(text: &str) -> Vec<Pii> {
 /// Reads every number once; whatever is looked for has a digit.
 fn numbers(text: &str, contacts: bool, found: &mut Vec<Pii>) {
     let groups = groups::of(text);
+    let text = &Text::new(text);
     let mut at = 0;
     while let Some(group) = groups.get(at) {
         let hit = identity(text, &groups, at).or_else(|| {
@@ -200,7 +203,7 @@ fn numbers(text: &str, contacts: bool, found: &mut Vec<Pii>) {
 }
 
 /// The first that fits: those with letters say most about themselves.
-fn identity(text: &str, groups: &[Group], at: usize) -> Option<Pii> {
+fn identity(text: &Text<'_>, groups: &[Group], at: usize) -> Option<Pii> {
     let (earlier, rest) = (
         at.checked_sub(1).and_then(|at| groups.get(at)),
         groups.get(at..)?,

@@ -1,13 +1,14 @@
 //! National ids that consist of digits.
 
 use super::checks::{mod_11_10, weighted};
-use super::groups::{Group, digits, is_part, near, number, pii, shaped};
+use super::context::{Text, Topic};
+use super::groups::{Group, digits, is_part, number, pii, shaped};
 use super::{Pii, PiiKind};
 
 /// Two that were printed on cards for show. Source: SSA, "Misused SSNs".
 const PRINTED: [u64; 2] = [78_051_120, 219_099_999];
 
-pub(super) fn find(text: &str, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
+pub(super) fn find(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
     // Most numbers are of no length that any of these has.
     match rest.first()?.len() {
         1 => nir(text, rest, &[1, 2, 2, 2, 3, 3, 2]),
@@ -23,7 +24,7 @@ pub(super) fn find(text: &str, earlier: Option<&Group>, rest: &[Group]) -> Optio
     }
 }
 
-fn of_three(text: &str, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
+fn of_three(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
     us(text, earlier, rest, &[3, 2, 4])
         .or_else(|| nhs(text, earlier, rest, &[3, 3, 4]))
         .or_else(|| bsn(text, earlier, rest, &[3, 3, 3]))
@@ -31,7 +32,7 @@ fn of_three(text: &str, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> 
 
 /// The groups at the front of these lengths that are a whole number, with their digits.
 fn whole<'a>(
-    text: &str,
+    text: &Text<'_>,
     earlier: Option<&Group>,
     rest: &'a [Group],
     lengths: &[usize],
@@ -43,7 +44,7 @@ fn whole<'a>(
 
 /// Area 001-899 but 666, group 01-99, serial 0001-9999 (SSA, randomized since 2011); or area from
 /// 900 with a group of taxpayers (IRS, Publication 4757).
-fn us(text: &str, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
+fn us(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
     let groups = shaped(rest, lengths)?;
     let separator = groups.get(1).and_then(|group| group.joined_by);
     let longer = separator.is_some() && is_part(earlier, groups, rest.get(lengths.len()));
@@ -59,25 +60,25 @@ fn us(text: &str, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) ->
         return None;
     }
     // Only the form with hyphens says by itself what it is.
-    let words: &[&str] = match kind {
-        PiiKind::Itin => &["itin", "taxpayer"],
-        _ => &["ssn", "social security"],
+    let topic = match kind {
+        PiiKind::Itin => Topic::Itin,
+        _ => Topic::Ssn,
     };
-    let named = separator == Some('-') || near(text, groups, words);
+    let named = separator == Some('-') || text.is_near(groups, topic);
     named.then(|| pii(kind, groups)).flatten()
 }
 
 /// Ten digits; the last makes the weighted sum whole. Source: NHS Data Dictionary.
-fn nhs(text: &str, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
+fn nhs(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
     let (groups, digits) = whole(text, earlier, rest, lengths)?;
     let sum = weighted(&digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     let valid = sum.is_multiple_of(11) && number(&digits) > 0;
-    (valid && near(text, groups, &["nhs", "national health"])).then(|| pii(PiiKind::Nhs, groups))?
+    (valid && text.is_near(groups, Topic::Nhs)).then(|| pii(PiiKind::Nhs, groups))?
 }
 
 /// Of the first ten digits one is there twice or three times, and not more than that. Source: BZSt.
 fn steuer_id(
-    text: &str,
+    text: &Text<'_>,
     earlier: Option<&Group>,
     rest: &[Group],
     lengths: &[usize],
@@ -89,30 +90,21 @@ fn steuer_id(
     }
     let repeated: Vec<u8> = counts.into_iter().filter(|count| *count > 1).collect();
     let formed = matches!(repeated.as_slice(), [2 | 3]) && digits.first() != Some(&0);
-    let words = [
-        "steuer",
-        "idnr",
-        "id-nr",
-        "tin",
-        "tax id",
-        "tax number",
-        "tax identification",
-    ];
-    (formed && mod_11_10(&digits) && near(text, groups, &words))
+    (formed && mod_11_10(&digits) && text.is_near(groups, Topic::SteuerId))
         .then(|| pii(PiiKind::SteuerId, groups))?
 }
 
 /// Date of birth with the century in its month. Source: Polish law of 24 September 2010, art. 15.
-fn pesel(text: &str, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
+fn pesel(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group]) -> Option<Pii> {
     let (groups, digits) = whole(text, earlier, rest, &[11])?;
     let (month, day) = (number(digits.get(2..4)?) % 20, number(digits.get(4..6)?));
     let sum = weighted(&digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]);
     let valid = (1..=12).contains(&month) && (1..=31).contains(&day) && sum.is_multiple_of(10);
-    (valid && near(text, groups, &["pesel"])).then(|| pii(PiiKind::Pesel, groups))?
+    (valid && text.is_near(groups, Topic::Pesel)).then(|| pii(PiiKind::Pesel, groups))?
 }
 
 /// The elfproef: the last digit counts against the others. Source: Dutch Wabb; RvIG.
-fn bsn(text: &str, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
+fn bsn(text: &Text<'_>, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
     let (groups, digits) = whole(text, earlier, rest, lengths)?;
     let (last, body) = digits.split_last()?;
     let weights: &[u32] = if digits.len() == 8 {
@@ -122,12 +114,11 @@ fn bsn(text: &str, earlier: Option<&Group>, rest: &[Group], lengths: &[usize]) -
     };
     let sum = weighted(body, weights) + 11 - last;
     let valid = sum.is_multiple_of(11) && number(&digits) > 0;
-    let words = ["bsn", "burgerservice", "sofi", "citizen service"];
-    (valid && near(text, groups, &words)).then(|| pii(PiiKind::Bsn, groups))?
+    (valid && text.is_near(groups, Topic::Bsn)).then(|| pii(PiiKind::Bsn, groups))?
 }
 
 /// Sex, year, month, place, and a key of two digits. Source: INSEE. Those of Corsica have letters.
-fn nir(text: &str, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
+fn nir(text: &Text<'_>, rest: &[Group], lengths: &[usize]) -> Option<Pii> {
     let groups = shaped(rest, lengths)?;
     let digits = digits(text, groups);
     let (sex, month) = (*digits.first()?, number(digits.get(3..5)?));

@@ -1,6 +1,7 @@
 //! Domains as resolvers see them, and whether one is made to look like another.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
@@ -87,7 +88,8 @@ pub(super) fn site(domain: &str) -> &str {
 #[derive(Debug)]
 pub(super) struct Known {
     ascii: String,
-    likeness: String,
+    /// Made when the first name has to be compared: most are under it.
+    likeness: OnceCell<String>,
     /// Whether a name one letter away is one that pretends: not for whom a mail goes to, since
     /// mail.com is no disguise of gmail.com.
     unique: bool,
@@ -96,10 +98,15 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn new(ascii: &str, unique: bool) -> Self {
         Self {
-            likeness: likeness(&unicode(ascii)),
             ascii: ascii.to_owned(),
+            likeness: OnceCell::new(),
             unique,
         }
+    }
+
+    fn likeness(&self) -> &str {
+        self.likeness
+            .get_or_init(|| likeness(&unicode(&self.ascii)))
     }
 }
 
@@ -116,7 +123,7 @@ pub(super) fn looks_like<'a>(domain: &str, known: &'a [Known]) -> Option<(&'a st
         if !likenesses.iter().any(|(of, _)| *of == labels) {
             likenesses.push((labels, likeness(tail)));
         }
-        let same = (labels, known.likeness.as_str());
+        let same = (labels, known.likeness());
         let why = if likenesses
             .iter()
             .any(|(of, likeness)| (*of, likeness.as_str()) == same)

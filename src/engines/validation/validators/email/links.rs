@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use memchr::memmem;
+
 use super::domains::{self, Known, allowed, is_allowed, is_under, shown, site};
 use super::html::Page;
 use super::{MAX_PER_RULE, rules};
@@ -60,7 +62,7 @@ pub(super) fn check(path: &str, text: &str, judge: &Judge<'_>, findings: &mut Ve
         }
     }
     for marker in ["www.", "WWW."] {
-        for (at, _) in text.match_indices(marker) {
+        for at in memmem::find_iter(text.as_bytes(), marker) {
             let before = text.get(..at).and_then(|text| text.chars().next_back());
             if before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '<' | '>' | '"')) {
                 found.link("http", address_at(text.get(at..).unwrap_or_default()), None);

@@ -1,5 +1,7 @@
 //! What html does besides saying something: hiding, running, asking, fetching.
 
+use memchr::{memchr2_iter, memchr3_iter};
+
 use super::html::Page;
 use super::links::{self, Judge};
 use super::rules;
@@ -113,7 +115,7 @@ fn hosts(addresses: &[&str]) -> String {
 
 /// Adds what no reader sees in plain text, or what makes him see another one.
 pub(super) fn check_invisible(path: &str, text: &str, findings: &mut Vec<Finding>) {
-    if text.is_ascii() {
+    if !may_hide(text) {
         return;
     }
     let (mut count, mut first) = (0_usize, None);
@@ -149,6 +151,22 @@ pub(super) fn check_invisible(path: &str, text: &str, findings: &mut Vec<Finding
         let suggestion = Some("leave them out".to_owned());
         findings.push(rules::HIDDEN_TEXT.suggesting(path, message, suggestion));
     }
+}
+
+/// Whether a text has the first bytes of a character that nobody sees.
+fn may_hide(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let begins = |at: usize| match bytes.get(at..at + 2) {
+        // U+200B to U+2069, as do dashes and quotes, which differ in their third byte.
+        Some([0xe2, 0x80]) => matches!(bytes.get(at + 2), Some(0x8b..=0x8d | 0xaa..=0xae)),
+        Some([0xe2, 0x81]) => matches!(bytes.get(at + 2), Some(0xa0 | 0xa6..=0xa9)),
+        Some(pair) => matches!(
+            pair,
+            [0xcd, 0x8f] | [0xe1, 0xa0] | [0xef, 0xbb] | [0xf3, 0xa0]
+        ),
+        None => false,
+    };
+    memchr3_iter(0xe2, 0xef, 0xf3, bytes).any(begins) || memchr2_iter(0xcd, 0xe1, bytes).any(begins)
 }
 
 /// Adds a finding if html and plain text say different things.
@@ -223,6 +241,8 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::engines::validation::validators::email::html;
 
@@ -251,6 +271,19 @@ mod tests {
             "soft\u{ad}hyphen",
         ] {
             assert!(!invisible(text), "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Around each character that could hide.
+        #[test]
+        fn what_hides_is_never_passed_over(
+            text in "[a\u{e9}\u{34e}-\u{350}\u{180d}-\u{180f}\u{200a}-\u{2070}\u{fefe}-\u{ff00}\u{dffff}-\u{e0081}]{1,6}",
+        ) {
+            let hides = text.chars().any(|c| matches!(c,
+                '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'));
+            prop_assert!(may_hide(&text) || !hides, "{text:?}");
         }
     }
 
