@@ -45,7 +45,9 @@ pub(super) struct Claim<'a> {
 }
 
 static MARK: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\[(\d{1,6}(?:\s*[,;]\s*\d{1,6})*)\]").ok());
+    LazyLock::new(|| Regex::new(r"\[([0-9]{1,6}(?:\s*[,;\x{2013}-]\s*[0-9]{1,6})*)\]").ok());
+/// Passages between the ends of a range that are taken for cited.
+const MAX_RANGE: usize = 100;
 
 /// Reads the sentences of an answer. Marks that stand after a full stop belong to the sentence before.
 pub(super) fn claims(answer: &str) -> Vec<Claim<'_>> {
@@ -85,12 +87,27 @@ fn without_marks(sentence: &str) -> (String, Vec<usize>) {
     };
     let mut cited = Vec::new();
     for found in mark.captures_iter(sentence) {
-        let numbers = found[1].split([',', ';']);
-        cited.extend(numbers.filter_map(|number| number.trim().parse::<usize>().ok()));
+        cited.extend(numbers(&found[1]));
     }
     let text = mark.replace_all(sentence, "");
     let text = text.trim().trim_start_matches(['-', '*', '•', ' ']);
     (text.trim().to_owned(), cited)
+}
+
+/// The numbers of a mark: `1, 3` and `1-3`, whose ends may stand in either order.
+fn numbers(mark: &str) -> Vec<usize> {
+    let mut cited = Vec::new();
+    for part in mark.split([',', ';']) {
+        let ends = part.split(['-', '\u{2013}']);
+        let ends: Vec<usize> = ends.filter_map(|end| end.trim().parse().ok()).collect();
+        match ends[..] {
+            [first, last] if first.abs_diff(last) <= MAX_RANGE => {
+                cited.extend(first.min(last)..=first.max(last));
+            }
+            _ => cited.extend(ends),
+        }
+    }
+    cited
 }
 
 /// Numbers in the marks before the first word.
@@ -102,7 +119,7 @@ fn leading_marks(sentence: &str) -> usize {
         .captures(rest)
         .filter(|found| found.get(0).is_some_and(|all| all.start() == 0))
     {
-        count += found[1].split([',', ';']).count();
+        count += numbers(&found[1]).len();
         rest = rest[found[0].len()..].trim_start();
     }
     count
@@ -116,8 +133,9 @@ mod tests {
     fn sentences_take_their_marks_along() {
         let found = claims(
             "The pier is old [1]. Boats lie there.[2][3] It rains. [4] Why? I cannot answer that from the passages. \
-             ## Title\n- Fog comes [1, 9].",
+             ## Title\n- Fog comes [1, 9]. Ice [2-4; 7\u{2013}6] melts. Years [1990-2020] pass.",
         );
+        let years: Vec<usize> = (1990..=2020).collect();
         let seen: Vec<(&str, &[usize], bool)> = found
             .iter()
             .map(|claim| (claim.text.as_str(), claim.cited.as_slice(), claim.claims))
@@ -132,6 +150,8 @@ mod tests {
                 ("I cannot answer that from the passages.", &[], false),
                 ("## Title", &[], false),
                 ("Fog comes .", &[1, 9], true),
+                ("Ice  melts.", &[2, 3, 4, 6, 7], true),
+                ("Years  pass.", years.as_slice(), true),
             ]
         );
         assert_eq!(claims(""), []);

@@ -5,6 +5,7 @@
 //! passages; whether a conclusion follows from them it cannot tell.
 
 mod claims;
+mod numbers;
 mod passages;
 mod rules;
 mod words;
@@ -173,14 +174,21 @@ impl Grounding {
         let asked = read(question);
         for claim in claims.iter().take(self.config.max_sentences) {
             let mut cited = BTreeSet::new();
-            for number in claim.cited.iter().copied().collect::<BTreeSet<_>>() {
-                if (1..=texts.len()).contains(&number) {
-                    cited.insert(number);
-                    continue;
-                }
+            let mut beyond = BTreeSet::new();
+            for number in claim.cited.iter().copied() {
+                match (1..=texts.len()).contains(&number) {
+                    true => cited.insert(number),
+                    false => beyond.insert(number),
+                };
+            }
+            if !beyond.is_empty() {
+                let told = beyond.iter().take(MAX_TOLD);
+                let told: Vec<String> = told.map(|number| format!("[{number}]")).collect();
                 let message = format!(
-                    "{} cites [{number}], and there are {} passages",
+                    "{} cites {}{}; passages given: {}",
                     quoted(claim.sentence),
+                    told.join(", "),
+                    if beyond.len() > MAX_TOLD { " …" } else { "" },
                     texts.len()
                 );
                 findings.push(rules::CITATION_RANGE.finding(ANSWER, message));
@@ -209,6 +217,8 @@ impl Grounding {
 
 /// Where the answer stands in the payload.
 const ANSWER: &str = "/answer";
+/// Numbers of no passage that are told of one sentence.
+const MAX_TOLD: usize = 5;
 /// Passages without a text that are told.
 const MAX_WRONG: usize = 20;
 
@@ -293,13 +303,14 @@ impl One<'_> {
         findings: &mut Vec<Finding>,
     ) {
         let suggestion = || Some(said(best));
+        let falls = self.words.falls();
         for (number, units) in &self.words.numbers {
             let found = near
                 .iter()
-                .filter_map(|one| one.piece.words.numbers.get(number));
+                .filter_map(|one| one.piece.words.units(number, falls));
             let known: Vec<_> = found.collect();
             if known.is_empty() {
-                if !asked.numbers.contains_key(number) {
+                if asked.units(number, falls).is_none() {
                     let message =
                         format!("{} says {number}, which its passages do not", self.quoted());
                     findings.push(rules::NUMBER_DIFFERS.suggesting(ANSWER, message, suggestion()));

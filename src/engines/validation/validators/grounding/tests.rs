@@ -73,6 +73,12 @@ fn every_rule_on_one_answer() {
         ),
         ("Maria Alvarez keeps the key [0].", "citation_out_of_range"),
         ("Maria Alvarez keeps the key.", "citation_missing"),
+        ("The ferry costs -12 dollars [1].", "number_differs"),
+        ("The Hull ferry opened in May 1932 [1-2].", ""),
+        (
+            "The Hull ferry opened in May 1932 [1-3].",
+            "citation_out_of_range",
+        ),
         // Borderline.
         ("Yes.", "citation_missing"),
         ("The key is kept by Maria Alvarez [2].", ""),
@@ -94,6 +100,38 @@ fn every_rule_on_one_answer() {
             "{answer}: {:?}",
             findings(&payload, &json!({}))
         );
+    }
+}
+
+#[test]
+fn signs_and_points_are_part_of_what_is_said() {
+    let passages = [
+        "Sales of the northern branch changed by -5 percent in the spring.",
+        "The interest rate of the bank rose by 3 percentage points.",
+        "\u{5728}2024\u{5e74} Maria opened \u{ff11}\u{ff12} shops.",
+    ];
+    for (answer, expected) in [
+        (
+            "Sales of the northern branch fell by 5 percent in the spring [1].",
+            "",
+        ),
+        (
+            "Sales of the northern branch changed by minus 5% in the spring [1].",
+            "",
+        ),
+        (
+            "Sales of the northern branch changed by 5 percent in the spring [1].",
+            "number_differs",
+        ),
+        ("The interest rate of the bank rose by 3 pp [2].", ""),
+        (
+            "The interest rate of the bank rose by 3 percent [2].",
+            "unit_differs",
+        ),
+        ("Maria opened 12 shops in 2024 [3].", ""),
+    ] {
+        let payload = json!({"answer": answer, "passages": passages});
+        assert_eq!(told(&payload), expected, "{answer}");
     }
 }
 
