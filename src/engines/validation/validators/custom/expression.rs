@@ -7,6 +7,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Program};
 use serde_json::Value;
 
 use super::cost::{self, Given, Size};
+use super::truth;
 use crate::engines::validation::nearest::nearest;
 use crate::engines::validation::shown::quoted;
 
@@ -65,6 +66,7 @@ impl Expression {
             ));
         }
         check_names(program.expression(), &mut Vec::new())?;
+        truth::check(program.expression())?;
         Ok(Self(program))
     }
 
@@ -295,7 +297,7 @@ fn check_names(expression: &IdedExpr, bound: &mut Vec<String>) -> Result<(), Str
 }
 
 /// The expressions that one is made of.
-fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
+pub(super) fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
     match &expression.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
         Expr::Select(select) => vec![&select.operand],

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::expression::Expression;
 use super::path::Path;
 use super::predicate::{Predicate, Type};
-use super::{Check, Custom};
+use super::{Check, Custom, NAMES};
 use crate::engines::validation::{Rule, registry};
+use crate::types::plain::plain;
 use crate::types::validation::Severity;
 
 /// Longest file, bytes.
@@ -60,7 +61,10 @@ struct Entry {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "type must name one of string, number, integer, boolean, array, object, null, or a list of them"
+)]
 enum Types {
     One(Type),
     Some(Vec<Type>),
@@ -77,7 +81,7 @@ pub(super) fn read(text: &str, max_steps: u64) -> Result<Custom, String> {
     if text.len() > MAX_FILE {
         return Err(format!("larger than {MAX_FILE} bytes"));
     }
-    let file: File = toml::from_str(text).map_err(|error| error.to_string().trim().to_owned())?;
+    let file: File = toml::from_str(text).map_err(|error| plain(error.to_string().trim()))?;
     registry::name(&file.name).map_err(|said| format!("name: {said}"))?;
     let count = file.rules.len();
     if !(1..=MAX_RULES).contains(&count) {
@@ -126,6 +130,18 @@ fn check(name: &str, entry: Entry) -> Result<Check, String> {
                 .to_owned(),
         );
     }
+    for (field, text) in [
+        ("message", &entry.message),
+        ("suggestion", &entry.suggestion),
+    ] {
+        let unknown = text.as_deref().and_then(unknown_name);
+        if let Some(name) = unknown {
+            return Err(format!(
+                "{field}: {{{name}}} stands for nothing: there are {{{}}}",
+                NAMES.join("}, {")
+            ));
+        }
+    }
     Ok(Check {
         rule: Rule {
             id: kept(format!("{name}.{}", entry.id)),
@@ -140,6 +156,16 @@ fn check(name: &str, entry: Entry) -> Result<Check, String> {
         message: entry.message,
         suggestion: entry.suggestion,
     })
+}
+
+/// A word in braces that nothing is put in for.
+fn unknown_name(text: &str) -> Option<&str> {
+    let names = text.split('{').skip(1);
+    let mut names = names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    let word = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    names.find(|name| word(name) && !NAMES.contains(name))
 }
 
 /// In the order in which they are asked: the first that does not hold is told.

@@ -9,6 +9,7 @@ mod expression;
 mod file;
 mod path;
 mod predicate;
+mod truth;
 
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ use expression::{Expression, Inputs};
 use path::Path;
 use predicate::{Predicate, shown};
 
+/// What messages and suggestions can name, in braces.
+const NAMES: [&str; 3] = ["path", "problem", "value"];
 /// Findings of one rule that are told each; more say nothing new.
 const TOLD: usize = 100;
 

@@ -257,6 +257,26 @@ fn bad_files_name_the_file_the_rule_and_the_reason() {
         ("expr = 'payloda.a == 1'", "unknown variable payloda"),
         ("expr = 'summ(payload.a) == 1'", "did you mean sum?"),
         ("expr = 'payload.all(x, y > 1)'", "unknown variable y"),
+        ("expr = 'payload.n + 1'", "expr: it gives a sum, and must"),
+        ("expr = 'size(payload)'", "it gives a number"),
+        ("expr = '\"yes\"'", "it gives a text"),
+        ("expr = 'payload.map(x, x == 1)'", "it gives a list"),
+        ("expr = 'payload.a ? 1 : 2.0'", "it gives a number"),
+        (
+            "expr = 'payload.a == 1 && size(payload)'",
+            "&& is asked of a number",
+        ),
+        ("expr = '!(payload.n - 1)'", "! is asked of a number"),
+        ("expr = '1 ? true : false'", "? is asked of a number"),
+        ("expr = 'payload.all(x, x * 2)'", "is asked of a number"),
+        (
+            "required = true\nmessage = '{pth} is {value}'",
+            "message: {pth} stands for nothing: there are {path}, {problem}, {value}",
+        ),
+        (
+            "required = true\nsuggestion = 'set {field}'",
+            "suggestion: {field} stands for nothing",
+        ),
         (&nested, "brackets are nested more than 12"),
         (&deep, "levels of operators: use at most 24"),
         (&long, "use at most 2000"),
@@ -275,6 +295,21 @@ fn bad_files_name_the_file_the_rule_and_the_reason() {
     ] {
         let said = custom(text).err().unwrap();
         assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn what_may_give_true_or_false_is_taken() {
+    for body in [
+        "expr = 'payload.n'",
+        "expr = 'dyn(payload.n)'",
+        "expr = 'payload.a ? payload.b : 1'",
+        "expr = 'payload.all(x, x) || payload.exists_one(x, x > 1)'",
+        "expr = 'payload.filter(x, x > 1) == [2]'",
+        "expr = 'bool(payload.t)'",
+        "required = true\nmessage = '{path} {} {a: 1} { value } {problem}'",
+    ] {
+        assert_eq!(rule(body).err(), None, "{body}");
     }
 }
 
