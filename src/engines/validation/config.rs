@@ -152,10 +152,15 @@ impl Default for JsonSchemaConfig {
     }
 }
 
+/// Longest name of a field, bytes.
+const MAX_FIELD: usize = 100;
+
 /// `[validation.role_gate]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoleGateConfig {
+    /// The field of passages, their payload and their metadata that names whom they are for. Default `role`.
+    pub role_field: String,
     /// Words in a row that an answer must not share with a passage of another role. Default 8, range 3 to 1,000.
     pub min_run: usize,
     /// Most passages, and most messages, in one payload. Default 1,000, range 1 to 100,000.
@@ -165,6 +170,7 @@ pub struct RoleGateConfig {
 impl Default for RoleGateConfig {
     fn default() -> Self {
         Self {
+            role_field: "role".to_owned(),
             min_run: 8,
             max_passages: 1_000,
         }
@@ -262,6 +268,18 @@ impl ValidationConfig {
             self.json_schema.max_findings,
             10_000,
         )?;
+        let field = &self.role_gate.role_field;
+        if field.trim().is_empty() || field.len() > MAX_FIELD {
+            return Err(format!(
+                "role_gate.role_field must be 1 to {MAX_FIELD} bytes"
+            ));
+        }
+        // Where a passage has its text, there is no mark.
+        if ["text", "content", "id", "payload", "metadata"].contains(&field.as_str()) {
+            return Err(format!(
+                "role_gate.role_field is {field}, which has another meaning"
+            ));
+        }
         if !(3..=1_000).contains(&self.role_gate.min_run) {
             let got = self.role_gate.min_run;
             return Err(format!("role_gate.min_run is {got}: use 3 to 1000"));
@@ -342,6 +360,14 @@ mod tests {
             ("[email]\nmax_body = 0", "email.max_body is 0"),
             ("[custom]\nmax_steps = 1", "custom.max_steps is 1: use 1000"),
             ("[pipelines.a]\nsteps = []", "pipelines.a: steps has 0"),
+            (
+                "[role_gate]\nrole_field = ' '",
+                "role_gate.role_field must be 1 to",
+            ),
+            (
+                "[role_gate]\nrole_field = 'text'",
+                "role_gate.role_field is text, which has another",
+            ),
             (
                 "[iterate]\nmax_attempts = 101",
                 "iterate.max_attempts is 101: use 1 to 100",

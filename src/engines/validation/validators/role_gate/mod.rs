@@ -59,13 +59,14 @@ impl Validator for RoleGate {
 
     fn schema(&self) -> Value {
         let marks = json!({"type": ["string", "array"], "items": {"type": "string"}});
+        let field = self.config.role_field.as_str();
         let item = |text: &str| {
             json!({
                 "type": "object", "required": [text],
                 "properties": {
-                    text: {"type": "string"}, "id": {"type": "string"}, "role": marks,
-                    "payload": {"type": "object", "properties": {"role": marks}},
-                    "metadata": {"type": "object", "properties": {"role": marks}},
+                    text: {"type": "string"}, "id": {"type": "string"}, field: marks,
+                    "payload": {"type": "object", "properties": {field: marks}},
+                    "metadata": {"type": "object", "properties": {field: marks}},
                 },
             })
         };
@@ -192,7 +193,7 @@ impl RoleGate {
                 findings.push(SHAPE.finding(path.as_str(), message));
             }
             read.push(Item {
-                marks: marks(item),
+                marks: marks(item, &self.config.role_field),
                 text: said.unwrap_or_default(),
                 path,
             });
@@ -202,12 +203,13 @@ impl RoleGate {
 }
 
 /// The roles that an item is for: of its payload or metadata, else its own.
-fn marks(item: &Value) -> Option<Vec<&str>> {
-    let nested = ["/payload/role", "/metadata/role"];
-    let nested = nested.into_iter().map(|pointer| item.pointer(pointer));
-    let own = item.get("role").filter(|role| {
+fn marks<'i>(item: &'i Value, field: &str) -> Option<Vec<&'i str>> {
+    let nested = ["payload", "metadata"].into_iter();
+    let nested = nested.map(|part| item.get(part)?.get(field));
+    let own = item.get(field).filter(|role| {
         let said = role.as_str();
-        !said.is_some_and(|said| SPEAKERS.contains(&said) && item.get("content").is_some())
+        let speaks = field == "role" && item.get("content").is_some();
+        !said.is_some_and(|said| speaks && SPEAKERS.contains(&said))
     });
     let mut said = nested.chain([own]).flatten();
     match said.find(|said| !said.is_null())? {

@@ -17,6 +17,29 @@ fn told(payload: Value, context: Value) -> String {
     found.collect::<Vec<_>>().join(" ")
 }
 
+#[test]
+fn the_field_of_the_settings_is_read_instead() {
+    let gate = RoleGate {
+        config: RoleGateConfig {
+            role_field: "audience".to_owned(),
+            ..RoleGateConfig::default()
+        },
+    };
+    let payload = json!({"passages": [
+        {"text": "a", "audience": "board"},
+        {"text": "b", "payload": {"audience": ["nurse"]}, "role": "board"},
+        {"text": "c", "metadata": {"audience": "board"}},
+    ], "messages": [{"role": "user", "content": "d", "audience": "user"}]});
+    let found = gate.validate(&payload, &json!({"role": "nurse"}));
+    let paths: Vec<&str> = found.iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(paths, ["/passages/0", "/passages/2", "/messages/0"]);
+    let schema = gate.schema().to_string();
+    assert!(
+        schema.contains(r#""audience":{"type":["string","array"]"#),
+        "{schema}"
+    );
+}
+
 const SECRET: &str = "The board plans to close the Hull office at the end of the coming year.";
 
 #[test]
