@@ -65,6 +65,12 @@ impl<'s> Known<'s> {
             match node {
                 Value::Object(fields) => {
                     let text = |name: &str| fields.get(name).and_then(Value::as_str);
+                    if let Some(old) = text("$schema").and_then(old_draft) {
+                        let message = format!(
+                            "$schema names draft {old}: write the schema in draft 7, 2019-09 or 2020-12"
+                        );
+                        return Err(Refused::Schema(message));
+                    }
                     let id = text("$id");
                     if let Some(id) = id.filter(|id| !id.starts_with('#')) {
                         ids.entry(last_part(id)).or_insert_with(Vec::new).push(node);
@@ -110,6 +116,19 @@ impl<'s> Known<'s> {
             .filter_map(|one| one.pointer(&pointer));
         Some(found.collect())
     }
+}
+
+/// A draft that is not judged: its anchors and ids are other ones, which would not be counted here.
+fn old_draft(schema: &str) -> Option<&'static str> {
+    let path = schema.split_once("json-schema.org/")?.1;
+    let old = [
+        ("draft-03", "3"),
+        ("draft-04", "4"),
+        ("draft-05", "5"),
+        ("draft-06", "6"),
+    ];
+    old.iter()
+        .find_map(|(name, number)| path.starts_with(name).then_some(*number))
 }
 
 fn last_part(address: &str) -> &str {

@@ -68,6 +68,22 @@ fn a_text_can_be_the_value_itself() {
 }
 
 #[test]
+fn old_drafts_are_refused_wherever_a_schema_names_one() {
+    for (name, draft) in [("draft-04", "4"), ("draft-06", "6")] {
+        let says = format!("http://json-schema.org/{name}/schema#");
+        let nested = json!({"properties": {"a": {"$id": "https://x.example/a", "$schema": says}}});
+        for schema in [json!({"$schema": says}), nested] {
+            let findings = findings(&json!({}), &json!({ "schema": schema }));
+            let message = format!("names draft {draft}: write");
+            assert_eq!(findings[0].rule, "json_schema.schema", "{schema}");
+            assert!(findings[0].message.contains(&message), "{findings:?}");
+        }
+    }
+    let newer = json!({"schema": {"$schema": "http://json-schema.org/draft-07/schema#"}});
+    assert_eq!(findings(&json!({}), &newer), []);
+}
+
+#[test]
 fn drafts_differ() {
     let tuple = json!({"items": [{"type": "string"}], "additionalItems": false});
     let prefix = json!({"prefixItems": [{"type": "string"}], "items": false});
