@@ -20,6 +20,7 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 pub(in crate::services) use attempts::iterate;
 pub use attempts::{Attempt, End, Progress};
@@ -39,6 +40,8 @@ use task::{Ending, Task};
 
 /// What the evidence says of a client that did not wait.
 const CLIENT_GONE: &str = "the client went away";
+/// What it says of an attempt that took longer than its request allows.
+const LATE: &str = "no answer within validation.deadline_ms";
 
 /// A complete answer.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ pub async fn complete(
     mut input: Box<ChatInput>,
 ) -> Result<Completion, ServiceError> {
     match Judge::of(&services, &caller, &mut input)? {
-        None => plain(services, caller, input).await,
+        None => plain(services, caller, input, None).await,
         Some(judge) => Box::pin(judged(services, caller, input, judge)).await,
     }
 }
@@ -109,7 +112,7 @@ async fn judged(
         }
         iterated.completion
     } else {
-        let mut completion = plain(Arc::clone(&services), caller, input).await?;
+        let mut completion = plain(Arc::clone(&services), caller, input, None).await?;
         let passages = completion.passages.as_deref().unwrap_or_default();
         let judged = judge.judge(&services, &completion.id, &completion.reply, passages);
         completion.validation = judged.await?;
@@ -128,17 +131,18 @@ async fn judged(
     }
 }
 
-/// Answers a chat request whole, unjudged.
+/// Answers a chat request whole, unjudged; the caller waits no longer than `until`.
 async fn plain(
     services: Arc<Services>,
     caller: Caller,
     input: Box<ChatInput>,
+    until: Option<Instant>,
 ) -> Result<Completion, ServiceError> {
     let request_id = caller.request_id.clone();
     let (mut sender, receiver) = oneshot::channel();
     tokio::task::spawn_local(async move {
         // In a box from the start: what a task is made of is copied several times.
-        let answered = Box::pin(answer(services, caller, input, &mut sender)).await;
+        let answered = Box::pin(answer(services, caller, input, until, &mut sender)).await;
         if let Some(answered) = answered
             && sender.send(answered).is_err()
         {
@@ -153,6 +157,7 @@ async fn answer(
     services: Arc<Services>,
     caller: Caller,
     mut input: Box<ChatInput>,
+    until: Option<Instant>,
     client: &mut oneshot::Sender<Result<Completion, ServiceError>>,
 ) -> Option<Result<Completion, ServiceError>> {
     input.stream = None;
@@ -173,7 +178,9 @@ async fn answer(
     let asked = tokio::select! {
         asked = asked => asked,
         () = client.closed() => {
-            task.record_failure(Ending::failed(Vec::new(), CLIENT_GONE)).await;
+            let late = until.is_some_and(|until| Instant::now() >= until);
+            let why = if late { LATE } else { CLIENT_GONE };
+            task.record_failure(Ending::failed(Vec::new(), why)).await;
             return None;
         }
     };

@@ -176,6 +176,13 @@ fn without_any_answer_it_is_an_error() {
         let failed = api.post("/v1/iterate", late).await;
         assert_eq!(failed.status, 504, "{}", failed.text());
         assert_eq!(failed.json()["code"], "validation_deadline");
+        // It is recorded beside the answer.
+        let chat = loop {
+            if let Some(chat) = records(&api, "chat").await.first() {
+                break chat["body"].clone();
+            }
+        };
+        assert_eq!(chat["error"], "no answer within validation.deadline_ms");
     });
 }
 

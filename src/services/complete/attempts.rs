@@ -102,7 +102,7 @@ pub(in crate::services) async fn iterate(
     for number in 1..=judge.max_attempts {
         report(Progress::Started(number));
         let started = Instant::now();
-        let asked = attempt(&services, caller.clone(), next, judge);
+        let asked = attempt(&services, caller.clone(), next, until, judge);
         let asked = match timeout_at(until, Box::pin(asked)).await {
             Ok(asked) => asked,
             Err(_) => Err(late(judge.deadline_ms)),
@@ -174,9 +174,10 @@ async fn attempt(
     services: &Arc<Services>,
     caller: Caller,
     input: Box<ChatInput>,
+    until: tokio::time::Instant,
     judge: &Judge,
 ) -> Result<Completion, ServiceError> {
-    let mut completion = plain(Arc::clone(services), caller, input).await?;
+    let mut completion = plain(Arc::clone(services), caller, input, Some(until)).await?;
     let passages = completion.passages.as_deref().unwrap_or_default();
     let judged = judge.judge(services, &completion.id, &completion.reply, passages);
     completion.validation = judged.await?;
