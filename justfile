@@ -23,6 +23,16 @@ clients:
     cargo build --release
     tests/clients/run.sh target/release/boathouse
 
+# the console in headless Chromium; installs selenium and axe-core under target/, and the browser where it is root
+console:
+    cargo build --release
+    tests/console/run.sh target/release/boathouse
+
+# the pictures of the README, taken anew
+screenshots:
+    cargo build --release
+    tests/console/run.sh target/release/boathouse --screenshots
+
 # every kind of export, read by `datasets`, pyarrow and DuckDB; installs them under target/
 datasets:
     cargo build --release

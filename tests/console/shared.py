@@ -1,0 +1,5 @@
+"""What run.py starts, for all tests."""
+
+BROWSER = None
+SERVED = None
+UPSTREAM = None
