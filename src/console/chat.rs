@@ -51,7 +51,7 @@ pub(super) async fn show(services: Data<Services>) -> HttpResponse {
                     button #anew type="button" { "New conversation" }
                     span #keys .note { "Ctrl + Enter sends" }
                 }
-                p #state .told role="status" {}
+                p #state .note role="status" {}
             }
         },
     )
