@@ -18,7 +18,7 @@ pub(super) struct Line {
 
 impl Line {
     fn newest(&self) -> Option<f64> {
-        self.values.iter().rev().find_map(|value| *value)
+        self.values.last().copied().flatten()
     }
 
     fn highest(&self) -> f64 {
@@ -32,6 +32,8 @@ pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
     /// How far back it goes, in words.
     pub(super) since: &'a str,
+    /// Where it ends, in words.
+    pub(super) until: &'static str,
     /// The height of the scale; `None`: what the values need.
     pub(super) top: Option<f64>,
     /// Writes a value.
@@ -55,9 +57,10 @@ pub(super) fn lines(frame: &Frame<'_>, lines: &[Line]) -> Markup {
         })
         .collect();
     let label = format!(
-        "{}, {} until now. {}",
+        "{}, {} until {}. {}",
         frame.title,
         frame.since,
+        frame.until,
         told.join("; ")
     );
     card(
@@ -88,9 +91,10 @@ pub(super) fn bars(frame: &Frame<'_>, days: &[(String, Option<f64>)]) -> Markup 
     let top = frame.top.unwrap_or_else(|| scale(highest));
     let sum: f64 = days.iter().filter_map(|(_, value)| *value).sum();
     let label = format!(
-        "{}, {} until today. In all {}, at most {} a day",
+        "{}, {} until {}. In all {}, at most {} a day",
         frame.title,
         frame.since,
+        frame.until,
         (frame.unit)(sum),
         (frame.unit)(highest)
     );
@@ -125,7 +129,7 @@ fn card(frame: &Frame<'_>, label: &str, top: f64, picture: &Markup, keys: &Marku
                     (picture)
                 }
             }
-            div.axis aria-hidden="true" { span { (frame.since) " ago" } span { "now" } }
+            div.axis aria-hidden="true" { span { (frame.since) " ago" } span { (frame.until) } }
         }
     }
 }
@@ -134,34 +138,27 @@ fn card(frame: &Frame<'_>, label: &str, top: f64, picture: &Markup, keys: &Marku
 fn paths(values: &[Option<f64>], top: f64) -> (String, String) {
     let (mut stroke, mut area) = (String::new(), String::new());
     let step = WIDTH / values.len().saturating_sub(1).max(1) as f64;
-    let mut drawn: Option<f64> = None;
-    for (at, value) in values.iter().enumerate() {
-        let x = rounded(at as f64 * step);
-        // Writing to a String cannot fail, here and below.
-        match value {
-            Some(value) => {
-                let y = rounded(HEIGHT - 1.0 - (value / top).clamp(0.0, 1.0) * (HEIGHT - 2.0));
-                let _ = match drawn {
-                    None => {
-                        let _ = write!(stroke, "M{x} {y}");
-                        write!(area, "M{x} {HEIGHT}L{x} {y}")
-                    }
-                    Some(_) => {
-                        let _ = write!(stroke, "L{x} {y}");
-                        write!(area, "L{x} {y}")
-                    }
-                };
-                drawn = Some(x);
-            }
-            None => {
-                if let Some(last) = drawn.take() {
-                    let _ = write!(area, "L{last} {HEIGHT}Z");
-                }
-            }
+    let point = |(at, value): (usize, &Option<f64>)| {
+        let height = ((*value)? / top).clamp(0.0, 1.0) * (HEIGHT - 2.0);
+        Some((rounded(at as f64 * step), rounded(HEIGHT - 1.0 - height)))
+    };
+    let points: Vec<Option<(f64, f64)>> = values.iter().enumerate().map(point).collect();
+    for run in points.split(Option::is_none) {
+        let run: Vec<(f64, f64)> = run.iter().flatten().copied().collect();
+        let (Some(first), Some(last)) = (run.first(), run.last()) else {
+            continue;
+        };
+        for (at, (x, y)) in run.iter().enumerate() {
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(stroke, "{}{x} {y}", if at == 0 { "M" } else { "L" });
         }
-    }
-    if let Some(last) = drawn {
-        let _ = write!(area, "L{last} {HEIGHT}Z");
+        // A line of no length is drawn as a dot.
+        stroke.push_str(if run.len() == 1 { "h0" } else { "" });
+        let _ = write!(area, "M{} {HEIGHT}", first.0);
+        for (x, y) in &run {
+            let _ = write!(area, "L{x} {y}");
+        }
+        let _ = write!(area, "L{} {HEIGHT}Z", last.0);
     }
     (stroke, area)
 }
@@ -208,7 +205,7 @@ mod tests {
     fn a_line_is_broken_where_nothing_was_measured() {
         let values = [Some(0.0), None, Some(1.0), Some(1.0)];
         let (stroke, area) = paths(&values, 1.0);
-        assert_eq!(stroke, "M0 119M400 1L600 1");
+        assert_eq!(stroke, "M0 119h0M400 1L600 1");
         assert_eq!(area, "M0 120L0 119L0 120ZM400 120L400 1L600 1L600 120Z");
     }
 }

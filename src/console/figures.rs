@@ -39,6 +39,7 @@ pub(super) fn short(value: f64) -> String {
         value if value == 0.0 => "0".to_owned(),
         value if value >= 1_000_000.0 => format!("{:.1} M", value / 1_000_000.0),
         value if value >= 10_000.0 => format!("{:.0} k", value / 1_000.0),
+        value if value >= 1_000.0 => count(value.round() as u64),
         value if value >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         value if value >= 1.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),

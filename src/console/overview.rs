@@ -75,6 +75,7 @@ fn hour(drawn: &[Stretch]) -> Markup {
     let frame = |title, top, unit| Frame {
         title,
         since: &since,
+        until: "now",
         top,
         unit,
     };
@@ -145,6 +146,7 @@ impl Month {
         let frame = |title, unit| Frame {
             title,
             since: &since,
+            until: "today",
             top: None,
             unit,
         };
