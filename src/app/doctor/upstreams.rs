@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::super::key_of;
 use super::Finding;
 use crate::config::Settings;
 use crate::engines::chat::{ChatError, build};
@@ -17,18 +18,15 @@ const EMBEDDER: &str = "embedder";
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Asks every configured upstream for its models, all at once.
-pub async fn upstreams(
-    settings: &Settings,
-    key_of: impl Fn(&str) -> Option<String>,
-) -> Vec<Finding> {
+pub async fn upstreams(settings: &Settings) -> Vec<Finding> {
     let mut asked = Vec::new();
     for (name, config) in &settings.chat.providers {
-        let key = config.key_variable().and_then(&key_of);
+        let key = config.key_place().and_then(key_of);
         let probe = build(name, Some(config), key).and_then(|provider| provider.probe());
         asked.push((CHAT, name.clone(), probe));
     }
     let pulled = settings.storage.models_dir();
-    if let Ok(embedders) = Embedders::with_sources(&settings.embedding, Some(&pulled), &key_of) {
+    if let Ok(embedders) = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of) {
         for model in embedders.remotes() {
             asked.push((EMBEDDER, model.name().to_owned(), model.probe().map(Some)));
         }
@@ -46,13 +44,11 @@ async fn look(
 ) -> Option<Finding> {
     let call = match probe {
         Ok(call) => call?,
-        Err(ChatError::NoKey { variable, .. }) => {
+        Err(ChatError::NoKey { place, .. }) => {
             return Some(Finding::fail(
                 check,
-                format!("{name}: no key: the environment variable {variable} is not set"),
-                format!(
-                    "set {variable} where the server is started; requests for {name} fail until then"
-                ),
+                format!("{name}: no key in {place}"),
+                format!("put it there; requests for {name} fail until then"),
             ));
         }
         Err(error) => {

@@ -44,11 +44,10 @@ pub(super) fn run(overrides: &Overrides, args: &DoctorArgs) -> Result<(), CliErr
             told.all(machine::machine(&settings));
             told.all(doctor::models(&settings));
             let (server, upstreams) = actix_web::rt::System::new().block_on(async {
-                let key_of = |name: &str| std::env::var(name).ok();
                 let upstreams = async {
                     match args.offline {
                         true => Vec::new(),
-                        false => doctor::upstreams(&settings, key_of).await,
+                        false => doctor::upstreams(&settings).await,
                     }
                 };
                 futures_util::future::join(server::server(&settings), upstreams).await
