@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::plot::{Curve, draw};
 use crate::support::load::{self, post};
 use crate::support::process::{self, Server};
-use crate::support::quantile;
+use crate::support::{median, quantile, spread};
 use crate::{ask, get};
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -55,7 +55,11 @@ pub(crate) fn run(asked: Option<Vec<usize>>) {
                 answer.success();
             },
         );
-        half_of.push((at, quantile(&done.latencies_ms, 0.5)));
+        println!(
+            "{size} points: a search takes {} ms",
+            spread(&done.latencies_ms)
+        );
+        half_of.push((at, median(&done.latencies_ms)));
         tail.push((at, quantile(&done.latencies_ms, 0.99)));
         rate.push((at, done.per_second()));
     }
