@@ -4,9 +4,10 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use serde_json::{Value, json};
 
 use super::context::Context;
+use super::error_body::{anthropic_body, ollama_body, openai_body, problem_body, rpc_body};
+use super::openapi;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 
@@ -92,118 +93,6 @@ pub(super) fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// OpenAI's word for each kind.
-fn openai_type(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::BadRequest
-        | ErrorKind::NotFound
-        | ErrorKind::Conflict
-        | ErrorKind::TooLarge
-        | ErrorKind::Forbidden
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::Unprocessable => "invalid_request_error",
-        ErrorKind::Unauthorized => "authentication_error",
-        ErrorKind::TooManyRequests => "rate_limit_error",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Upstream => "upstream_error",
-        ErrorKind::Unavailable => "service_unavailable",
-        ErrorKind::Internal => "server_error",
-    }
-}
-
-/// The OpenAI error object, also sent as an event in the middle of a stream.
-pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
-    let mut body = json!({"error": {
-        "message": error.message,
-        "type": openai_type(error.kind),
-        "param": error.param,
-        "code": error.code,
-        "request_id": request_id,
-    }});
-    tell_findings(&mut body["error"], error);
-    body
-}
-
-/// Adds what validators found in an answer that was refused.
-fn tell_findings(body: &mut Value, error: &ServiceError) {
-    if !error.findings.is_empty() {
-        body["findings"] = json!(error.findings);
-    }
-}
-
-/// Anthropic's word for each kind.
-fn anthropic_type(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::BadRequest
-        | ErrorKind::Conflict
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::Unprocessable => "invalid_request_error",
-        ErrorKind::NotFound => "not_found_error",
-        ErrorKind::TooLarge => "request_too_large",
-        ErrorKind::Unauthorized => "authentication_error",
-        ErrorKind::Forbidden => "permission_error",
-        ErrorKind::TooManyRequests => "rate_limit_error",
-        ErrorKind::Timeout => "timeout_error",
-        ErrorKind::Unavailable => "overloaded_error",
-        ErrorKind::Upstream | ErrorKind::Internal => "api_error",
-    }
-}
-
-/// The Anthropic error object, also sent as an event in the middle of a stream.
-pub(super) fn anthropic_body(error: &ServiceError, request_id: &str) -> Value {
-    let mut body = json!({
-        "type": "error",
-        "error": {"type": anthropic_type(error.kind), "message": error.message},
-        "request_id": request_id,
-    });
-    tell_findings(&mut body["error"], error);
-    body
-}
-
-/// OpenAI's word for each failure of an answer that had begun.
-pub(super) fn failure_json(error: &ServiceError) -> Value {
-    let code = match error.kind {
-        ErrorKind::TooManyRequests => "rate_limit_exceeded",
-        kind if kind.is_the_callers() => "invalid_prompt",
-        _ => "server_error",
-    };
-    json!({"code": code, "message": error.message})
-}
-
-/// JSON-RPC's number for each failure before a message was understood; `data` is the same as problem+json.
-pub(super) fn rpc_body(error: &ServiceError, request_id: &str) -> Value {
-    let code = match (error.code, error.kind) {
-        (Some("invalid_json" | "invalid_utf8"), _) => -32_700,
-        (
-            _,
-            ErrorKind::Internal | ErrorKind::Upstream | ErrorKind::Unavailable | ErrorKind::Timeout,
-        ) => -32_603,
-        _ => -32_600,
-    };
-    let data = problem_body(error, request_id);
-    json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": error.message, "data": data}})
-}
-
-/// RFC 9457's object, also sent for a part of a request that failed by itself.
-pub(super) fn problem_body(error: &ServiceError, request_id: &str) -> Value {
-    let status = status(error.kind);
-    let mut body = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": error.message,
-        "request_id": request_id,
-    });
-    if let Some(code) = error.code {
-        body["code"] = code.into();
-    }
-    if let Some(param) = &error.param {
-        body["param"] = param.as_str().into();
-    }
-    tell_findings(&mut body, error);
-    body
-}
-
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         status(self.error.kind)
@@ -226,11 +115,7 @@ impl ResponseError for ApiError {
                 response.insert_header(("request-id", self.request_id.as_str()));
                 response.json(anthropic_body(&self.error, &self.request_id))
             }
-            Flavor::Ollama => {
-                let mut body = json!({"error": self.error.message});
-                tell_findings(&mut body, &self.error);
-                response.json(body)
-            }
+            Flavor::Ollama => response.json(ollama_body(&self.error)),
             Flavor::JsonRpc => response.json(rpc_body(&self.error, &self.request_id)),
             Flavor::Problem => response
                 .content_type("application/problem+json")
@@ -246,13 +131,19 @@ pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiEr
     Err(Context::of(&request).fail(error.code("unknown_route")))
 }
 
-/// Answers a method that the path does not have.
-pub(super) async fn no_method(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+/// Answers a method that the path does not have; `Allow` tells those that it has.
+pub(super) async fn no_method(request: HttpRequest) -> HttpResponse {
     let (method, path) = (request.method(), request.path());
     let path: String = path.chars().take(200).collect();
     let message = format!("{method} is not allowed on {path}; see /openapi.json");
     let error = ServiceError::new(ErrorKind::MethodNotAllowed, message);
-    Err(Context::of(&request).fail(error.code("method_not_allowed")))
+    let error = Context::of(&request).fail(error.code("method_not_allowed"));
+    let mut response = error.error_response();
+    let pattern = request.match_pattern().unwrap_or_default();
+    if let Ok(allowed) = openapi::methods(&pattern).join(", ").parse() {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// Malformed paths and queries that actix-web itself refuses.

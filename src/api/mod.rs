@@ -4,14 +4,17 @@
 //! Ollama's bare string under `/api/`, JSON-RPC's under `/mcp`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
 
 mod access;
+mod answers;
 mod body;
 mod context;
 mod edge;
 mod error;
+mod error_body;
 mod mcp;
 mod metrics;
 mod openapi;
 mod origin;
+mod parameters;
 mod request_id;
 pub mod routes;
 mod scopes;

@@ -33,6 +33,7 @@ pub struct ChaosInput {
     /// For `factory_failure`: how often; default 1.
     pub times: Option<u32>,
     /// Strike each request with this probability; left out: strike the next one only.
+    #[schema(minimum = 0, maximum = 1)]
     pub probability: Option<f64>,
     /// The same seed gives the same sequence.
     #[serde(default)]

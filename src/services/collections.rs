@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
+use super::filter::FilterSchema;
 use super::{Services, embed, now_ms};
 pub use crate::actors::index::collection::CollectionInfo;
 use crate::actors::index::{CollectionsError, IndexCell};
@@ -21,9 +22,10 @@ use crate::types::point::{Metric, Point};
 #[serde(deny_unknown_fields)]
 pub struct CollectionInput {
     /// Length of the vectors; needed only without an embedder.
+    #[schema(minimum = 1, maximum = 8192)]
     pub dim: Option<usize>,
     /// `cosine` (default), `dot` or `l2`.
-    #[schema(value_type = Option<String>, example = "cosine")]
+    #[schema(example = "cosine")]
     pub metric: Option<Metric>,
     /// The model that embeds texts and queries; `null` for a collection of given vectors only.
     /// Left out: the default model, unless `dim` says otherwise.
@@ -35,13 +37,15 @@ pub struct CollectionInput {
     pub refiner: Option<String>,
     /// Fields of the payload to index: `{"path": "keyword" | "integer" | "float" | "bool" | "datetime"}`.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(example = json!({"year": "integer"}))]
     pub fields: BTreeMap<String, FieldKind>,
     /// The field that says whose a point is: a string, or a list of them. A point without it is everybody's.
+    #[schema(min_length = 1, max_length = 512)]
     pub role_field: Option<String>,
     /// Refuse searches that do not say for which role they are. Default true with `role_field`.
     pub role_required: Option<bool>,
     /// The field that says when a point expires: RFC 3339 text, or Unix seconds. A point without it stays.
+    #[schema(min_length = 1, max_length = 512)]
     pub ttl_field: Option<String>,
 }
 
@@ -78,20 +82,21 @@ fn present<'de, D: serde::Deserializer<'de>>(
 #[serde(deny_unknown_fields)]
 pub struct PointInput {
     /// A string, or a number that is kept as one.
-    #[schema(value_type = String, example = "a1")]
+    #[schema(example = "a1")]
     pub id: PointId,
     /// Embedded when no vector is given; searched by `lexical` and `hybrid`.
+    #[schema(example = "Lock 7 is closed until Easter.")]
     pub text: Option<String>,
     /// `dim` finite numbers.
     pub vector: Option<Vec<f32>>,
     /// Anything to filter by or to give back.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(example = json!({"year": 2026}))]
     pub payload: Map<String, Value>,
 }
 
 /// An id: clients write numbers and strings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(untagged, expecting = "id must be a string or a whole number")]
 pub enum PointId {
     /// As it is.
@@ -114,6 +119,7 @@ impl From<PointId> for String {
 #[serde(deny_unknown_fields)]
 pub struct UpsertInput {
     /// Inserted, or replacing those of the same id; all or none.
+    #[schema(min_items = 1)]
     pub points: Vec<PointInput>,
     /// Embed the beginning of a text that is longer than the model reads; else it is refused. It is stored whole.
     #[serde(default)]
@@ -125,10 +131,9 @@ pub struct UpsertInput {
 #[serde(deny_unknown_fields)]
 pub struct DeleteInput {
     /// The points of these ids.
-    #[schema(value_type = Option<Vec<String>>)]
     pub ids: Option<Vec<PointId>>,
     /// The points that match.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
 }
 
@@ -139,9 +144,10 @@ pub struct ScrollInput {
     /// `next` of the page before; left out: from the start.
     pub after: Option<String>,
     /// Points on a page: 1 to 1,000, default 100.
+    #[schema(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// Only what matches.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
     /// Only points of this role, or of none; left out: everybody's, also where searches need one.
     pub role: Option<String>,
@@ -151,7 +157,6 @@ pub struct ScrollInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScrollOutput {
     /// In order of id.
-    #[schema(value_type = Vec<Object>)]
     pub points: Vec<Point>,
     /// Give it as `after` for the next page; `null` at the end.
     pub next: Option<String>,
@@ -162,14 +167,14 @@ pub struct ScrollOutput {
 #[serde(deny_unknown_fields)]
 pub struct CountInput {
     /// Only what matches.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
     /// Only points of this role, or of none; left out: everybody's, also where searches need one.
     pub role: Option<String>,
 }
 
 /// A collection as it is, and whether its model still is the one that it was made with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CollectionState {
     /// Properties, sizes and state.
     #[serde(flatten)]
@@ -290,10 +295,10 @@ async fn refiner(services: &Services, model: &str) -> Result<Refiner, ServiceErr
 #[serde(deny_unknown_fields)]
 pub struct FieldInput {
     /// The field's path in the payload.
-    #[schema(example = "year")]
+    #[schema(min_length = 1, max_length = 512, example = "year")]
     pub field_name: String,
     /// `keyword`, `integer`, `float`, `bool` or `datetime`.
-    #[schema(value_type = String, example = "integer")]
+    #[schema(example = "integer")]
     pub field_schema: FieldKind,
 }
 

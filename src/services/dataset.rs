@@ -31,6 +31,7 @@ pub struct ExportInput {
     /// `trl` (`sft-openai`). An export of the same name is replaced whole.
     pub name: Option<String>,
     /// Share of tasks held out for testing: 0 to 0.5, default from the settings.
+    #[schema(minimum = 0, maximum = 0.5)]
     pub test_fraction: Option<f64>,
     /// Of `triplets`: search this collection for the negatives, instead of taking what was retrieved then.
     pub negatives: Option<NegativesInput>,

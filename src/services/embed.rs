@@ -40,12 +40,13 @@ pub struct EmbeddingsInput {
     #[schema(example = "static-minilm")]
     pub model: Option<String>,
     /// A text, a list of texts, a list of token ids or a list of such lists.
-    #[schema(value_type = Value, example = json!(["a boat on the river", "a ship at sea"]))]
+    #[schema(example = json!(["a boat on the river", "a ship at sea"]))]
     pub input: TextInput,
     /// `float` (default) or `base64`.
     #[serde(default)]
     pub encoding_format: EncodingFormat,
     /// Keep only the first so many dimensions, renormalised.
+    #[schema(minimum = 1)]
     pub dimensions: Option<usize>,
     /// Who asks; kept nowhere.
     pub user: Option<String>,

@@ -28,19 +28,26 @@ const AT_ONCE: usize = 32;
 /// A request to `POST /v1/evidence/import`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EvidenceImportInput)]
 pub struct ImportInput {
     /// The name of the source: 1 to 64 of `a-z`, `A-Z`, `0-9`, `_`, `-` and `.`.
-    #[schema(example = "langfuse")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_.-]+$",
+        example = "langfuse"
+    )]
     pub source: String,
     /// 1 to 1,000 conversations. Each has `id` and `messages`, and may have `ts`, `model`, `answered_by`, `answer`, `tools`,
     /// `tool_calls`, `finish_reason`, `error`, `usage`, `cost_usd`, `user`, `key`, `tags`, `latency_ms`, `scores` and
     /// `feedback`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(min_items = 1, max_items = 1000)]
     pub conversations: Vec<ForeignConversation>,
 }
 
 /// The answer of `POST /v1/evidence/import`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = EvidenceImportOutput)]
 pub struct ImportOutput {
     /// Conversations that are in the journal now and were not.
     pub imported: usize,
@@ -54,6 +61,7 @@ pub struct ImportOutput {
 
 /// A conversation that cannot be recorded.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = EvidenceRefused)]
 pub struct Refused {
     /// Its place in the request, from 0.
     pub index: usize,

@@ -27,37 +27,32 @@ pub struct IterateOutput {
     /// `provider/model` that gave the last answer.
     pub model: String,
     /// Why no further answer was asked for: `passed`, `attempts`, `tokens`, `deadline`, `failed` or `tool_calls`.
-    #[schema(value_type = String, example = "passed")]
+    #[schema(example = "passed")]
     pub end: End,
     /// Of the last answer; `null` when it calls tools.
-    #[schema(value_type = Option<String>, example = "pass")]
+    #[schema(example = "pass")]
     pub verdict: Option<Verdict>,
     /// The last answer.
     pub answer: String,
     /// Of the last answer.
-    #[schema(value_type = Vec<Object>)]
     pub findings: Vec<Finding>,
     /// What the last answer cites.
-    #[schema(value_type = Vec<Object>)]
     pub citations: Vec<Citation>,
     /// Every answer, in order.
-    #[schema(value_type = Vec<Object>)]
     pub attempts: Vec<Attempt>,
     /// Tokens of all answers, as far as providers told.
-    #[schema(value_type = Object)]
     pub usage: TokenUsage,
     /// What differs between the first answer and the last, word by word; `null` when one is too long for that, or there is
     /// only one.
-    #[schema(value_type = Option<Vec<Object>>)]
     pub changes: Option<Vec<Change>>,
     /// Why the next answer could not be had.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub error: Option<Failure>,
 }
 
 /// Why an answer could not be had.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = IterationFailure)]
 pub struct Failure {
     /// A stable word.
     pub code: Option<&'static str>,

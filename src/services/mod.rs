@@ -10,6 +10,7 @@ pub mod embed;
 mod error;
 pub mod evaluate;
 pub mod evidence;
+pub mod filter;
 pub mod health;
 pub mod import;
 pub mod iterate;

@@ -33,10 +33,13 @@ pub struct NegativesInput {
     #[schema(example = "docs")]
     pub collection: String,
     /// Most negatives for each cited passage: 1 to 64, default the recipe's `triplets.negatives_per_positive`.
+    #[schema(minimum = 1, maximum = 64)]
     pub k: Option<usize>,
     /// Hits of each search that are looked at: 1 to 1,000, default 100.
+    #[schema(minimum = 1, maximum = 1000)]
     pub depth: Option<usize>,
     /// The first rank that counts, from 1, default 1.
+    #[schema(minimum = 1, maximum = 1000)]
     pub min_rank: Option<usize>,
     /// Leave out what scores more.
     pub max_score: Option<f64>,
@@ -45,7 +48,7 @@ pub struct NegativesInput {
     /// negatives.
     pub margin: Option<f64>,
     /// `dense` (default), `lexical` or `hybrid`.
-    #[schema(value_type = Option<String>, example = "dense")]
+    #[schema(example = "dense")]
     pub mode: Option<Mode>,
     /// Only points of this role, or of none; needed where the collection has roles.
     pub role: Option<String>,

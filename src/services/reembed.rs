@@ -29,7 +29,7 @@ pub struct ReembedInput {
 }
 
 /// How a collection's last run is, since the start of the server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ReembedOutput {
     /// The collection.
     pub collection: String,

@@ -25,6 +25,7 @@ const MAX_REVIEWER_BYTES: usize = 200;
 #[into_params(parameter_in = Query)]
 pub struct ReviewQuery {
     /// Most tasks: 1 to 100, default 20. An answer ends at 4 MiB too.
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<usize>,
     /// `next` of the page before.
     pub after: Option<u64>,
@@ -77,6 +78,7 @@ pub struct ReviewInput {
     /// Why.
     pub note: Option<String>,
     /// Who decides.
+    #[schema(max_length = 200)]
     pub reviewer: Option<String>,
 }
 

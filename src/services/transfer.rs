@@ -110,12 +110,14 @@ fn write(line: &ExportLine, bytes: &mut Vec<u8>) -> Result<(), ServiceError> {
 /// A request to `POST /v1/collections/{name}/import`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CollectionImportInput)]
 pub struct ImportInput {
     /// Fingerprint of the model that made the vectors: a collection of another one refuses them.
     pub fingerprint: Option<String>,
     /// Fingerprint of the model that made the second vectors. Needed when a point has one.
     pub refiner_fingerprint: Option<String>,
     /// Inserted, or replacing those of the same id; all or none.
+    #[schema(min_items = 1)]
     pub points: Vec<ImportPoint>,
 }
 
@@ -124,7 +126,7 @@ pub struct ImportInput {
 #[serde(deny_unknown_fields)]
 pub struct ImportPoint {
     /// A string, or a number that is kept as one.
-    #[schema(value_type = String, example = "a1")]
+    #[schema(example = "a1")]
     pub id: collections::PointId,
     /// `dim` finite numbers; left out: the text is embedded.
     pub vector: Option<Vec<f32>>,
@@ -135,7 +137,6 @@ pub struct ImportPoint {
     #[schema(value_type = Object)]
     pub payload: serde_json::Map<String, serde_json::Value>,
     /// The vector of the better model: `{"scale": number, "codes": base64}`.
-    #[schema(value_type = Option<Object>)]
     pub refined: Option<SecondVector>,
 }
 

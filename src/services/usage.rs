@@ -21,8 +21,10 @@ const MAX_ROWS: usize = 10_000;
 #[into_params(parameter_in = Query)]
 pub struct UsageInput {
     /// The first day, `YYYY-MM-DD` in UTC.
+    #[param(format = Date, example = "2026-03-01")]
     pub from: Option<String>,
     /// The last day, `YYYY-MM-DD` in UTC.
+    #[param(format = Date, example = "2026-03-31")]
     pub to: Option<String>,
     /// One key, by its label.
     pub key: Option<String>,
@@ -34,10 +36,8 @@ pub struct UsageInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UsageOutput {
     /// All rows together, also those that are left out; a cost of `null` is not known.
-    #[schema(value_type = Object)]
     pub total: UsageSums,
     /// One for each day, key and model.
-    #[schema(value_type = Vec<Object>)]
     pub rows: Vec<UsageRow>,
     /// Rows after the 10,000 that one answer has; the total counts them.
     pub left_out: usize,

@@ -27,7 +27,7 @@ pub struct ValidateInput {
     #[schema(example = "email")]
     pub kind: String,
     /// What the model wrote.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub payload: Value,
     /// What is known about the task.
     #[serde(default)]
@@ -49,7 +49,6 @@ pub struct ValidateOutput {
     pub id: String,
     /// Verdict and findings.
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     pub report: Report,
 }
 

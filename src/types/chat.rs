@@ -12,6 +12,7 @@ use super::trace::Origin;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Instructions.
@@ -28,6 +29,7 @@ pub enum Role {
 
 /// What a message says: a text, or parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = MessageContent))]
 #[serde(untagged)]
 pub enum Content {
     /// Plain text.
@@ -82,6 +84,7 @@ impl<'de> Deserialize<'de> for Content {
 
 /// One part of a message. Kinds that we do not read are passed through as they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ContentPart {
     /// `text`, `image_url`, …
     #[serde(rename = "type")]
@@ -104,6 +107,7 @@ impl ContentPart {
 
 /// One message of a conversation, in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ChatMessage {
     /// Who speaks.
     pub role: Role,
@@ -119,6 +123,7 @@ pub struct ChatMessage {
         skip_serializing_if = "no_items",
         deserialize_with = "null_as_default"
     )]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<ToolCall>>))]
     pub tool_calls: Vec<ToolCall>,
     /// The call that a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +171,7 @@ impl ChatMessage {
 
 /// A call of a tool by the model, in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolCall {
     /// Names the call in the tool's answer.
     pub id: String,
@@ -198,6 +204,7 @@ impl ToolCall {
 
 /// The function of a [`ToolCall`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct FunctionCall {
     /// Its name.
     pub name: String,
@@ -208,6 +215,7 @@ pub struct FunctionCall {
 
 /// A tool offered to the model, in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Tool {
     /// Only `function`.
     #[serde(rename = "type")]
@@ -221,6 +229,7 @@ pub struct Tool {
 
 /// The function of a [`Tool`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolFunction {
     /// Its name.
     pub name: String,
@@ -445,6 +454,7 @@ pub enum ChatEvent {
 
 /// A mark in an answer that points to a passage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Citation {
     /// The number in the mark, from 1.
     pub index: usize,

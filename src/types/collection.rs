@@ -8,6 +8,7 @@ use super::point::Metric;
 
 /// Properties of a collection, fixed when it is created; only the indexed fields come and go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct CollectionSpec {
     /// 1 to 64 of `a-z A-Z 0-9 _ -`, not starting with `-`; also the name of its folder.
     pub name: String,
@@ -31,6 +32,7 @@ pub struct CollectionSpec {
 
 /// The model of a collection's second vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Refiner {
     /// Its name or alias.
     pub model: String,
@@ -42,6 +44,7 @@ pub struct Refiner {
 
 /// What a collection declares of its points' payloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = PayloadFields))]
 pub struct Schema {
     /// Fields that are indexed, by their dotted paths.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,6 +62,7 @@ pub struct Schema {
 
 /// What an indexed field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// Strings that are compared whole.

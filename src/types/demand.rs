@@ -7,9 +7,11 @@ use super::validation::{Finding, Verdict};
 
 /// Validators that judge an answer, and what follows when it does not pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Demand {
     /// Who judges: names, or objects with `kind`, `context` and `extract`.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Written>))]
     pub kinds: Vec<KindDemand>,
     /// What follows when one of them finds something: `annotate`, `reject` or `iterate`. Default
     /// `annotate`; `POST /v1/iterate` always iterates.
@@ -28,6 +30,7 @@ pub struct Demand {
 
 /// What follows when an answer does not pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnFail {
     /// The answer goes out with what was found.
@@ -55,6 +58,7 @@ pub struct KindDemand {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ValidatorDemand))]
 #[serde(
     untagged,
     expecting = "validation.kinds must hold names, or objects with kind, context and extract"
@@ -65,6 +69,7 @@ enum Written {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ValidatorWithContext))]
 #[serde(deny_unknown_fields)]
 struct Whole {
     kind: String,
@@ -93,6 +98,7 @@ impl From<Written> for KindDemand {
 
 /// What the validators said of one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Judgement {
     /// The worst of them.
     pub verdict: Verdict,

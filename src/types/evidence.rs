@@ -13,6 +13,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 /// What a record tells of; the shape of its `body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = EvidenceKind))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// [`ChatEvidence`].
@@ -73,6 +74,7 @@ impl Kind {
 /// One line of the evidence journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct EvidenceRecord {
     /// From 1, without gaps.
     #[cfg_attr(test, schemars(range(min = 1)))]
@@ -115,6 +117,7 @@ pub struct EvidenceRecord {
 /// What stands in place of an erased body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Erased {
     /// Unix time, milliseconds.
@@ -177,6 +180,7 @@ pub struct RetentionEvidence {
 /// A person's judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rating {
     /// Right as it was.
@@ -297,6 +301,7 @@ pub struct AttemptEvidence {
 /// Tokens of a chat answer, as the provider counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct TokenUsage {
     /// Read.
     pub prompt_tokens: u64,
@@ -321,6 +326,7 @@ fn is_zero(count: &u64) -> bool {
 /// A score that another system gave an answer, under its own name and on its own scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportedScore {
     /// What it measures; empty when nobody said.

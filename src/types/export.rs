@@ -20,6 +20,7 @@ pub const EXPORT_FORMAT: u32 = 1;
 
 /// What an export begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ExportHead {
     /// How the lines are to be read.
     pub format: u32,
@@ -31,6 +32,7 @@ pub struct ExportHead {
 
 /// What an export ends with: without it, it is cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ExportEnd {
     /// How many points there were.
     pub points: usize,
@@ -38,6 +40,7 @@ pub struct ExportEnd {
 
 /// A vector of the better model, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SecondVector {
     /// `number = scale * code`.
@@ -48,6 +51,7 @@ pub struct SecondVector {
 
 /// A line of an export.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExportLine {
     /// Only in the first line.

@@ -7,6 +7,7 @@ use super::evidence::{ImportedScore, Rating, TokenUsage};
 
 /// One answer of another system, with what it answers and what was said of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ForeignConversation {
     /// Its id there: the same source and id are imported once.
@@ -65,6 +66,7 @@ pub struct ForeignConversation {
 
 /// What was said of a foreign answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ForeignFeedback {
     /// The judgement.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 /// How two vectors are compared. Scores grow with likeness under each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Cosine of the angle, in `[-1, 1]`. Vectors are normalised when they are stored.
@@ -18,6 +19,7 @@ pub enum Metric {
 
 /// What a collection stores under one id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Point {
     /// Unique in its collection, 1 to 512 bytes.
     pub id: String,
@@ -33,6 +35,7 @@ pub struct Point {
 
 /// A point that a search found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Hit {
     /// The point.
     pub id: String,

@@ -65,6 +65,7 @@ impl RosterRow {
 
 /// How a table that validators look things up in is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct TableStatus {
     /// `roster` or `calendar`.
     pub table: &'static str,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Sums over calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct UsageSums {
     /// Calls, also failed ones and those that the response cache answered.
     pub requests: u64,
@@ -46,6 +47,7 @@ impl UsageSums {
 
 /// The sums of one day, key and model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct UsageRow {
     /// `YYYY-MM-DD` in UTC.
     pub day: String,

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use super::body::Body;
 use super::context::Context;
-use super::error::rpc_body;
+use super::error_body::rpc_body;
 use crate::services::{ServiceError, Services};
 use desk::Desk;
 use server::Server;
@@ -47,7 +47,7 @@ pub(super) struct Visit {
 
 /// Answers one message of the Model Context Protocol.
 #[utoipa::path(
-    post, path = "/mcp", tag = "mcp", request_body = Object,
+    post, path = "/mcp", tag = "mcp", operation_id = "mcp", request_body = Object,
     responses(
         (status = 200, body = Object, description = "The JSON-RPC response"),
         (status = 202, description = "A notification was taken"),

@@ -10,8 +10,8 @@ use crate::services::backup::{self, BackupInput};
 /// Streams everything that is kept as one tar file, consistent while the server goes on; `boathouse restore` takes it. The last
 /// file in it is `manifest.sha256`: without it the backup is cut short.
 #[utoipa::path(
-    get, path = "/v1/backup", tag = "operations", params(BackupInput),
-    responses((status = 200, content_type = "application/x-tar", body = Vec<u8>),
+    get, path = "/v1/backup", tag = "operations", operation_id = "get_backup", params(BackupInput),
+    responses((status = 200, description = "The tar file", content_type = "application/x-tar", body = Vec<u8>),
               (status = 409, description = "Another backup is under way"))
 )]
 pub(crate) async fn read(

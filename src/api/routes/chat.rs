@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpResponseBuilder, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::api::body::Body;
 use crate::api::context::Context;
@@ -44,11 +45,12 @@ pub(in crate::api) fn tell_judgement(answer: &mut Value, judgement: Option<&Judg
 
 /// Answers a conversation, whole or as a stream, on request from the passages of a collection.
 #[utoipa::path(
-    post, path = "/v1/chat/completions", tag = "chat", request_body = ChatInput,
+    post, path = "/v1/chat/completions", tag = "chat", operation_id = "create_chat_completion",
+    request_body = ChatInput,
     responses(
-        (status = 200, body = Object, description = "A chat completion, or its chunks as events"),
-        (status = "4XX", description = "OpenAI error object"),
-        (status = "5XX", description = "OpenAI error object")
+        (status = 200,
+         description = "The answer; with `stream`, its chunks as events, the last one `[DONE]`",
+         content((CompletionJson = "application/json"), (String = "text/event-stream")))
     )
 )]
 pub(crate) async fn complete(
@@ -76,12 +78,14 @@ pub(crate) async fn complete(
 }
 
 /// An answer in OpenAI's shape.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatCompletion)]
 struct CompletionJson<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
     model: &'a str,
+    #[schema(value_type = Vec<ChoiceJson>, min_items = 1, max_items = 1)]
     choices: [ChoiceJson<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageJson>,
@@ -89,30 +93,38 @@ struct CompletionJson<'a> {
     validation: Option<&'a Judgement>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatChoice)]
 struct ChoiceJson<'a> {
     index: u8,
     message: MessageJson<'a>,
+    #[schema(value_type = Option<Object>)]
     logprobs: Option<()>,
     finish_reason: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatAnswer)]
 struct MessageJson<'a> {
     role: &'static str,
     content: Option<&'a str>,
     refusal: Option<&'a str>,
+    /// What is cited: `url_citation` with `collection`, `id` and `quote` beside it.
+    #[schema(value_type = Vec<Object>)]
     annotations: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<Object>, required = false)]
     thinking_blocks: &'a [Value],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     tool_calls: &'a [ToolCall],
 }
 
 /// Tokens in OpenAI's shape.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatUsage)]
 pub(in crate::api) struct UsageJson {
     prompt_tokens: u64,
     completion_tokens: u64,

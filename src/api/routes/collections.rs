@@ -3,33 +3,37 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
-use serde_json::json;
 
+use crate::api::answers::{
+    CollectionEntry, CollectionList, Deleted, SearchBatchOutput, SearchEntry,
+};
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::parameters::{CollectionPath, FieldPath};
 use crate::services::Services;
-use crate::services::collections::{self, CollectionInput, FieldInput};
-use crate::services::reembed::{self, ReembedInput};
+use crate::services::collections::{self, CollectionInput, CollectionState, FieldInput};
+use crate::services::reembed::{self, ReembedInput, ReembedOutput};
 use crate::services::search::{self, BatchInput, RecommendInput, SearchInput, SearchOutput};
 
 /// Lists the collections.
-#[utoipa::path(get, path = "/v1/collections", tag = "collections", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/v1/collections", tag = "collections", operation_id = "list_collections",
+    responses((status = 200, description = "The collections", body = CollectionList))
+)]
 pub(crate) async fn list(services: Data<Services>) -> HttpResponse {
-    let all: Vec<_> = collections::list(&services)
+    let all = collections::list(&services)
         .await
         .into_iter()
-        .map(|(name, info)| match info {
-            Ok(info) => json!(info),
-            Err(error) => json!({"name": name, "error": error.message}),
-        })
+        .map(|(name, state)| CollectionEntry::of(name, state))
         .collect();
-    HttpResponse::Ok().json(json!({"collections": all}))
+    HttpResponse::Ok().json(CollectionList { collections: all })
 }
 
 /// Describes a collection.
 #[utoipa::path(
-    get, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+    get, path = "/v1/collections/{name}", tag = "collections", operation_id = "get_collection",
+    params(CollectionPath),
+    responses((status = 200, description = "The collection", body = CollectionState))
 )]
 pub(crate) async fn read(
     context: Context,
@@ -41,10 +45,14 @@ pub(crate) async fn read(
 
 /// Creates a collection; the same again changes nothing.
 #[utoipa::path(
-    put, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
+    put, path = "/v1/collections/{name}", tag = "collections", operation_id = "create_collection",
+    params(CollectionPath),
     request_body = CollectionInput,
-    responses((status = 200, body = Object), (status = 201, body = Object),
-              (status = 409, description = "Exists with other properties"))
+    responses(
+        (status = 200, description = "It is there already", body = CollectionState),
+        (status = 201, description = "Created", body = CollectionState),
+        (status = 409, description = "Exists with other properties")
+    )
 )]
 pub(crate) async fn create(
     context: Context,
@@ -62,8 +70,9 @@ pub(crate) async fn create(
 
 /// Removes a collection and its data.
 #[utoipa::path(
-    delete, path = "/v1/collections/{name}", tag = "collections", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+    delete, path = "/v1/collections/{name}", tag = "collections", operation_id = "delete_collection",
+    params(CollectionPath),
+    responses((status = 200, description = "Removed", body = Deleted))
 )]
 pub(crate) async fn remove(
     context: Context,
@@ -71,15 +80,20 @@ pub(crate) async fn remove(
     name: Path<String>,
 ) -> Result<HttpResponse> {
     let removed = collections::remove(&services, &name).await;
-    Ok(context.json(removed.map(|()| json!({"deleted": name.as_str()})))?)
+    Ok(context.json(removed.map(|()| Deleted {
+        deleted: name.into_inner(),
+    }))?)
 }
 
 /// Begins to embed a collection anew, in the background.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/reembed", tag = "collections", operation_id = "start_reembedding",
+    params(CollectionPath),
     request_body = ReembedInput,
-    responses((status = 202, body = Object), (status = 409, description = "Points without a text, or under way already"),
-              (status = "4XX", description = "Problem"))
+    responses(
+        (status = 202, description = "Begun", body = ReembedOutput),
+        (status = 409, description = "Points without a text, or under way already")
+    )
 )]
 pub(crate) async fn reembed(
     context: Context,
@@ -93,8 +107,9 @@ pub(crate) async fn reembed(
 
 /// Tells how far a collection's last embedding anew is, or how it ended.
 #[utoipa::path(
-    get, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+    get, path = "/v1/collections/{name}/reembed", tag = "collections", operation_id = "get_reembedding",
+    params(CollectionPath),
+    responses((status = 200, description = "How far it is", body = ReembedOutput))
 )]
 pub(crate) async fn reembedding(
     context: Context,
@@ -106,8 +121,9 @@ pub(crate) async fn reembedding(
 
 /// Cancels a collection's embedding anew; the collection stays as it was.
 #[utoipa::path(
-    delete, path = "/v1/collections/{name}/reembed", tag = "collections", params(("name" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+    delete, path = "/v1/collections/{name}/reembed", tag = "collections", operation_id = "cancel_reembedding",
+    params(CollectionPath),
+    responses((status = 200, description = "How it ended, or that there was none", body = ReembedOutput))
 )]
 pub(crate) async fn cancel_reembed(
     context: Context,
@@ -119,9 +135,13 @@ pub(crate) async fn cancel_reembed(
 
 /// Searches a collection.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/search", tag = "collections", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/search", tag = "collections", operation_id = "search_collection",
+    params(CollectionPath),
     request_body = SearchInput,
-    responses((status = 200, body = SearchOutput), (status = "4XX", description = "Problem"))
+    responses(
+        (status = 200, description = "What was found", body = SearchOutput),
+        (status = 409, description = "Made by another version of its model")
+    )
 )]
 pub(crate) async fn search(
     context: Context,
@@ -134,9 +154,10 @@ pub(crate) async fn search(
 
 /// Answers several searches over the same points; each is answered or fails by itself.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/search/batch", tag = "collections", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/search/batch", tag = "collections", operation_id = "search_collection_batch",
+    params(CollectionPath),
     request_body = BatchInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "An answer for each search", body = SearchBatchOutput))
 )]
 pub(crate) async fn search_all(
     context: Context,
@@ -146,23 +167,26 @@ pub(crate) async fn search_all(
 ) -> Result<HttpResponse> {
     let found = search::search_all(&services, &context.request_id(), &name, body.0).await;
     let results = found.map(|found| {
-        let results: Vec<_> = found
+        let results = found
             .into_iter()
             .map(|found| match found {
-                Ok(found) => json!(found),
-                Err(error) => json!({"error": context.problem(&error)}),
+                Ok(found) => SearchEntry::Found(Box::new(found)),
+                Err(error) => SearchEntry::Failed {
+                    error: context.problem(&error),
+                },
             })
             .collect();
-        json!({"results": results})
+        SearchBatchOutput { results }
     });
     Ok(context.json(results)?)
 }
 
 /// Finds points like some and unlike others.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/recommend", tag = "collections", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/recommend", tag = "collections", operation_id = "recommend_points",
+    params(CollectionPath),
     request_body = RecommendInput,
-    responses((status = 200, body = SearchOutput), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "What was found", body = SearchOutput))
 )]
 pub(crate) async fn recommend(
     context: Context,
@@ -175,9 +199,10 @@ pub(crate) async fn recommend(
 
 /// Indexes a field of the payload.
 #[utoipa::path(
-    put, path = "/v1/collections/{name}/index", tag = "collections", params(("name" = String, Path)),
+    put, path = "/v1/collections/{name}/index", tag = "collections", operation_id = "index_field",
+    params(CollectionPath),
     request_body = FieldInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "Indexed", body = CollectionState))
 )]
 pub(crate) async fn index_field(
     context: Context,
@@ -190,9 +215,9 @@ pub(crate) async fn index_field(
 
 /// Indexes a field no more.
 #[utoipa::path(
-    delete, path = "/v1/collections/{name}/index/{field}", tag = "collections",
-    params(("name" = String, Path), ("field" = String, Path)),
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    delete, path = "/v1/collections/{name}/index/{field}", tag = "collections", operation_id = "drop_field_index",
+    params(FieldPath),
+    responses((status = 200, description = "Indexed no more", body = CollectionState))
 )]
 pub(crate) async fn drop_index(
     context: Context,

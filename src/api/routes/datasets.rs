@@ -10,8 +10,12 @@ use crate::services::dataset::{self, ExportInput, JobOutput, MaterializeInput};
 
 /// Turns the journal into scored tasks; answers with the receipt.
 #[utoipa::path(
-    post, path = "/v1/materialize", tag = "datasets", request_body = MaterializeInput,
-    responses((status = 200, body = Object))
+    post, path = "/v1/materialize", tag = "datasets", operation_id = "materialize",
+    request_body = MaterializeInput,
+    responses(
+        (status = 200, description = "The receipt", body = Object),
+        (status = 409, description = "Stopped, or its sources changed meanwhile")
+    )
 )]
 pub(crate) async fn materialize(
     context: Context,
@@ -22,15 +26,23 @@ pub(crate) async fn materialize(
 }
 
 /// Lists the exports.
-#[utoipa::path(get, path = "/v1/exports", tag = "datasets", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/v1/exports", tag = "datasets", operation_id = "list_exports",
+    responses((status = 200, description = "The exports", body = Object))
+)]
 pub(crate) async fn list(context: Context, services: Data<Services>) -> Result<HttpResponse> {
     Ok(context.json(dataset::exports(&services).await)?)
 }
 
 /// Writes a dataset folder; answers with the receipt.
 #[utoipa::path(
-    post, path = "/v1/exports", tag = "datasets", request_body = ExportInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    post, path = "/v1/exports", tag = "datasets", operation_id = "create_export",
+    request_body = ExportInput,
+    responses(
+        (status = 200, description = "The receipt", body = Object),
+        (status = 409,
+         description = "Nothing is materialized yet, stopped, or its sources changed meanwhile")
+    )
 )]
 pub(crate) async fn export(
     context: Context,
@@ -41,15 +53,21 @@ pub(crate) async fn export(
 }
 
 /// Tells how far the materialization or export under way is.
-#[utoipa::path(get, path = "/v1/datasets/job", tag = "datasets", responses((status = 200, body = JobOutput)))]
+#[utoipa::path(
+    get, path = "/v1/datasets/job", tag = "datasets", operation_id = "get_dataset_job",
+    responses((status = 200, description = "How far it is", body = JobOutput))
+)]
 pub(crate) async fn job(services: Data<Services>) -> HttpResponse {
     HttpResponse::Ok().json(dataset::job(&services))
 }
 
 /// Stops it; what was there before it stays.
 #[utoipa::path(
-    delete, path = "/v1/datasets/job", tag = "datasets",
-    responses((status = 200, body = JobOutput), (status = 404, description = "Problem"))
+    delete, path = "/v1/datasets/job", tag = "datasets", operation_id = "cancel_dataset_job",
+    responses(
+        (status = 200, description = "It is told to stop", body = JobOutput),
+        (status = 404, description = "Nothing is under way")
+    )
 )]
 pub(crate) async fn cancel_job(context: Context, services: Data<Services>) -> Result<HttpResponse> {
     Ok(context.json(dataset::cancel_job(&services))?)

@@ -9,15 +9,23 @@ use crate::services::Services;
 use crate::services::evidence::{self, EraseInput, EraseOutput, EvidenceInput, EvidenceOutput};
 
 /// Reads the journal's newest hash.
-#[utoipa::path(get, path = "/v1/evidence/head", tag = "evidence", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/v1/evidence/head", tag = "evidence", operation_id = "get_evidence_head",
+    responses(
+        (status = 200,
+         description = "The head",
+         body = ref("#/components/schemas/EvidenceHead"))
+    )
+)]
 pub(crate) async fn head(context: Context, services: Data<Services>) -> Result<HttpResponse> {
     Ok(context.json(evidence::head(&services).await)?)
 }
 
 /// Lists the journal's records.
 #[utoipa::path(
-    get, path = "/v1/evidence", tag = "evidence", params(EvidenceInput),
-    responses((status = 200, body = EvidenceOutput), (status = "4XX", description = "Problem"))
+    get, path = "/v1/evidence", tag = "evidence", operation_id = "list_evidence",
+    params(EvidenceInput),
+    responses((status = 200, description = "A page", body = EvidenceOutput))
 )]
 pub(crate) async fn list(
     context: Context,
@@ -29,8 +37,9 @@ pub(crate) async fn list(
 
 /// Erases the contents of records; the chain stays whole.
 #[utoipa::path(
-    post, path = "/v1/evidence/erase", tag = "evidence", request_body = EraseInput,
-    responses((status = 200, body = EraseOutput), (status = "4XX", description = "Problem"))
+    post, path = "/v1/evidence/erase", tag = "evidence", operation_id = "erase_evidence",
+    request_body = EraseInput,
+    responses((status = 200, description = "Erased", body = EraseOutput))
 )]
 pub(crate) async fn erase(
     context: Context,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::api::body::Body;
 use crate::api::context::Context;
-use crate::api::error::problem_body;
+use crate::api::error_body::problem_body;
 use crate::api::streams::event;
 use crate::services::complete::ChatInput;
 use crate::services::iterate::{self, IterateOutput, Progress, Told};
@@ -25,11 +25,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Answers a conversation, has the answer judged, and asks again with what was found, within bounds.
 #[utoipa::path(
-    post, path = "/v1/iterate", tag = "validation", request_body = ChatInput,
+    post, path = "/v1/iterate", tag = "validation", operation_id = "iterate",
+    request_body = ChatInput,
     responses(
-        (status = 200, body = IterateOutput, description = "The last answer with all attempts, or events: attempt, verdict, done"),
-        (status = "4XX", description = "Problem"),
-        (status = "5XX", description = "Problem: there is no answer at all")
+        (status = 200,
+         description = "The last answer with all attempts; with `stream`, events: attempt, verdict, done",
+         content((IterateOutput = "application/json"), (String = "text/event-stream")))
     )
 )]
 pub(crate) async fn iterate(

@@ -17,11 +17,12 @@ use crate::types::evidence::TokenUsage;
 
 /// Answers a conversation, whole or as a stream, in the shape of Anthropic's messages.
 #[utoipa::path(
-    post, path = "/v1/messages", tag = "chat", request_body = MessagesInput,
+    post, path = "/v1/messages", tag = "chat", operation_id = "create_message",
+    request_body = MessagesInput,
     responses(
-        (status = 200, body = Object, description = "A message, or its events"),
-        (status = "4XX", description = "Anthropic error object"),
-        (status = "5XX", description = "Anthropic error object")
+        (status = 200,
+         description = "The answer; with `stream`, its events",
+         content((ref("#/components/schemas/Message") = "application/json"), (String = "text/event-stream")))
     )
 )]
 pub(crate) async fn create(

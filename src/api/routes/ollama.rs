@@ -12,8 +12,9 @@ use crate::services::ollama::{
 
 /// Embeds one text or many, as Ollama does.
 #[utoipa::path(
-    post, path = "/api/embed", tag = "models", request_body = OllamaEmbedInput,
-    responses((status = 200, body = OllamaEmbedOutput), (status = "4XX", description = "`{\"error\": \"...\"}`"))
+    post, path = "/api/embed", tag = "models", operation_id = "ollama_embed",
+    request_body = OllamaEmbedInput,
+    responses((status = 200, description = "The vectors", body = OllamaEmbedOutput))
 )]
 pub(crate) async fn embed(
     context: Context,
@@ -25,8 +26,9 @@ pub(crate) async fn embed(
 
 /// Embeds one text, as older clients of Ollama ask for it.
 #[utoipa::path(
-    post, path = "/api/embeddings", tag = "models", request_body = OllamaEmbeddingsInput,
-    responses((status = 200, body = OllamaEmbeddingsOutput), (status = "4XX", description = "`{\"error\": \"...\"}`"))
+    post, path = "/api/embeddings", tag = "models", operation_id = "ollama_embeddings",
+    request_body = OllamaEmbeddingsInput,
+    responses((status = 200, description = "The vector", body = OllamaEmbeddingsOutput))
 )]
 pub(crate) async fn embeddings(
     context: Context,

@@ -25,11 +25,12 @@ const VERSION: &str = "0.12.0";
 
 /// Answers a conversation, in lines unless `stream` is false, as Ollama does.
 #[utoipa::path(
-    post, path = "/api/chat", tag = "chat", request_body = OllamaChatInput,
+    post, path = "/api/chat", tag = "chat", operation_id = "ollama_chat",
+    request_body = OllamaChatInput,
     responses(
-        (status = 200, body = Object, description = "One object, or one a line"),
-        (status = "4XX", description = "`{\"error\": \"...\"}`"),
-        (status = "5XX", description = "`{\"error\": \"...\"}`")
+        (status = 200,
+         description = "The answer; unless `stream` is false, one object a line",
+         content((ref("#/components/schemas/OllamaChatLine") = "application/json"), (String = "application/x-ndjson")))
     )
 )]
 pub(crate) async fn chat(
@@ -48,11 +49,12 @@ pub(crate) async fn chat(
 
 /// Answers one question, in lines unless `stream` is false, as Ollama does.
 #[utoipa::path(
-    post, path = "/api/generate", tag = "chat", request_body = OllamaGenerateInput,
+    post, path = "/api/generate", tag = "chat", operation_id = "ollama_generate",
+    request_body = OllamaGenerateInput,
     responses(
-        (status = 200, body = Object, description = "One object, or one a line"),
-        (status = "4XX", description = "`{\"error\": \"...\"}`"),
-        (status = "5XX", description = "`{\"error\": \"...\"}`")
+        (status = 200,
+         description = "The answer; unless `stream` is false, one object a line",
+         content((ref("#/components/schemas/OllamaGenerateLine") = "application/json"), (String = "application/x-ndjson")))
     )
 )]
 pub(crate) async fn generate(
@@ -70,7 +72,14 @@ pub(crate) async fn generate(
 }
 
 /// Lists the models, as Ollama does.
-#[utoipa::path(get, path = "/api/tags", tag = "models", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/api/tags", tag = "models", operation_id = "ollama_tags",
+    responses(
+        (status = 200,
+         description = "The models",
+         body = ref("#/components/schemas/OllamaTags"))
+    )
+)]
 pub(crate) async fn tags(services: Data<Services>) -> HttpResponse {
     let embedders = embed::models(&services).into_iter().map(|model| model.name);
     let chat = complete::models(&services).into_iter().map(|(id, _)| id);
@@ -79,7 +88,14 @@ pub(crate) async fn tags(services: Data<Services>) -> HttpResponse {
 }
 
 /// Tells the version of Ollama's API that is served, and our own.
-#[utoipa::path(get, path = "/api/version", tag = "operations", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/api/version", tag = "operations", operation_id = "ollama_version",
+    responses(
+        (status = 200,
+         description = "The versions",
+         body = ref("#/components/schemas/OllamaVersion"))
+    )
+)]
 pub(crate) async fn version() -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "version": VERSION, "boathouse": env!("CARGO_PKG_VERSION"),

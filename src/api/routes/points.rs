@@ -2,20 +2,26 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
-use serde_json::json;
 
+use crate::api::answers::{Counted, DeletedPoints, Upserted};
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::parameters::{CollectionPath, PointPath};
 use crate::services::Services;
 use crate::services::collections::{
     self, CountInput, DeleteInput, ScrollInput, ScrollOutput, UpsertInput,
 };
+use crate::types::point::Point;
 
 /// Inserts or replaces points, all or none; durable when answered.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/points", tag = "points", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/points", tag = "points", operation_id = "upsert_points",
+    params(CollectionPath),
     request_body = UpsertInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    responses(
+        (status = 200, description = "Stored", body = Upserted),
+        (status = 409, description = "Made by another version of its model")
+    )
 )]
 pub(crate) async fn upsert(
     context: Context,
@@ -24,14 +30,14 @@ pub(crate) async fn upsert(
     body: Body<UpsertInput>,
 ) -> Result<HttpResponse> {
     let upserted = collections::upsert(&services, &name, body.0).await;
-    Ok(context.json(upserted.map(|count| json!({"upserted": count})))?)
+    Ok(context.json(upserted.map(|upserted| Upserted { upserted }))?)
 }
 
 /// Reads one point.
 #[utoipa::path(
-    get, path = "/v1/collections/{name}/points/{id}", tag = "points",
-    params(("name" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "Problem"))
+    get, path = "/v1/collections/{name}/points/{id}", tag = "points", operation_id = "get_point",
+    params(PointPath),
+    responses((status = 200, description = "The point", body = Point))
 )]
 pub(crate) async fn read(
     context: Context,
@@ -44,9 +50,10 @@ pub(crate) async fn read(
 
 /// Deletes points by ids or by filter.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/points/delete", tag = "points", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/points/delete", tag = "points", operation_id = "delete_points",
+    params(CollectionPath),
     request_body = DeleteInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "Deleted", body = DeletedPoints))
 )]
 pub(crate) async fn delete(
     context: Context,
@@ -55,14 +62,15 @@ pub(crate) async fn delete(
     body: Body<DeleteInput>,
 ) -> Result<HttpResponse> {
     let deleted = collections::delete(&services, &name, body.0).await;
-    Ok(context.json(deleted.map(|count| json!({"deleted": count})))?)
+    Ok(context.json(deleted.map(|deleted| DeletedPoints { deleted }))?)
 }
 
 /// Reads a page of points in order of id.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/points/scroll", tag = "points", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/points/scroll", tag = "points", operation_id = "scroll_points",
+    params(CollectionPath),
     request_body = ScrollInput,
-    responses((status = 200, body = ScrollOutput), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "A page", body = ScrollOutput))
 )]
 pub(crate) async fn scroll(
     context: Context,
@@ -75,9 +83,10 @@ pub(crate) async fn scroll(
 
 /// Counts points.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/points/count", tag = "points", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/points/count", tag = "points", operation_id = "count_points",
+    params(CollectionPath),
     request_body = CountInput,
-    responses((status = 200, body = Object), (status = "4XX", description = "Problem"))
+    responses((status = 200, description = "Counted", body = Counted))
 )]
 pub(crate) async fn count(
     context: Context,
@@ -86,5 +95,5 @@ pub(crate) async fn count(
     body: Body<CountInput>,
 ) -> Result<HttpResponse> {
     let counted = collections::count(&services, &name, body.0).await;
-    Ok(context.json(counted.map(|count| json!({"count": count})))?)
+    Ok(context.json(counted.map(|count| Counted { count }))?)
 }

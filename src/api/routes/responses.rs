@@ -17,11 +17,12 @@ use crate::types::evidence::TokenUsage;
 /// Answers a conversation, whole or as a stream, in the shape of OpenAI's responses. Nothing is
 /// kept between requests.
 #[utoipa::path(
-    post, path = "/v1/responses", tag = "chat", request_body = ResponsesInput,
+    post, path = "/v1/responses", tag = "chat", operation_id = "create_response",
+    request_body = ResponsesInput,
     responses(
-        (status = 200, body = Object, description = "A response, or its events"),
-        (status = "4XX", description = "OpenAI error object"),
-        (status = "5XX", description = "OpenAI error object")
+        (status = 200,
+         description = "The answer; with `stream`, its events",
+         content((ref("#/components/schemas/Response") = "application/json"), (String = "text/event-stream")))
     )
 )]
 pub(crate) async fn create(

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, Result};
 
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::parameters::TaskPath;
 use crate::services::Services;
 use crate::services::import::{self, ImportInput, ImportOutput};
 use crate::services::review::{
@@ -13,8 +14,9 @@ use crate::services::review::{
 
 /// Takes conversations of another system into the journal, each once.
 #[utoipa::path(
-    post, path = "/v1/evidence/import", tag = "evidence", request_body = ImportInput,
-    responses((status = 200, body = ImportOutput), (status = "4XX", description = "Problem"))
+    post, path = "/v1/evidence/import", tag = "evidence", operation_id = "import_evidence",
+    request_body = ImportInput,
+    responses((status = 200, description = "Recorded", body = ImportOutput))
 )]
 pub(crate) async fn import(
     context: Context,
@@ -26,8 +28,12 @@ pub(crate) async fn import(
 
 /// Lists the tasks that wait for a person, the oldest first.
 #[utoipa::path(
-    get, path = "/v1/review", tag = "evidence", params(ReviewQuery),
-    responses((status = 200, body = ReviewPage), (status = 409, description = "Nothing is materialized yet"))
+    get, path = "/v1/review", tag = "evidence", operation_id = "list_review",
+    params(ReviewQuery),
+    responses(
+        (status = 200, description = "A page", body = ReviewPage),
+        (status = 409, description = "Nothing is materialized yet")
+    )
 )]
 pub(crate) async fn list(
     context: Context,
@@ -39,8 +45,13 @@ pub(crate) async fn list(
 
 /// Reads a task that waits.
 #[utoipa::path(
-    get, path = "/v1/review/{task}", tag = "evidence", params(("task" = String, Path)),
-    responses((status = 200, body = ReviewTask), (status = 404, description = "It does not wait"))
+    get, path = "/v1/review/{task}", tag = "evidence", operation_id = "get_review_task",
+    params(TaskPath),
+    responses(
+        (status = 200, description = "The task", body = ReviewTask),
+        (status = 404, description = "It does not wait"),
+        (status = 409, description = "Nothing is materialized yet")
+    )
 )]
 pub(crate) async fn read(
     context: Context,
@@ -52,9 +63,14 @@ pub(crate) async fn read(
 
 /// Decides on a task.
 #[utoipa::path(
-    post, path = "/v1/review/{task}", tag = "evidence", params(("task" = String, Path)), request_body = ReviewInput,
-    responses((status = 200, body = ReviewOutput), (status = 404, description = "It does not wait"),
-              (status = "4XX", description = "Problem"))
+    post, path = "/v1/review/{task}", tag = "evidence", operation_id = "decide_review_task",
+    params(TaskPath),
+    request_body = ReviewInput,
+    responses(
+        (status = 200, description = "Recorded", body = ReviewOutput),
+        (status = 404, description = "It does not wait"),
+        (status = 409, description = "Nothing is materialized yet")
+    )
 )]
 pub(crate) async fn decide(
     context: Context,

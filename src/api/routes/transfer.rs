@@ -2,18 +2,24 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
-use serde_json::json;
 
+use crate::api::answers::Imported;
 use crate::api::body::Body;
 use crate::api::context::Context;
+use crate::api::parameters::CollectionPath;
 use crate::services::Services;
 use crate::services::transfer::{self, ImportInput};
 
 /// Streams a whole collection as it is now, one JSON object a line; the last one is `{"end": …}`.
 #[utoipa::path(
-    get, path = "/v1/collections/{name}/export", tag = "collections", params(("name" = String, Path)),
-    responses((status = 200, body = Object, description = "application/x-ndjson"),
-              (status = 404, description = "Problem"))
+    get, path = "/v1/collections/{name}/export", tag = "collections", operation_id = "export_collection",
+    params(CollectionPath),
+    responses(
+        (status = 200,
+         description = "One object a line",
+         body = String,
+         content_type = "application/x-ndjson")
+    )
 )]
 pub(crate) async fn export(
     context: Context,
@@ -29,10 +35,13 @@ pub(crate) async fn export(
 
 /// Inserts or replaces points as they were exported, second vectors included; durable when answered.
 #[utoipa::path(
-    post, path = "/v1/collections/{name}/import", tag = "collections", params(("name" = String, Path)),
+    post, path = "/v1/collections/{name}/import", tag = "collections", operation_id = "import_points",
+    params(CollectionPath),
     request_body = ImportInput,
-    responses((status = 200, body = Object), (status = 409, description = "Vectors of another model"),
-              (status = "4XX", description = "Problem"))
+    responses(
+        (status = 200, description = "Stored", body = Imported),
+        (status = 409, description = "Vectors of another model")
+    )
 )]
 pub(crate) async fn import(
     context: Context,
@@ -41,5 +50,5 @@ pub(crate) async fn import(
     body: Body<ImportInput>,
 ) -> Result<HttpResponse> {
     let imported = transfer::import(&services, &name, body.0).await;
-    Ok(context.json(imported.map(|count| json!({"imported": count})))?)
+    Ok(context.json(imported.map(|imported| Imported { imported }))?)
 }

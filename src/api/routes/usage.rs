@@ -9,8 +9,9 @@ use crate::services::usage::{self, UsageInput, UsageOutput};
 
 /// Sums of chat calls by day, key and model.
 #[utoipa::path(
-    get, path = "/v1/usage", tag = "operations", params(UsageInput),
-    responses((status = 200, body = UsageOutput), (status = "4XX", description = "Problem"))
+    get, path = "/v1/usage", tag = "operations", operation_id = "get_usage",
+    params(UsageInput),
+    responses((status = 200, description = "The sums", body = UsageOutput))
 )]
 pub(crate) async fn read(
     context: Context,

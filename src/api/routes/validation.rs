@@ -2,19 +2,24 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
-use serde_json::json;
 
+use crate::api::answers::{
+    TableList, ValidateAnswer, ValidateBatchOutput, ValidateEntry, ValidatorList,
+};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::services::Services;
 use crate::services::evidence::{self, FeedbackInput, FeedbackOutput};
 use crate::services::tables;
-use crate::services::validate::{self, ValidateBody, ValidateOutput};
+use crate::services::validate::{self, ValidateBody};
 
 /// Judges what a model wrote: one payload, or up to 1,000 as `items`, answered as `results` in their order.
 #[utoipa::path(
-    post, path = "/v1/validate", tag = "validation", request_body = ValidateBody,
-    responses((status = 200, body = ValidateOutput), (status = "4XX", description = "Problem"))
+    post, path = "/v1/validate", tag = "validation", operation_id = "validate",
+    request_body = ValidateBody,
+    responses(
+        (status = 200, description = "The verdict, or one for each item", body = ValidateAnswer)
+    )
 )]
 pub(crate) async fn validate(
     context: Context,
@@ -31,37 +36,50 @@ pub(crate) async fn validate(
     let judged = validate::validate_all(&services, &request_id, batch).await;
     let answer = judged.map(|judged| {
         let results = judged.into_iter().map(|(id, judged)| match judged {
-            Ok(judged) => json!(judged),
-            Err(error) => json!({"id": id, "error": context.problem(&error)}),
+            Ok(judged) => ValidateEntry::Judged(Box::new(judged)),
+            Err(error) => ValidateEntry::Failed {
+                id,
+                error: context.problem(&error),
+            },
         });
-        json!({"id": request_id, "results": results.collect::<Vec<_>>()})
+        ValidateBatchOutput {
+            results: results.collect(),
+            id: request_id,
+        }
     });
     Ok(context.json(answer)?)
 }
 
 /// Lists the validators with their JSON Schemas, and their rules with what each counts as here.
-#[utoipa::path(get, path = "/v1/validators", tag = "validation", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/v1/validators", tag = "validation", operation_id = "list_validators",
+    responses((status = 200, description = "The validators", body = ValidatorList))
+)]
 pub(crate) async fn list(services: Data<Services>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({
-        "validators": validate::validators(&services),
-        "tables": tables::status(&services),
-    }))
+    HttpResponse::Ok().json(ValidatorList {
+        validators: validate::validators(&services),
+        tables: tables::status(&services),
+    })
 }
 
 /// Reads the roster and the calendar again.
 #[utoipa::path(
-    post, path = "/v1/validators/reload", tag = "validation",
-    responses((status = 200, body = Object), (status = 400, description = "A table at fault; it stays as it was"))
+    post, path = "/v1/validators/reload", tag = "validation", operation_id = "reload_tables",
+    responses(
+        (status = 200, description = "Read again", body = TableList),
+        (status = 400, description = "A table at fault; it stays as it was")
+    )
 )]
 pub(crate) async fn reload(context: Context, services: Data<Services>) -> Result<HttpResponse> {
     let reloaded = tables::reload(&services).await;
-    Ok(context.json(reloaded.map(|tables| json!({"tables": tables})))?)
+    Ok(context.json(reloaded.map(|tables| TableList { tables }))?)
 }
 
 /// Records what a person thought of an answer.
 #[utoipa::path(
-    post, path = "/v1/feedback", tag = "evidence", request_body = FeedbackInput,
-    responses((status = 200, body = FeedbackOutput), (status = "4XX", description = "Problem"))
+    post, path = "/v1/feedback", tag = "evidence", operation_id = "give_feedback",
+    request_body = FeedbackInput,
+    responses((status = 200, description = "Recorded", body = FeedbackOutput))
 )]
 pub(crate) async fn feedback(
     context: Context,

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Writer;
-use crate::api::error::openai_body;
+use crate::api::error_body::openai_body;
 use crate::api::routes::chat::{UsageJson, annotation};
 use crate::services::complete::{CompletionStream, Piece};
 use crate::types::chat::{ChatDelta, ToolCallDelta};

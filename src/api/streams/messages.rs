@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Writer, event};
-use crate::api::error::anthropic_body;
+use crate::api::error_body::anthropic_body;
 use crate::api::routes::chat::tell_judgement;
 use crate::api::routes::messages::{citation_json, stop_reason, usage_json};
 use crate::services::complete::{CompletionStream, Piece};

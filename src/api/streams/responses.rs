@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Writer;
-use crate::api::error::{failure_json, openai_body};
+use crate::api::error_body::{failure_json, openai_body};
 use crate::api::routes::chat::tell_judgement;
 use crate::api::routes::responses::{
     Items, annotation, call_item, message_item, reasoning_item, refusal_part, response_json,

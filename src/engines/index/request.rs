@@ -8,6 +8,7 @@ use crate::types::point::Hit;
 
 /// What a search goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = SearchMode))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Likeness of vectors. Scores as [`Metric`](crate::types::point::Metric) says.
@@ -161,6 +162,7 @@ pub struct Like {
 
 /// How examples become a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RecommendStrategy))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// One vector: the mean of the positive ones, moved away from that of the negative ones by their difference.
@@ -187,6 +189,7 @@ impl Refine {
 
 /// Hits that share a value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct HitGroup {
     /// The value: a string, a whole number or a boolean.
     pub id: Value,
@@ -207,6 +210,7 @@ pub struct SearchResult {
 
 /// The way a search went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SearchPath {
     /// Every point, or every match, was compared.
@@ -221,6 +225,7 @@ pub enum SearchPath {
 
 /// How a search was answered, and why so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = SearchPlan))]
 pub struct Plan {
     /// The way it went.
     pub path: SearchPath,

@@ -8,6 +8,7 @@ const MAX_WORDS: usize = 3_000;
 
 /// A run of words that came, went or stayed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AnswerChange))]
 pub struct Change {
     /// `equal`, `delete` or `insert`.
     pub op: &'static str,

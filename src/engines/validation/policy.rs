@@ -13,6 +13,7 @@ use crate::types::validation::{Finding, Severity};
 
 /// What a finding of a rule counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RuleLevel))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Nothing: there is no finding.

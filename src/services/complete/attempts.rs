@@ -24,7 +24,8 @@ use crate::types::validation::{Finding, Verdict};
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// Why no further answer was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = IterationEnd)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The last answer passed.
@@ -42,7 +43,8 @@ pub enum End {
 }
 
 /// One answer and what was found in it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = IterationAttempt)]
 pub struct Attempt {
     /// From 1.
     pub attempt: u32,

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::engines::chat::{self, CacheMode};
 use crate::engines::index::Mode;
 use crate::services::ServiceError;
+use crate::services::filter::FilterSchema;
 use crate::types::chat::{ChatMessage, ChatRequest, Passage, Tool};
 use crate::types::demand::Demand;
 
@@ -19,10 +20,7 @@ pub struct ChatInput {
     #[schema(example = "extractive")]
     pub model: Option<String>,
     /// The conversation: objects with `role` and `content`, in OpenAI's shape.
-    #[schema(
-        value_type = Vec<Object>,
-        example = json!([{"role": "user", "content": "what do wiccans worship?"}])
-    )]
+    #[schema(required, min_items = 1, example = json!([{"role": "user", "content": "what do wiccans worship?"}]))]
     #[serde(default)]
     pub messages: Vec<ChatMessage>,
     /// Answer from the passages of a collection.
@@ -31,10 +29,9 @@ pub struct ChatInput {
     pub cache: Option<CacheInput>,
     /// Validators that judge the answer: `{"kinds": [name | {"kind", "context"?, "extract"?}], "on_fail"?: "annotate" | "reject" |
     /// "iterate", "max_attempts"?, "max_tokens"?, "deadline_ms"?}`; left out, the route says.
-    #[schema(value_type = Option<Object>, example = json!({"kinds": ["email"], "on_fail": "reject"}))]
+    #[schema(example = json!({"kinds": ["email"], "on_fail": "reject"}))]
     pub validation: Option<Demand>,
     /// Functions that the model may call.
-    #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
     /// `none`, `auto`, `required`, or one function.
     pub tool_choice: Option<Value>,
@@ -42,21 +39,24 @@ pub struct ChatInput {
     #[schema(value_type = Option<Object>)]
     pub response_format: Option<Value>,
     /// Randomness, 0 to 2.
+    #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
     /// Nucleus, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Most tokens of the answer.
     pub max_tokens: Option<u32>,
     /// Most tokens of the answer and its reasoning.
     pub max_completion_tokens: Option<u32>,
     /// A text, or up to 16, that end the answer.
-    #[schema(value_type = Option<Object>)]
     pub stop: Option<Stop>,
     /// For answers that can be repeated, where the provider is able to.
     pub seed: Option<i64>,
     /// -2 to 2.
+    #[schema(minimum = -2, maximum = 2)]
     pub presence_penalty: Option<f64>,
     /// -2 to 2.
+    #[schema(minimum = -2, maximum = 2)]
     pub frequency_penalty: Option<f64>,
     /// Who asks; kept with the evidence.
     pub user: Option<String>,
@@ -65,6 +65,7 @@ pub struct ChatInput {
     /// What else a stream carries.
     pub stream_options: Option<StreamOptions>,
     /// Only 1.
+    #[schema(minimum = 1, maximum = 1)]
     pub n: Option<u32>,
     /// Passed to the provider.
     pub logit_bias: Option<Value>,
@@ -122,14 +123,15 @@ pub struct RetrievalInput {
     #[schema(example = "docs")]
     pub collection: String,
     /// Most passages: 1 to 100, default 5.
+    #[schema(minimum = 1, maximum = 100)]
     pub k: Option<usize>,
     /// As in a search.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
     /// Only passages whose payload has this `role`, or none.
     pub role: Option<String>,
     /// `dense`, `lexical` or `hybrid`; default `hybrid`.
-    #[schema(value_type = Option<String>, example = "hybrid")]
+    #[schema(example = "hybrid")]
     pub mode: Option<Mode>,
     /// Leave out passages that score less.
     pub min_score: Option<f32>,
@@ -141,9 +143,10 @@ pub struct RetrievalInput {
 pub struct CacheInput {
     /// `exact`, the default: the whole request is the same; `semantic`: the last question may be in
     /// other words; `off`.
-    #[schema(value_type = Option<String>, example = "exact")]
+    #[schema(example = "exact")]
     pub mode: Option<CacheMode>,
     /// Least cosine of two questions that count as the same, 0.5 to 1; default `chat.cache.threshold`.
+    #[schema(minimum = 0.5, maximum = 1)]
     pub threshold: Option<f32>,
     /// Whether calls of tools are kept and given too.
     #[serde(default)]
@@ -171,7 +174,8 @@ impl StreamOptions {
 }
 
 /// One text or several.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[schema(as = StopSequence)]
 #[serde(untagged, expecting = "stop must be a text or a list of texts")]
 pub enum Stop {
     /// One.

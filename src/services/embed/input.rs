@@ -5,6 +5,9 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// OpenAI's `input`.
 #[derive(Debug, PartialEq)]
@@ -21,6 +24,29 @@ impl<'de> Deserialize<'de> for TextInput {
         deserializer.deserialize_any(Forms)
     }
 }
+
+impl PartialSchema for TextInput {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let id = || {
+            let id = ObjectBuilder::new().schema_type(Type::Integer);
+            id.minimum(Some(0))
+        };
+        let ids = || ArrayBuilder::new().items(id()).min_items(Some(1));
+        let several = |items: ArrayItems| ArrayBuilder::new().items(items).min_items(Some(1));
+        OneOfBuilder::new()
+            .description(Some(
+                "A text, a list of texts, a list of token ids, or a list of such lists.",
+            ))
+            .item(text().description(Some("A text.")))
+            .item(several(text().into()).description(Some("Texts.")))
+            .item(ids().description(Some("The tokens of a text.")))
+            .item(several(ids().into()).description(Some("The tokens of texts.")))
+            .into()
+    }
+}
+
+impl ToSchema for TextInput {}
 
 struct Forms;
 

@@ -47,7 +47,6 @@ pub struct EraseOutput {
     /// Records whose content is gone, or would be.
     pub erased: u64,
     /// How many of each kind.
-    #[schema(value_type = Object)]
     pub kinds: BTreeMap<&'static str, u64>,
     /// First and last sequence number of each run of them.
     #[schema(value_type = Vec<Vec<u64>>)]

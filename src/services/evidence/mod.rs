@@ -28,9 +28,10 @@ pub(super) const MAX_FEEDBACK_BYTES: usize = 256 * 1024;
 pub struct FeedbackInput {
     /// The id of the answer it is about, or its `x-request-id`; of several answers to one request
     /// id, the newest is meant.
+    #[schema(min_length = 1)]
     pub target: String,
     /// What the person thought of it.
-    #[schema(value_type = String, example = "accepted")]
+    #[schema(example = "accepted")]
     pub rating: Rating,
     /// Why.
     pub comment: Option<String>,

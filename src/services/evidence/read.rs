@@ -27,6 +27,7 @@ const MAX_SCANNED: usize = 64 << 20;
 #[into_params(parameter_in = Query)]
 pub struct EvidenceInput {
     /// `chat`, `search`, `validation`, `feedback`, `erasure` or `retention`.
+    #[param(value_type = Option<Kind>, inline)]
     pub kind: Option<String>,
     /// A record's id, its request's, or that of the answer it is about.
     pub id: Option<String>,
@@ -37,14 +38,18 @@ pub struct EvidenceInput {
     /// The model that a chat call asked for, or the `provider/model` that answered.
     pub model: Option<String>,
     /// The first moment: a day in UTC, `2026-03-01`, or `2026-03-01T09:30:00Z`.
+    #[param(example = "2026-03-01")]
     pub from: Option<String>,
     /// The last day, or the moment after the last one.
+    #[param(example = "2026-03-31")]
     pub to: Option<String>,
     /// `newest` first, or `oldest`; default newest.
+    #[param(pattern = "^(newest|oldest)$", example = "newest")]
     pub order: Option<String>,
     /// The sequence number that the page goes on after, in its order: `next` of the page before.
     pub after: Option<u64>,
     /// Most records, 1 to 1000; default 100.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 
@@ -52,7 +57,6 @@ pub struct EvidenceInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EvidenceOutput {
     /// The records, each as its line in the journal has it.
-    #[schema(value_type = Vec<Object>)]
     pub records: Vec<EvidenceRecord>,
     /// `after` of the next page; null when all was looked at. A page may have fewer records than asked for, even none, and
     /// a next one: a request looks at 64 MiB at most.

@@ -18,7 +18,7 @@ const MAX_SEARCHES: usize = 100;
 #[serde(deny_unknown_fields)]
 pub struct BatchInput {
     /// 1 to 100 bodies of `POST /v1/collections/{name}/search`.
-    #[schema(value_type = Vec<SearchInput>)]
+    #[schema(value_type = Vec<SearchInput>, min_items = 1, max_items = 100)]
     pub searches: Vec<Value>,
 }
 

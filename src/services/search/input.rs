@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::DEFAULT_K;
 use crate::engines::index::{Fusion, GroupBy, Mmr, Mode, SearchRequest, With};
+use crate::services::filter::FilterSchema;
 use crate::services::{ServiceError, collections};
 
 /// Hits of a group when the request does not say how many.
@@ -18,19 +19,20 @@ const DEFAULT_WEIGHT: f32 = 0.5;
 #[serde(deny_unknown_fields)]
 pub struct SearchInput {
     /// A text: embedded by the collection's model, and matched by its words.
-    #[schema(example = "what do wiccans worship?")]
+    #[schema(min_length = 1, example = "what do wiccans worship?")]
     pub query: Option<String>,
     /// A vector of the collection's dimension.
     pub vector: Option<Vec<f32>>,
     /// Most hits, or groups: 1 to 1,000, default 10.
+    #[schema(minimum = 1, maximum = 1000)]
     pub k: Option<usize>,
     /// `$eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not` over the payload.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
     /// Only points of this role, or of none, as the collection's `role_field` says.
     pub role: Option<String>,
     /// `dense`, `lexical` or `hybrid`; default `hybrid` with a query, `dense` with only a vector.
-    #[schema(value_type = Option<String>, example = "hybrid")]
+    #[schema(example = "hybrid")]
     pub mode: Option<Mode>,
     /// Scan every point instead of walking the graph.
     #[serde(default)]
@@ -47,9 +49,9 @@ pub struct SearchInput {
     /// Group the hits by this field of the payload; `k` is then the number of groups.
     pub group_by: Option<String>,
     /// Most hits of a group: 1 to 100, default 3.
+    #[schema(minimum = 1, maximum = 100)]
     pub group_size: Option<usize>,
     /// What each hit carries: `text`, `payload`, `vector`; default text and payload.
-    #[schema(value_type = Option<Vec<String>>)]
     pub with: Option<Vec<WithField>>,
     /// Tell in the answer how the search was planned.
     #[serde(default)]
@@ -61,16 +63,18 @@ pub struct SearchInput {
 #[serde(deny_unknown_fields)]
 pub struct FusionInput {
     /// `rrf`: by ranks. `weighted`: by scores, each list's scaled to 0 to 1.
-    #[schema(value_type = String, example = "weighted")]
+    #[schema(example = "weighted")]
     pub method: FusionMethod,
     /// With `rrf`: how much the first ranks outweigh those after, 1 to 1,000, default 60; lower: more.
+    #[schema(minimum = 1, maximum = 1000)]
     pub k: Option<u16>,
     /// With `weighted`: share of the dense score, 0 to 1, default 0.5; the lexical one has the rest.
+    #[schema(minimum = 0, maximum = 1)]
     pub dense_weight: Option<f32>,
 }
 
 /// A way to fuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FusionMethod {
     /// Reciprocal ranks.
@@ -84,14 +88,15 @@ pub enum FusionMethod {
 #[serde(deny_unknown_fields)]
 pub struct MmrInput {
     /// Weight of relevance against difference, 0 to 1; 1 changes nothing.
-    #[schema(example = 0.5)]
+    #[schema(minimum = 0, maximum = 1, example = 0.5)]
     pub lambda: f32,
     /// First hits to choose from: `k` to 1,000, default 100, or `k` when that is more.
+    #[schema(minimum = 1, maximum = 1000)]
     pub candidates: Option<usize>,
 }
 
 /// A part of a hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WithField {
     /// The stored text.

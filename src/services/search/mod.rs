@@ -31,15 +31,12 @@ pub struct SearchOutput {
     /// The request's id: feedback names it.
     pub id: String,
     /// Best first; empty when they are grouped.
-    #[schema(value_type = Vec<Object>)]
     pub hits: Vec<Hit>,
     /// With `group_by`: `{"id", "hits"}`, the group of the best hit first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
     pub groups: Option<Vec<HitGroup>>,
     /// How the search was planned, when asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub plan: Option<Plan>,
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{MmrInput, Prepared, SearchInput, SearchOutput, Told, WithField};
 use crate::engines::index::{Like, Mode, SearchRequest, Strategy};
 use crate::services::collections::PointId;
+use crate::services::filter::FilterSchema;
 use crate::services::{ServiceError, Services};
 
 /// A request to `POST /v1/collections/{name}/recommend`.
@@ -15,19 +16,20 @@ use crate::services::{ServiceError, Services};
 pub struct RecommendInput {
     /// Ids of points to be like; at most 100 with the negative ones. They are not among the hits.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 100)]
     pub positive: Vec<PointId>,
     /// Ids of points to be unlike. They are not among the hits.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 100)]
     pub negative: Vec<PointId>,
     /// `average_vector` (default) or `best_score`.
-    #[schema(value_type = Option<String>, example = "average_vector")]
+    #[schema(example = "average_vector")]
     pub strategy: Option<Strategy>,
     /// As in a search.
+    #[schema(minimum = 1, maximum = 1000)]
     pub k: Option<usize>,
     /// As in a search.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<FilterSchema>)]
     pub filter: Option<Value>,
     /// As in a search; the examples must be of it, too.
     pub role: Option<String>,
@@ -41,9 +43,9 @@ pub struct RecommendInput {
     /// As in a search.
     pub group_by: Option<String>,
     /// As in a search.
+    #[schema(minimum = 1, maximum = 100)]
     pub group_size: Option<usize>,
     /// As in a search.
-    #[schema(value_type = Option<Vec<String>>)]
     pub with: Option<Vec<WithField>>,
     /// As in a search.
     #[serde(default)]

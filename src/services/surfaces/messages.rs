@@ -23,21 +23,17 @@ pub struct MessagesInput {
     #[schema(example = 1024)]
     pub max_tokens: Option<u32>,
     /// The conversation.
-    #[schema(
-        value_type = Vec<Object>,
-        example = json!([{"role": "user", "content": "what do wiccans worship?"}])
-    )]
+    #[schema(required, min_items = 1, example = json!([{"role": "user", "content": "what do wiccans worship?"}]))]
     #[serde(default)]
     pub messages: Vec<MessageInput>,
     /// Instructions: a text or blocks of text.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub system: Option<Value>,
     /// Answer from the passages of a collection.
     pub retrieval: Option<RetrievalInput>,
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
     /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
-    #[schema(value_type = Option<Object>)]
     pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
@@ -49,20 +45,22 @@ pub struct MessagesInput {
     pub stream: Option<bool>,
     /// Texts that end the answer.
     pub stop_sequences: Option<Vec<String>>,
-    /// Randomness, 0 to 1.
+    /// Randomness, 0 to 1 for Anthropic, 0 to 2 for others.
+    #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
     /// Nucleus, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Passed to providers that know it.
     pub top_k: Option<u32>,
     /// `{"user_id": …}` is kept with the evidence.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub metadata: Option<Value>,
     /// Passed to Anthropic; other providers do not see it.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub thinking: Option<Value>,
     /// `format` with a JSON Schema; `effort` is passed to Anthropic.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub output_config: Option<Value>,
     /// Accepted; marks of blocks are passed on, this one is not.
     pub cache_control: Option<Value>,
@@ -79,7 +77,7 @@ pub struct MessagesInput {
 }
 
 /// One message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageInput {
     /// `user` or `assistant`; `system` is understood too.

@@ -31,13 +31,11 @@ pub struct OllamaChatInput {
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
     /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
-    #[schema(value_type = Option<Object>)]
     pub validation: Option<Demand>,
     /// Functions that the model may call.
-    #[schema(value_type = Option<Vec<Object>>)]
     pub tools: Option<Vec<Tool>>,
     /// `json`, or a JSON Schema.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub format: Option<Value>,
     /// `temperature`, `num_predict`, `stop` and others; those that only Ollama knows are passed to
     /// providers of its kind.
@@ -80,10 +78,9 @@ pub struct OllamaGenerateInput {
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
     /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
-    #[schema(value_type = Option<Object>)]
     pub validation: Option<Demand>,
     /// `json`, or a JSON Schema.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub format: Option<Value>,
     /// As in `/api/chat`.
     #[schema(value_type = Option<Object>)]

@@ -25,7 +25,7 @@ pub struct ResponsesInput {
     #[schema(example = "extractive")]
     pub model: Option<String>,
     /// A text, or the whole conversation as items.
-    #[schema(value_type = Object, example = json!("what do wiccans worship?"))]
+    #[schema(value_type = Value, required, example = json!("what do wiccans worship?"))]
     #[serde(default)]
     pub input: Value,
     /// Instructions; they stand first.
@@ -35,7 +35,6 @@ pub struct ResponsesInput {
     /// Answer from what was answered before; left out, the route says.
     pub cache: Option<CacheInput>,
     /// Validators that judge the answer, as in `POST /v1/chat/completions`; left out, the route says.
-    #[schema(value_type = Option<Object>)]
     pub validation: Option<Demand>,
     /// Functions that the model may call.
     #[schema(value_type = Option<Vec<Object>>)]
@@ -45,24 +44,26 @@ pub struct ResponsesInput {
     /// Passed to the provider.
     pub parallel_tool_calls: Option<Value>,
     /// `format` and `verbosity`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub text: Option<Value>,
     /// `effort` is passed to the provider.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub reasoning: Option<Value>,
     /// Randomness, 0 to 2.
+    #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
     /// Nucleus, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Most tokens of the answer and its reasoning.
     pub max_output_tokens: Option<u32>,
     /// Whether the answer comes in pieces.
     pub stream: Option<bool>,
     /// Accepted; nothing is obfuscated.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub stream_options: Option<Value>,
     /// Given back with the answer.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub metadata: Option<Value>,
     /// Who asks; kept with the evidence.
     pub user: Option<String>,

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 16;
 #[serde(deny_unknown_fields)]
 pub struct ValidateBatchInput {
     /// 1 to 1,000 bodies of single validations.
-    #[schema(value_type = Vec<ValidateInput>)]
+    #[schema(value_type = Vec<ValidateInput>, min_items = 1, max_items = 1000)]
     pub items: Vec<Value>,
 }
 

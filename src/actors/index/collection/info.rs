@@ -10,7 +10,7 @@ use crate::engines::index::{IndexError, Progress, Scope};
 use crate::types::collection::CollectionSpec;
 
 /// Sizes and state of a collection.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CollectionInfo {
     /// Its properties.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// How far the second vectors are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RefinementInfo {
     /// Points that have theirs.
     pub done: usize,
@@ -67,7 +67,7 @@ pub struct RefinementInfo {
 }
 
 /// What happens to the graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GraphState {
     /// It serves.
@@ -77,7 +77,7 @@ pub enum GraphState {
 }
 
 /// State and sizes of the graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct GraphInfo {
     /// What happens to it.
     pub state: GraphState,

@@ -35,7 +35,7 @@ pub struct ReembedBatch {
 }
 
 /// How the last run of a collection is going, or how it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ReembedInfo {
     /// Where it is.
     pub state: ReembedState,
@@ -53,7 +53,7 @@ pub struct ReembedInfo {
 }
 
 /// Where a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReembedState {
     /// Points are being embedded; writes of points are refused.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How answers are looked for among those that were kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheMode {
     /// Not at all.

@@ -8,6 +8,7 @@ use super::{Filter, Node, Test, visit};
 
 /// How a filter was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct FilterUse {
     /// Fields that were looked up in their index.
     #[serde(skip_serializing_if = "Vec::is_empty")]
