@@ -32,6 +32,7 @@ mod mcp;
 #[cfg(feature = "minilm")]
 mod models;
 mod observability;
+mod openapi;
 mod operations;
 mod reembedding;
 mod reloading;
