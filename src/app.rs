@@ -7,11 +7,12 @@ mod reload;
 mod rule_files;
 mod service_manager;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::rt::net::TcpSocket;
 use actix_web::{App as WebApp, HttpServer};
 use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, TreeOptions};
 
@@ -21,7 +22,7 @@ use crate::actors::tables::TablesState;
 use crate::actors::{
     chat, dataset, embedding, evidence, imports, review, step, tables, validation,
 };
-use crate::api::{self, Edge, EdgeLimits, EdgeState, Metrics, Origins};
+use crate::api::{self, Connections, Edge, EdgeLimits, EdgeState, Metrics, Origins};
 use crate::config::{ConfigError, Settings};
 use crate::engines::chat::ResponseCache;
 use crate::engines::dataset::{DEFAULT_RECIPE, Recipe};
@@ -132,6 +133,8 @@ impl App {
             metrics,
             limits: EdgeLimits {
                 max_body_bytes: settings.http.max_body_bytes,
+                max_in_flight: settings.http.max_in_flight,
+                max_lag: Duration::from_millis(settings.http.max_lag_ms),
                 body_timeout: Duration::from_millis(settings.http.deadline_ms),
                 max_uri_bytes: settings.http.max_uri_bytes,
             },
@@ -148,6 +151,11 @@ impl App {
             Some(telemetry) => Some(Arc::clone(telemetry) as Arc<dyn SpanSink>),
             None => None,
         };
+        let workers = match http.workers {
+            0 => cores(),
+            given => given,
+        };
+        let connections = Connections::new(workers * http.max_connections);
         let mut server = HttpServer::new(move || {
             WebApp::new()
                 .wrap(Edge::new(state.clone(), Arc::clone(&origins)).telling(spans.clone()))
@@ -155,7 +163,8 @@ impl App {
         })
         .disable_signals()
         // Small pieces of a stream must not wait for the client's acknowledgement of the one before.
-        .on_connect(|connection, _| {
+        .on_connect(move |connection, data| {
+            data.insert(connections.enter());
             if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
                 && let Err(error) = socket.set_nodelay(true)
             {
@@ -166,11 +175,10 @@ impl App {
         .h1_allow_half_closed(false)
         .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
         .keep_alive(Duration::from_millis(http.keep_alive_ms))
-        .max_connections(http.max_connections)
+        // Those above the bound are accepted too, to be refused: they would wait for others to leave.
+        .max_connections(2 * http.max_connections)
         .shutdown_timeout(http.drain_ms.div_ceil(1_000));
-        if http.workers > 0 {
-            server = server.workers(http.workers);
-        }
+        server = server.workers(workers);
         let server = server.listen(listener).map_err(part)?.run();
         let handle = server.handle();
         actix_web::rt::spawn(server);
@@ -283,16 +291,35 @@ impl App {
     }
 }
 
+/// Connections that may wait to be accepted. The standard library's 128 are fewer than a crowd of clients that comes at
+/// once; who finds no place there tries again a second later, as the system does it.
+const BACKLOG: u32 = 4_096;
+
 fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let ip = settings
         .http
         .address()
         .map_err(|problem| setting("http", problem))?;
     let address = SocketAddr::new(ip, settings.http.port);
-    TcpListener::bind(address).map_err(|error| StartError::Bind {
+    let listener = || {
+        let socket = match ip {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // As the standard library does: a restart must not wait for the connections of the run before.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    listener().map_err(|error: std::io::Error| StartError::Bind {
         address,
         reason: error.to_string(),
     })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Reads a file that a setting names.
@@ -363,14 +390,13 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         None => DEFAULT_RECIPE.to_owned(),
     };
     Recipe::parse(&recipe).map_err(|error| setting("dataset", error))?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let datasets = DatasetStore::new(&datasets_dir);
     let paths = Arc::new(DatasetPaths {
         evidence: data_dir.join("evidence"),
         datasets: datasets_dir,
         progress: Arc::default(),
         recipe,
-        threads: settings.dataset.threads(cores),
+        threads: settings.dataset.threads(cores()),
         parquet: settings.dataset.parquet,
     });
 

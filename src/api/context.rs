@@ -11,7 +11,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::access::token_of;
-use super::error::{ApiError, Flavor, problem_body};
+use super::error::{ApiError, Flavor};
+use super::error_body::problem_body;
 use super::request_id::RequestId;
 use crate::services::ServiceError;
 use crate::services::complete::Caller;
@@ -24,6 +25,10 @@ use crate::types::trace::Trace;
 pub struct EdgeLimits {
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
+    /// Requests that each worker serves at once.
+    pub max_in_flight: usize,
+    /// How long the rounds of a worker may take; zero: as long as they do.
+    pub max_lag: Duration,
     /// Longest wait for a whole body.
     pub body_timeout: Duration,
     /// Longest path with its query, bytes.

@@ -1,4 +1,4 @@
-//! What every request passes first: it is named, refused if a foreign page sent it or its key does not open, counted
+//! What every request passes first: it is named, refused if a foreign page sent it, its key does not open or there is too much to do, counted
 //! and timed.
 //!
 //! One service written by hand instead of two `from_fn`s: each of those puts a request into two boxed futures.
@@ -13,11 +13,13 @@ use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use actix_web::{Error, HttpMessage, HttpResponse};
 
 use super::EdgeState;
 use super::access::{Access, Refusal};
+use super::admission::{Connection, InFlight, Rounds, Slot, is_always_served, overloaded};
 use super::context::Context;
 use super::metrics::{Watched, known_method};
 use super::origin::{self, FETCH_SITE, Origins};
@@ -69,6 +71,8 @@ where
 
     fn new_transform(&self, service: S) -> Self::Future {
         let metrics = Arc::clone(&self.state.metrics);
+        let rounds = Rc::new(Rounds::new(self.state.limits.max_lag, Instant::now()));
+        actix_web::rt::spawn(Rounds::watch(Rc::downgrade(&rounds)));
         ready(Ok(EdgeService {
             service,
             access: Access::new(Arc::clone(&self.state.services)),
@@ -76,6 +80,8 @@ where
             max_uri_bytes: self.state.limits.max_uri_bytes,
             known_host: RefCell::new(None),
             spans: self.spans.clone(),
+            requests: InFlight::new(self.state.limits.max_in_flight),
+            rounds,
             watched: Rc::new(RefCell::new(Watched::new(metrics))),
         }))
     }
@@ -90,6 +96,8 @@ pub struct EdgeService<S> {
     /// The last host that was not refused.
     known_host: RefCell<Option<HeaderValue>>,
     spans: Option<Arc<dyn SpanSink>>,
+    requests: InFlight,
+    rounds: Rc<Rounds>,
     watched: Rc<RefCell<Watched>>,
 }
 
@@ -121,19 +129,19 @@ where
             span
         });
         let cors = self.origins.cors_of(request.headers());
-        let answer = match self.refused(&request, cors.is_some()) {
+        let admitted = match self.refused(&request, cors.is_some()) {
+            Some(refused) => Err(refused),
+            None => self
+                .admit(&request, started)
+                .map_err(|error| Refused::Error(Box::new(error))),
+        };
+        let answer = match admitted {
             // The request must not be cloned: actix-web's router panics on a second handle.
-            None => Answer::Coming(self.service.call(request)),
-            Some(refused) => {
-                let response = match refused {
-                    Refused::Error(error) => {
-                        let context = Context::of(request.request());
-                        request.error_response(context.fail(*error))
-                    }
-                    Refused::Told(response) => request.into_response(response),
-                };
-                Answer::Refused(Some(Box::new(response)))
+            Ok(slot) => Answer::Coming(self.service.call(request), slot),
+            Err(Refused::Told(response)) => {
+                Answer::Refused(Some(Box::new(request.into_response(response))))
             }
+            Err(Refused::Error(error)) => Answer::Refused(Some(Box::new(refuse(request, *error)))),
         };
         EdgeFuture {
             answer,
@@ -189,6 +197,21 @@ impl<S> EdgeService<S> {
         }
     }
 
+    /// Takes a slot.
+    ///
+    /// Errors: there is too much to do.
+    fn admit(&self, request: &ServiceRequest, now: Instant) -> Result<Slot, ServiceError> {
+        let path = request.path();
+        if is_above(request) && !is_always_served(path) {
+            return Err(overloaded("http.max_connections"));
+        }
+        if !self.rounds.takes(now) && !is_always_served(path) {
+            return Err(overloaded("http.max_lag_ms"));
+        }
+        let slot = self.requests.take(path);
+        slot.ok_or_else(|| overloaded("http.max_in_flight"))
+    }
+
     /// Whether a request is addressed as one that was just served, by what is no browser.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(HOST);
@@ -197,6 +220,24 @@ impl<S> EdgeService<S> {
             && !headers.contains_key(ORIGIN)
             && !headers.contains_key(FETCH_SITE)
     }
+}
+
+/// Whether a request came over a connection above the bound.
+fn is_above(request: &ServiceRequest) -> bool {
+    let connection = request.conn_data::<Connection>();
+    connection.is_some_and(Connection::is_above)
+}
+
+fn refuse(request: ServiceRequest, error: ServiceError) -> ServiceResponse {
+    let leave = is_above(&request);
+    let context = Context::of(request.request());
+    let mut refused = request.error_response(context.fail(error));
+    if leave {
+        // The next one may find room.
+        let head = refused.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
+    refused
 }
 
 /// One request under way.
@@ -212,7 +253,7 @@ pub struct EdgeFuture<F> {
 }
 
 enum Answer<F> {
-    Coming(F),
+    Coming(F, #[expect(dead_code, reason = "held, not read")] Slot),
     Refused(Option<Box<ServiceResponse>>),
 }
 
@@ -226,7 +267,7 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let mut response = match &mut this.answer {
-            Answer::Coming(answer) => ready!(Pin::new(answer).poll(task))?.map_into_boxed_body(),
+            Answer::Coming(answer, _) => ready!(Pin::new(answer).poll(task))?.map_into_boxed_body(),
             Answer::Refused(refused) => match refused.take() {
                 Some(refused) => *refused,
                 // Polled after it was ready.

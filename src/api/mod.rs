@@ -4,6 +4,7 @@
 //! Ollama's bare string under `/api/`, JSON-RPC's under `/mcp`, and RFC 9457 problem+json elsewhere; each carries the request's id, which is also in the header `x-request-id`.
 
 mod access;
+mod admission;
 mod answers;
 mod body;
 mod context;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
+pub use admission::Connections;
 pub use context::EdgeLimits;
 pub use edge::Edge;
 pub use metrics::Metrics;

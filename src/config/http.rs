@@ -38,8 +38,12 @@ pub struct HttpConfig {
     pub header_timeout_ms: u64,
     /// How long an idle connection stays open.
     pub keep_alive_ms: u64,
-    /// Connections served at once by each worker.
+    /// Connections served at once, for each worker; requests of more are refused.
     pub max_connections: usize,
+    /// Requests served at once by each worker; more are refused.
+    pub max_in_flight: usize,
+    /// How long the rounds of a worker may take before it refuses some of what comes.
+    pub max_lag_ms: u64,
     /// Longest a request may take.
     pub deadline_ms: u64,
     /// Longest wait at shutdown.
@@ -60,6 +64,8 @@ impl Default for HttpConfig {
             header_timeout_ms: 5_000,
             keep_alive_ms: 75_000,
             max_connections: 4_096,
+            max_in_flight: 1_024,
+            max_lag_ms: 250,
             deadline_ms: 30_000,
             drain_ms: 10_000,
         }
@@ -98,6 +104,8 @@ impl HttpConfig {
             ("header_timeout_ms", self.header_timeout_ms, 100, 600_000),
             ("keep_alive_ms", self.keep_alive_ms, 0, 86_400_000),
             ("max_connections", self.max_connections as u64, 1, 1 << 20),
+            ("max_in_flight", self.max_in_flight as u64, 1, 1 << 20),
+            ("max_lag_ms", self.max_lag_ms, 0, 60_000),
             ("deadline_ms", self.deadline_ms, 10, 86_400_000),
             ("drain_ms", self.drain_ms, 0, 600_000),
         ] {
