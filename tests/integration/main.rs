@@ -34,6 +34,7 @@ mod models;
 mod observability;
 mod openapi;
 mod operations;
+mod overload;
 mod reembedding;
 mod reloading;
 mod remote_embedders;

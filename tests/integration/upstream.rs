@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -74,6 +74,22 @@ pub(crate) struct Upstream {
     requests: Arc<Mutex<Vec<String>>>,
     asked: Arc<Notify>,
     closed: Arc<Notify>,
+    gate: Arc<Gate>,
+}
+
+/// Holds replies back until it is opened.
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        let open = self.0.lock().unwrap();
+        drop(self.1.wait_while(open, |open| !*open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
 }
 
 impl Upstream {
@@ -83,6 +99,21 @@ impl Upstream {
 
     /// The same with a reply for each request; the last one is for all that follow.
     pub(crate) fn start_each(replies: Vec<Reply>) -> Self {
+        Self::start_with(replies, true)
+    }
+
+    /// The same with a reply that nobody gets until [`Upstream::release`].
+    pub(crate) fn start_held(reply: Reply) -> Self {
+        Self::start_with(vec![reply], false)
+    }
+
+    /// Gives the replies that were held back, and from now on all others at once.
+    pub(crate) fn release(&self) {
+        self.gate.open();
+    }
+
+    fn start_with(replies: Vec<Reply>, open: bool) -> Self {
+        let gate = Arc::new(Gate(Mutex::new(open), Condvar::new()));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -92,12 +123,16 @@ impl Upstream {
             Arc::clone(&asked),
             Arc::clone(&closed),
         );
+        let of_thread = Arc::clone(&gate);
         std::thread::spawn(move || {
             for (at, socket) in listener.incoming().enumerate() {
                 let reply = replies.get(at).or(replies.last()).unwrap().clone();
                 let seen = Arc::clone(&seen);
                 let (came, gone) = (Arc::clone(&came), Arc::clone(&gone));
-                std::thread::spawn(move || answer(socket.unwrap(), &reply, &seen, &came, &gone));
+                let gate = Arc::clone(&of_thread);
+                std::thread::spawn(move || {
+                    answer(socket.unwrap(), &reply, &seen, &came, &gone, &gate);
+                });
             }
         });
         Self {
@@ -105,6 +140,7 @@ impl Upstream {
             requests,
             asked,
             closed,
+            gate,
         }
     }
 
@@ -134,6 +170,7 @@ fn answer(
     seen: &Mutex<Vec<String>>,
     came: &Notify,
     gone: &Notify,
+    gate: &Gate,
 ) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
@@ -147,6 +184,7 @@ fn answer(
         .unwrap()
         .push(String::from_utf8_lossy(&request).into_owned());
     came.notify_one();
+    gate.pass();
     // The caller may be gone already: then there is nobody to disappoint.
     let _ = socket.write_all(format!("{}{}", reply.head, reply.body).as_bytes());
     if reply.hang {

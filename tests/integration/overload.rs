@@ -1,0 +1,160 @@
+//! More than the server has room for: refused at once, while what it has taken goes on.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use boathouse::config::Settings;
+use boathouse::engines::chat::ProviderConfig;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, serve_with, settings};
+use crate::upstream::{Reply, Upstream};
+
+const SLOTS: usize = 3;
+
+fn held() -> Upstream {
+    Upstream::start_held(Reply::json(
+        200,
+        &json!({
+            "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "At nine."}, "finish_reason": "stop"}],
+        }),
+    ))
+}
+
+fn with(folder: &Path, upstream: &Upstream, max_concurrency: Option<Value>) -> Settings {
+    let mut settings = settings(folder);
+    settings.http.workers = 1;
+    let mut provider = json!({"kind": "openai", "base_url": upstream.base_url()});
+    if let Some(max) = max_concurrency {
+        provider["max_concurrency"] = max;
+    }
+    let provider: ProviderConfig = serde_json::from_value(provider).unwrap();
+    settings.chat.providers.insert("up".to_owned(), provider);
+    settings
+}
+
+fn question() -> Value {
+    json!({"model": "up/m", "messages": [{"role": "user", "content": "When does the ferry leave?"}]})
+}
+
+fn retries(answer: &Answer) {
+    let wait: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+/// Fills all slots, has `refused` look at what is refused meanwhile, and sees that nothing of what was taken is lost.
+fn overload(settings: Settings, upstream: &Upstream, refused: impl AsyncFn(&crate::harness::Api)) {
+    serve_with(settings, async |api| {
+        let path = "/v1/chat/completions";
+        let taken = join_all((0..SLOTS).map(|_| api.post(path, question())));
+        let others = async {
+            while upstream.requests().len() < SLOTS {
+                upstream.wait_asked().await;
+            }
+            refused(&api).await;
+            upstream.release();
+        };
+        let (taken, ()) = tokio::join!(taken, others);
+        for answer in taken {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert!(answer.text().contains("At nine."));
+        }
+        let after = api.post(path, question()).await;
+        assert_eq!(after.status, 200, "{}", after.text());
+    });
+}
+
+#[test]
+fn what_the_edge_has_no_slot_for_is_refused_while_the_rest_goes_on() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), held());
+    let mut settings = with(folder.path(), &upstream, None);
+    settings.http.max_in_flight = SLOTS;
+    overload(settings, &upstream, async |api| {
+        // These are answered before anything is released.
+        for (path, body, code) in [
+            ("/v1/chat/completions", question(), "/error/code"),
+            ("/v1/embeddings", json!({"input": "a"}), "/error/code"),
+            (
+                "/v1/validate",
+                json!({"kind": "email", "payload": {}}),
+                "/code",
+            ),
+        ] {
+            let answer = api.post(path, body).await;
+            assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+            let code = answer.json().pointer(code).cloned();
+            assert_eq!(code, Some("overloaded".into()), "{path}");
+            retries(&answer);
+        }
+        for path in ["/healthz", "/readyz", "/metrics", "/v1/supervisors"] {
+            assert_eq!(api.get(path).await.status, 200, "{path}");
+        }
+    });
+}
+
+#[test]
+fn what_an_upstream_has_no_room_for_is_refused_while_the_rest_goes_on() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), held());
+    let settings = with(folder.path(), &upstream, Some(SLOTS.into()));
+    overload(settings, &upstream, async |api| {
+        for _ in 0..5 {
+            let answer = api.post("/v1/chat/completions", question()).await;
+            assert_eq!(answer.status, 429, "{}", answer.text());
+            retries(&answer);
+        }
+        let other = api.post("/v1/embeddings", json!({"input": "a"})).await;
+        assert_eq!(other.status, 200, "{}", other.text());
+    });
+    assert_eq!(upstream.requests().len(), SLOTS + 1);
+}
+
+/// Asks over a connection that is open.
+fn ask(connection: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        match connection.read(&mut buffer).unwrap() {
+            0 => break,
+            count => answer.extend_from_slice(&buffer[..count]),
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_connection_above_the_bound_is_told_so_and_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.http.workers = 1;
+    settings.http.max_connections = 2;
+    serve_with(settings, async |api| {
+        let address = api.address;
+        let asked = tokio::task::spawn_blocking(move || {
+            let connect = || TcpStream::connect(address).unwrap();
+            let mut served = [connect(), connect()];
+            for connection in &mut served {
+                let answer = ask(connection, "/v1/models");
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            }
+            let mut above = connect();
+            let answer = ask(&mut above, "/v1/models");
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+            assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+            assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+            // The end, after what is left of the body.
+            above.read_to_end(&mut Vec::new()).unwrap();
+            let mut health = connect();
+            let answer = ask(&mut health, "/healthz");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            for connection in &mut served {
+                let answer = ask(connection, "/v1/models");
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            }
+        });
+        asked.await.unwrap();
+    });
+}
