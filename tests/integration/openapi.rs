@@ -123,7 +123,14 @@ fn every_example_is_answered_as_the_document_says() {
                 body => body.to_string(),
             };
             let address = operation.address(parameters);
-            let answer = api.send(operation.method, &address, body).await;
+            let headers = [
+                ("content-type", "application/json"),
+                ("accept", "application/json, text/event-stream"),
+            ];
+            let headers = &headers[..if id == "mcp" { 2 } else { 0 }];
+            let answer = api
+                .send_with(headers, operation.method, &address, body)
+                .await;
             // What is not there from the start cannot be named by an example.
             let expected = example["status"].as_u64().unwrap_or(200);
             assert_eq!(

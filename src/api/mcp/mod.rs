@@ -87,7 +87,7 @@ fn handed_over(request: &HttpRequest, text: String, desk: Desk) -> http::Request
     let mut handed = http::Request::new(text);
     *handed.method_mut() = http::Method::POST;
     for (name, value) in request.headers() {
-        let known = ["accept", "content-type"].contains(&name.as_str());
+        let known = ["accept", "content-type", "host"].contains(&name.as_str());
         if !known && !name.as_str().starts_with("mcp-") {
             continue;
         }

@@ -12,8 +12,8 @@ use utoipa::{Modify, OpenApi};
 use super::error_body::{AnthropicError, JsonRpcError, OllamaError, OpenAiError, Problem};
 use super::mcp;
 use super::routes::{
-    backup, chat, collections, datasets, embeddings, evidence, iterate, messages, ollama, ollama_chat,
-    operations, points, responses, review, supervision, transfer, usage, validation,
+    backup, chat, collections, datasets, embeddings, evidence, iterate, messages, ollama,
+    ollama_chat, operations, points, responses, review, supervision, transfer, usage, validation,
 };
 
 #[derive(OpenApi)]

@@ -4,7 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, Result};
 use serde_json::json;
 
-use crate::api::answers::{Armed, Deleted, Injected, Released, PoliciesReloaded, Restarted};
+use crate::api::answers::{Armed, Deleted, Injected, PoliciesReloaded, Released, Restarted};
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::parameters::{LetterPath, NodePath};
