@@ -68,8 +68,11 @@ const ONLY_IN: [(&str, &[&str]); 25] = [
     ("opentelemetry_http", &["telemetry/"]),
     ("opentelemetry_otlp", &["telemetry/"]),
     ("opentelemetry_sdk", &["telemetry/"]),
-    ("schemars", &["api/mcp/"]),
-    ("http_body_util", &["api/mcp/"]),
+    (
+        "schemars",
+        &["api/mcp/", "engines/dataset/schemas/", "types/"],
+    ),
+    ("http_body_util", &["api/mcp/", "transport/"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
     (
         "tokio",
