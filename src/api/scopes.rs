@@ -24,8 +24,11 @@ const WRITE: Need = Need::Key(Scope::Write);
 const CHAT: Need = Need::Key(Scope::Chat);
 const ADMIN: Need = Need::Key(Scope::Admin);
 
+/// Method, path and need.
+type Row = (&'static str, &'static str, Need);
+
 /// Method, path as in the API's description (`{…}` is one part, `{…+}` all that follow), and what it needs.
-const TABLE: &[(&str, &str, Need)] = &[
+const TABLE: &[Row] = &[
     // Chat: asks models, has answers judged, says what became of them.
     ("POST", "/v1/embeddings", CHAT),
     ("POST", "/v1/chat/completions", CHAT),
@@ -135,7 +138,7 @@ pub(super) fn need(method: &Method, path: &str) -> Need {
 }
 
 fn listed(method: &Method, path: &str) -> Option<Need> {
-    static BY_START: LazyLock<HashMap<&str, Vec<&(&str, &str, Need)>>> = LazyLock::new(|| {
+    static BY_START: LazyLock<HashMap<&str, Vec<&Row>>> = LazyLock::new(|| {
         let mut rows: HashMap<&str, Vec<_>> = HashMap::new();
         for row in TABLE {
             rows.entry(start(row.1)).or_default().push(row);

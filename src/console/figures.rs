@@ -36,7 +36,7 @@ pub(super) fn bytes(number: u64) -> String {
 /// A number in about three digits.
 pub(super) fn short(value: f64) -> String {
     match value {
-        value if value == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         value if value >= 1_000_000.0 => format!("{:.1} M", value / 1_000_000.0),
         value if value >= 10_000.0 => format!("{:.0} k", value / 1_000.0),
         value if value >= 1_000.0 => count(value.round() as u64),
