@@ -8,6 +8,7 @@ mod rule_files;
 mod service_manager;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -94,6 +95,15 @@ pub enum Ending {
 /// Reads all settings anew.
 pub type SettingsSource = Box<dyn Fn() -> Result<Settings, ConfigError> + Send + Sync>;
 
+/// Where the server that has this data folder listens; `None` where none has it, or it does not say so.
+pub fn served_at(folder: &Path) -> Option<SocketAddr> {
+    if !folder.is_dir() {
+        return None;
+    }
+    let taken = DataLock::acquire(folder).err()?;
+    taken.holder()?.address
+}
+
 /// A running process.
 pub struct App {
     address: SocketAddr,
@@ -103,7 +113,7 @@ pub struct App {
     drain: Duration,
     background: Vec<actix_web::rt::task::JoinHandle<()>>,
     // Let go of last: fields drop in order.
-    _lock: DataLock,
+    lock: DataLock,
 }
 
 impl App {
@@ -221,7 +231,7 @@ impl App {
             server: handle,
             drain,
             background,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -234,6 +244,13 @@ impl App {
     pub fn with_log_filter(self, set: SetLogFilter) -> Self {
         self.services.reloading.set_log_filter(set);
         self
+    }
+
+    /// Tells commands that find the data folder taken where it is served.
+    pub fn announce(&self) {
+        if let Err(error) = self.lock.announce(self.address) {
+            tracing::warn!(%error, "commands that are given this data folder will not find the server");
+        }
     }
 
     /// Serves until a signal comes or the root supervisor gives up, then drains. A second signal cuts the drain short.

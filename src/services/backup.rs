@@ -282,7 +282,7 @@ impl Closed {
                 data_dir: data_dir.to_owned(),
                 _lock: lock,
             })),
-            Err(DataLockError::Taken(_)) => Ok(None),
+            Err(DataLockError::Taken { .. }) => Ok(None),
             Err(error) => Err(ServiceError::new(ErrorKind::Conflict, error.to_string())),
         }
     }

@@ -1,7 +1,7 @@
 //! A lock on a file: one holder on the machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Held until it is dropped; the operating system lets go of it also after a crash.
@@ -23,6 +23,14 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Makes this the file's content.
+    pub(crate) fn write(&self, text: &str) -> io::Result<()> {
+        let mut file = &self.file;
+        io::Seek::rewind(&mut file)?;
+        file.set_len(0)?;
+        file.write_all(text.as_bytes())
     }
 }
 

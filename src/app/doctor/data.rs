@@ -53,7 +53,7 @@ pub fn data(settings: &Settings) -> Vec<Finding> {
                 "give it to the user that serves, or make room",
             ),
         }),
-        Err(DataLockError::Taken(_)) => {
+        Err(DataLockError::Taken { .. }) => {
             found.push(Finding::ok(FOLDER, format!("a server has {shown}")));
         }
         Err(error) => {
