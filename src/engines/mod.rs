@@ -6,6 +6,7 @@ pub mod dataset;
 pub mod embedding;
 pub mod evidence;
 pub mod index;
+pub(crate) mod nearest;
 pub mod upstream;
 pub mod usage;
 pub mod validation;

@@ -7,6 +7,7 @@ use super::ServiceError;
 use super::error::EngineError;
 pub use crate::engines::embedding::CatalogModel;
 use crate::engines::embedding::{CATALOG, Embedders, EmbeddingConfig};
+use crate::engines::nearest::listed;
 pub use crate::storage::model_store::ExpectedFile;
 use crate::storage::model_store::{self, Install, ModelStoreError};
 use crate::types::error_kind::ErrorKind;
@@ -34,8 +35,7 @@ pub fn list(pulled: &Path) -> Vec<ModelStatus> {
 pub fn find(pulled: &Path, name: &str) -> Result<ModelStatus, ServiceError> {
     let found = CATALOG.iter().find(|model| model.name == name);
     found.map(|model| status(pulled, model)).ok_or_else(|| {
-        let known: Vec<&str> = CATALOG.iter().map(|model| model.name).collect();
-        let known = known.join(", ");
+        let known = listed(name, CATALOG.iter().map(|model| model.name), CATALOG.len());
         ServiceError::new(
             ErrorKind::NotFound,
             format!("no model named {name} to fetch; known: {known}"),

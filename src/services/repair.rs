@@ -6,6 +6,7 @@ use super::{ServiceError, now_ms};
 use crate::actors::index::collection::repair;
 pub use crate::actors::index::collection::repair::Checked;
 use crate::engines::index::is_collection_name;
+use crate::engines::nearest::listed;
 use crate::storage::data_lock::DataLock;
 pub use crate::storage::salvage::Damage;
 use crate::types::error_kind::ErrorKind;
@@ -83,10 +84,10 @@ impl Offline {
             return Ok(folder);
         }
         let names = self.names()?;
+        let known = listed(name, names.iter().map(String::as_str), 20);
         let name: String = name.chars().take(64).collect();
         Err(ServiceError::not_found(format!(
-            "no collection {name}; there are: {}",
-            names.join(", ")
+            "no collection {name}; there are: {known}"
         )))
     }
 }

@@ -9,6 +9,7 @@ use supervisors::{ChildPolicy, ChildSpec, SupervisorRef, TreeError};
 use super::cell::{self, IndexCell};
 use crate::actors::index::collection::DurableCollection;
 use crate::engines::index::{IndexConfig, IndexError, check_spec, is_collection_name};
+use crate::engines::nearest::listed;
 use crate::storage::disk;
 use crate::types::collection::CollectionSpec;
 
@@ -133,12 +134,7 @@ impl Collections {
                 name: name.chars().take(64).collect(),
                 known: match cells.len() {
                     0 => "none yet".to_owned(),
-                    _ => cells
-                        .keys()
-                        .take(20)
-                        .cloned()
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    _ => listed(name, cells.keys().map(String::as_str), 20),
                 },
             })
     }

@@ -7,6 +7,7 @@ use super::config::{ChatConfig, RouteConfig};
 use super::preference::Prefer;
 use super::providers::EXTRACTIVE;
 use super::response_cache::CacheMode;
+use crate::engines::nearest::listed;
 use crate::types::demand::Demand;
 
 /// Longest chain of aliases.
@@ -211,14 +212,9 @@ impl Router {
         // A provider answers to any model of its own, also when it lists none.
         let open = self.providers.keys().filter(|name| *name != EXTRACTIVE);
         known.extend(open.map(|name| format!("{name}/<model>")));
-        let more = known.len() > MAX_LISTED;
-        known.truncate(MAX_LISTED);
-        if more {
-            known.push("…".to_owned());
-        }
         ChatError::UnknownModel {
             model: model.chars().take(100).collect(),
-            known: known.join(", "),
+            known: listed(model, known.iter().map(String::as_str), MAX_LISTED),
         }
     }
 }

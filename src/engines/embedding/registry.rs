@@ -8,6 +8,7 @@ use super::catalog::CATALOG;
 use super::config::EmbeddingConfig;
 use super::error::EmbedError;
 use super::{Embedder, ModelInfo, RemoteModel, embedders};
+use crate::engines::nearest::listed;
 use crate::engines::upstream::KeyPlace;
 
 /// Characters of an unknown name that an error repeats.
@@ -233,10 +234,9 @@ fn unknown(name: &str, names: &BTreeMap<String, usize>) -> EmbedError {
     if let Some(name) = kinds.find(|kind| *kind == name) {
         return EmbedError::NotPulled { name };
     }
-    let known: Vec<&str> = names.keys().map(String::as_str).collect();
     EmbedError::UnknownModel {
         name: name.chars().take(NAME_SHOWN).collect(),
-        known: known.join(", "),
+        known: listed(name, names.keys().map(String::as_str), usize::MAX - 1),
     }
 }
 

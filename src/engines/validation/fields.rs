@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::nearest::nearest;
 use super::rule::Rule;
 use super::shown::{quoted, sensitive};
+use crate::engines::nearest::nearest;
 use crate::types::validation::Finding;
 
 /// Findings about unknown fields of one object, and items of one list, are cut here.

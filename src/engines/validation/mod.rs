@@ -27,7 +27,6 @@ mod held;
 #[cfg(test)]
 mod labelled;
 mod live;
-mod nearest;
 mod needles;
 mod period;
 pub mod pii;

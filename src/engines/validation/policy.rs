@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::ValidationError;
-use super::nearest::nearest;
 use super::shown::quoted;
+use crate::engines::nearest::nearest;
 use crate::types::validation::{Finding, Severity};
 
 /// What a finding of a rule counts as.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::nearest::nearest;
 use super::policy::{Levels, Policy};
 use super::shown::quoted;
 use super::validators::{Parts, RuleFile, TABLE, read_rules};
@@ -14,6 +13,7 @@ use super::{
     pipeline,
 };
 use crate::engines::embedding;
+use crate::engines::nearest::nearest;
 use crate::types::validation::{Finding, Report};
 
 /// What validators look things up in; replaced while they judge.

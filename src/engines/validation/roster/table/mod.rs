@@ -12,8 +12,8 @@ pub use csv::read_csv;
 pub use error::TableError;
 pub use jsonl::{add_object, read_jsonl};
 
+use crate::engines::nearest::nearest;
 use crate::engines::validation::fields::kind_of;
-use crate::engines::validation::nearest::nearest;
 use crate::engines::validation::shown::quoted;
 
 /// A table that is made row by row.

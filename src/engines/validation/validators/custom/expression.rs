@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cost::{self, Given, Size};
 use super::truth;
-use crate::engines::validation::nearest::nearest;
+use crate::engines::nearest::nearest;
 use crate::engines::validation::shown::quoted;
 
 /// Longest expression, bytes.

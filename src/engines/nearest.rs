@@ -6,7 +6,7 @@ use strsim::osa_distance;
 const MAX_BYTES: usize = 64;
 
 /// Returns the known name nearest to `given`, or none that a slip of the pen would explain.
-pub(super) fn nearest<'n>(
+pub(crate) fn nearest<'n>(
     given: &str,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Option<&'n str> {
@@ -21,6 +21,24 @@ pub(super) fn nearest<'n>(
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// The known names in a row, and behind them the one that was meant, if a slip of the pen explains it.
+pub(crate) fn listed<'n>(
+    given: &str,
+    known: impl IntoIterator<Item = &'n str> + Clone,
+    most: usize,
+) -> String {
+    let mut names: Vec<&str> = known.clone().into_iter().take(most + 1).collect();
+    if names.len() > most {
+        names.truncate(most);
+        names.push("…");
+    }
+    let names = names.join(", ");
+    match nearest(given, known) {
+        Some(meant) => format!("{names}; did you mean {meant}?"),
+        None => names,
+    }
 }
 
 /// `workerId`, `worker-id` and `worker_id` are one name.
@@ -50,5 +68,13 @@ mod tests {
             assert_eq!(nearest(given, known), expected, "{given}");
         }
         assert_eq!(nearest(&"n".repeat(1_000_000), known), None);
+        assert_eq!(
+            listed("nmae", known, 2),
+            "worker_id, name, …; did you mean name?"
+        );
+        assert_eq!(
+            listed("score", known, 9),
+            "worker_id, name, role, start, end"
+        );
     }
 }
