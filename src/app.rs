@@ -246,6 +246,13 @@ impl App {
         self
     }
 
+    /// The key that lets who started this process in, where the folder has keys.
+    ///
+    /// Errors: the keys cannot be read; no randomness.
+    pub fn owner_key(&self) -> Result<Option<String>, StartError> {
+        self.services.keys.admit_owner().map_err(part)
+    }
+
     /// Tells commands that find the data folder taken where it is served.
     pub fn announce(&self) {
         if let Err(error) = self.lock.announce(self.address) {

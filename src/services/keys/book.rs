@@ -12,8 +12,10 @@ use crate::storage::key_file;
 use crate::types::api_key::{ApiKey, Scope};
 use crate::types::error_kind::ErrorKind;
 
+/// Whose use counts as of nobody.
+const ANONYMOUS: &str = "anonymous";
 /// Words that stand for something else where names of keys stand.
-const RESERVED: [&str; 3] = ["anonymous", "other", "*"];
+const RESERVED: [&str; 3] = [ANONYMOUS, "other", "*"];
 /// Most keys of a file, revoked ones too.
 const MAX_KEYS: usize = 10_000;
 /// Longest life of a key, milliseconds: a hundred years.
@@ -110,6 +112,26 @@ pub fn make(data_dir: &Path, wanted: NewKey) -> Result<NewKeyOutput, ServiceErro
             info,
         })
     })
+}
+
+/// A key that opens everything, for who has the data folder; the use counts as of nobody. It is kept nowhere.
+///
+/// Errors: no randomness.
+pub(super) fn owner() -> Result<(String, ApiKey), ServiceError> {
+    let minted = mint(&random::<{ size_of::<Random>() }>()?);
+    let key = ApiKey {
+        id: minted.id,
+        name: ANONYMOUS.to_owned(),
+        scopes: vec![Scope::Admin],
+        created_ms: now_ms(),
+        expires_ms: None,
+        revoked_ms: None,
+        requests_per_minute: None,
+        tokens_per_day: None,
+        salt: minted.salt,
+        hash: minted.hash,
+    };
+    Ok((minted.token, key))
 }
 
 /// Lists the keys in the order they were made.

@@ -5,7 +5,7 @@ mod sessions;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub use book::{KeyInfo, NewKey, NewKeyOutput, list, make, revoke};
 pub use sessions::SESSION_MS;
@@ -14,7 +14,7 @@ use super::{ServiceError, now_ms};
 pub use crate::engines::access::{Denied, Grant, KeyRing};
 use crate::storage::disk::StorageError;
 use crate::storage::key_file::{self, Stamp};
-use crate::types::api_key::Scope;
+use crate::types::api_key::{ApiKey, Scope};
 use crate::types::error_kind::ErrorKind;
 use sessions::Sessions;
 
@@ -30,6 +30,8 @@ pub struct Keys {
     /// 0 while everybody is served; another number with each change of the ring.
     version: AtomicU64,
     sessions: Sessions,
+    /// Of who has the data folder; kept in no file.
+    owner: OnceLock<ApiKey>,
 }
 
 impl Keys {
@@ -39,7 +41,7 @@ impl Keys {
     pub fn open(data_dir: &Path, required: bool) -> Result<Self, ServiceError> {
         let path = key_file::path_in(data_dir);
         let seen = key_file::stamp(&path)?;
-        let ring = ring_of(&path, None)?;
+        let ring = ring_of(&path, None, None)?;
         let version = u64::from(required || !ring.is_empty());
         Ok(Self {
             path,
@@ -47,6 +49,7 @@ impl Keys {
             ring: RwLock::new(Arc::new(ring)),
             version: AtomicU64::new(version),
             sessions: Sessions::default(),
+            owner: OnceLock::new(),
         })
     }
 
@@ -71,7 +74,7 @@ impl Keys {
             return Ok(false);
         }
         let before = self.ring();
-        let ring = ring_of(&self.path, Some(&before))?;
+        let ring = ring_of(&self.path, self.owner.get(), Some(&before))?;
         let closed = !ring.is_empty() || self.version() > 0;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         if closed {
@@ -79,6 +82,26 @@ impl Keys {
         }
         *seen = found;
         Ok(true)
+    }
+
+    /// Lets who has the data folder in: a key that opens everything for as long as this process runs. `None` while
+    /// everybody is served.
+    ///
+    /// Errors: a file that cannot be read, or makes no sense; no randomness; there is such a key already.
+    pub fn admit_owner(&self) -> Result<Option<String>, ServiceError> {
+        let _seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.version() == 0 {
+            return Ok(None);
+        }
+        let (token, key) = book::owner()?;
+        let before = self.ring();
+        let ring = ring_of(&self.path, Some(&key), Some(&before))?;
+        self.owner.set(key).map_err(|_| {
+            ServiceError::new(ErrorKind::Internal, "the owner of the folder has a key")
+        })?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(Some(token))
     }
 
     /// Opens a session of the console for who shows a key; returns its secret.
@@ -116,9 +139,14 @@ pub fn check_reachable(data_dir: &Path, bind: &str) -> Result<(), ServiceError> 
     )))
 }
 
-fn ring_of(path: &Path, before: Option<&KeyRing>) -> Result<KeyRing, ServiceError> {
-    KeyRing::new(key_file::read(path)?, before)
-        .map_err(|reason| StorageError::damaged(path, 0, reason).into())
+fn ring_of(
+    path: &Path,
+    owner: Option<&ApiKey>,
+    before: Option<&KeyRing>,
+) -> Result<KeyRing, ServiceError> {
+    let mut keys = key_file::read(path)?;
+    keys.extend(owner.cloned());
+    KeyRing::new(keys, before).map_err(|reason| StorageError::damaged(path, 0, reason).into())
 }
 
 /// The answer to a key that does not open.
@@ -193,6 +221,26 @@ mod tests {
         assert!(keys.version() > 0, "closed though the file is gone");
         assert_eq!(Keys::open(folder.path(), false).unwrap().version(), 0);
         assert!(Keys::open(folder.path(), true).unwrap().version() > 0);
+    }
+
+    #[test]
+    fn who_has_the_folder_is_let_in_by_this_process_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::open(folder.path(), false).unwrap();
+        assert_eq!(keys.admit_owner().unwrap(), None);
+        let app = new_key(folder.path(), "app");
+        keys.refresh().unwrap();
+        let version = keys.version();
+        let owner = keys.admit_owner().unwrap().unwrap();
+        assert_ne!(keys.version(), version);
+        new_key(folder.path(), "other-app");
+        assert!(keys.refresh().unwrap());
+        let ring = keys.ring();
+        assert!(ring.admit(&owner, now_ms()).unwrap().may(Scope::Admin));
+        assert!(ring.admit(&app.key, now_ms()).is_ok());
+        let elsewhere = Keys::open(folder.path(), false).unwrap();
+        let why = elsewhere.ring().admit(&owner, now_ms()).err();
+        assert_eq!(why, Some(Denied::Unknown));
     }
 
     #[test]
