@@ -10,10 +10,11 @@ use indicatif::ProgressBar;
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, serve, server};
 use crate::config::Overrides;
 use crate::services::ServiceError;
 use crate::services::backup::{self, BackupInput, BackupManifest, Closed, Target};
+use crate::types::http::Method;
 
 const EXAMPLES: &str = "Examples:
   boathouse backup --to house.tar            of the running server, or of ./data when none runs
@@ -39,7 +40,10 @@ pub(super) struct BackupArgs {
     /// Also the models that were pulled
     #[arg(long)]
     models: bool,
-    /// The server; default http://ADDRESS:PORT of the settings, or the data folder when no server has it
+    /// Print its manifest as JSON
+    #[arg(long)]
+    json: bool,
+    /// The server; default: the one that has the data folder, else the folder itself
     #[arg(long)]
     url: Option<String>,
 }
@@ -56,10 +60,18 @@ enum BackupCommand {
     },
 }
 
+const RESTORE_EXAMPLES: &str = "Examples:
+  boathouse restore house.tar --data /srv/house   into a folder that is empty or not there
+  boathouse restore house.tar --json";
+
 #[derive(Debug, Args)]
+#[command(after_help = RESTORE_EXAMPLES)]
 pub(super) struct RestoreArgs {
     /// The backup
     from: PathBuf,
+    /// Print its manifest as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `boathouse backup`.
@@ -67,13 +79,7 @@ pub(super) fn run(overrides: &Overrides, args: &BackupArgs) -> Result<(), CliErr
     actix_web::rt::System::new().block_on(async {
         if let Some(BackupCommand::Verify { file, json }) = &args.command {
             let manifest = verified(file).await?;
-            if *json {
-                let json = serde_json::to_string_pretty(&manifest);
-                output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
-            } else {
-                tell(&manifest, &format!("{} is whole", file.display()));
-            }
-            return Ok(());
+            return tell(&manifest, &format!("{} is whole", file.display()), *json);
         }
         let path = place(args.to.as_deref().unwrap_or(Path::new(".")))?;
         let input = BackupInput {
@@ -85,8 +91,11 @@ pub(super) fn run(overrides: &Overrides, args: &BackupArgs) -> Result<(), CliErr
         let part = target.written().map_err(|error| failed(error.into()))?;
         let manifest = verified(part).await?;
         target.commit().map_err(|error| failed(error.into()))?;
-        tell(&manifest, &format!("backup in {}", path.display()));
-        Ok(())
+        tell(
+            &manifest,
+            &format!("backup in {}", path.display()),
+            args.json,
+        )
     })
 }
 
@@ -97,8 +106,8 @@ pub(super) fn restore(overrides: &Overrides, args: &RestoreArgs) -> Result<(), C
         let (from, to) = (args.from.clone(), data_dir.clone());
         let bar = output::byte_progress(length(&from), "restored");
         let manifest = stoppable(bar, move |go_on| backup::restore(&from, &to, go_on)).await?;
-        tell(&manifest, &format!("restored into {}", data_dir.display()));
-        Ok(())
+        let done = format!("restored into {}", data_dir.display());
+        tell(&manifest, &done, args.json)
     })
 }
 
@@ -136,10 +145,9 @@ async fn write(
         })
         .await;
     }
-    let client = Client::new(serve::base_url(overrides, url)?);
-    let mut stream = client
-        .stream(&format!("/v1/backup?models={}", input.models))
-        .await?;
+    let client = Client::new(server::running(overrides, url)?);
+    let path = format!("/v1/backup?models={}", input.models);
+    let mut stream = client.stream(Method::Get, &path, None).await?;
     let about = stream.head().header("x-boathouse-bytes-about");
     let about = about.and_then(|about| about.parse().ok()).unwrap_or(0);
     let bar = output::byte_progress(about, "backed up");
@@ -207,7 +215,12 @@ fn failed(error: ServiceError) -> CliError {
 }
 
 /// Says what is in a backup.
-fn tell(manifest: &BackupManifest, done: &str) {
+fn tell(manifest: &BackupManifest, done: &str, json: bool) -> Result<(), CliError> {
+    if json {
+        let json = serde_json::to_string_pretty(manifest);
+        output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
+        return Ok(());
+    }
     let journal = match &manifest.journal {
         Some(head) => format!("evidence up to record {} ({})", head.seq, head.hash),
         None => "no evidence".to_owned(),
@@ -230,4 +243,5 @@ fn tell(manifest: &BackupManifest, done: &str) {
     for warning in &manifest.warnings {
         output::note(format_args!("  warning: {warning}"));
     }
+    Ok(())
 }

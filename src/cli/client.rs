@@ -1,14 +1,16 @@
 //! A small client of our own HTTP API, for the commands that talk to a running server.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::error::CliError;
+use super::server::url_of;
+use crate::app::App;
 use crate::transport::{HttpStream, Transport, TransportError};
-use crate::types::http::{HttpCall, HttpHead, Method, Timeouts};
+use crate::types::http::{HttpCall, HttpHead, HttpReply, Method, Timeouts};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -57,9 +59,10 @@ pub(super) fn take_key(file: Option<&Path>) -> Result<(), CliError> {
 }
 
 /// Talks to one server.
+#[derive(Clone)]
 pub(super) struct Client {
     base: String,
-    transport: Transport,
+    transport: Arc<Transport>,
     headers: Vec<(String, String)>,
 }
 
@@ -93,16 +96,30 @@ impl Answer {
 impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:8642`.
     pub(super) fn new(base: impl Into<String>) -> Self {
+        Self::with_key(base, KEY.get().cloned().flatten())
+    }
+
+    /// The same with this key, or none.
+    fn with_key(base: impl Into<String>, key: Option<String>) -> Self {
         let base: String = base.into();
         let client = Self {
             base: base.trim_end_matches('/').to_owned(),
-            transport: Transport::new(CONNECT),
+            transport: Arc::new(Transport::new(CONNECT)),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         };
-        match KEY.get() {
-            Some(Some(key)) => client.with_header("authorization", &format!("Bearer {key}")),
-            _ => client,
+        match key {
+            Some(key) => client.with_header("authorization", &format!("Bearer {key}")),
+            None => client,
         }
+    }
+
+    /// A client of a server in this process, which it lets in whatever keys the folder has.
+    pub(super) fn of(app: &App) -> Result<Self, CliError> {
+        let base = url_of(app.address());
+        Ok(match app.owner_key()? {
+            Some(key) => Self::with_key(base, Some(key)),
+            None => Self::new(base),
+        })
     }
 
     /// Sends this header with every question.
@@ -129,6 +146,32 @@ impl Client {
         body: Option<&Value>,
         headers: Vec<(String, String)>,
     ) -> Result<Answer, CliError> {
+        let reply = self.reply(method, path, body, headers).await?;
+        Ok(Answer {
+            status: reply.head.status,
+            body: json_of(&reply.body),
+            head: reply.head,
+        })
+    }
+
+    /// Asks once, for status and bytes.
+    pub(super) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Vec<u8>), CliError> {
+        let reply = self.reply(method, path, body, Vec::new()).await?;
+        Ok((reply.head.status, reply.body))
+    }
+
+    async fn reply(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: Vec<(String, String)>,
+    ) -> Result<HttpReply, CliError> {
         let url = format!("{}{path}", self.base);
         let call = HttpCall {
             method,
@@ -143,26 +186,25 @@ impl Client {
                 total_ms: TIMEOUT_MS,
             },
         };
-        let reply = self
-            .transport
-            .call(call, Instant::now() + CALL)
-            .await
-            .map_err(|error| unreachable(&url, error))?;
-        Ok(Answer {
-            status: reply.head.status,
-            body: json_of(&reply.body),
-            head: reply.head,
-        })
+        let reply = self.transport.call(call, Instant::now() + CALL).await;
+        reply.map_err(|error| unreachable(&url, error))
     }
 
     /// Asks for an answer that is read as it comes, however long it is. Fails unless it is a success.
-    pub(super) async fn stream(&self, path: &str) -> Result<HttpStream, CliError> {
+    pub(super) async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<HttpStream, CliError> {
         let url = format!("{}{path}", self.base);
         let call = HttpCall {
-            method: Method::Get,
+            method,
             url: url.clone(),
             headers: self.headers.clone(),
-            body: Vec::new(),
+            body: body
+                .map(|body| body.to_string().into_bytes())
+                .unwrap_or_default(),
             timeouts: Timeouts {
                 first_byte_ms: TIMEOUT_MS,
                 idle_ms: TIMEOUT_MS,
@@ -236,7 +278,7 @@ pub(super) fn refused(path: &str, answer: &Answer) -> CliError {
     CliError::failed(format!("{path} answered {}: {said}", answer.status))
 }
 
-/// An id as part of a path: everything but what is harmless there in `%XX`.
+/// An id as part of a path or of a query: everything but what is harmless there in `%XX`.
 pub(super) fn escaped(id: &str) -> String {
     let mut path = String::with_capacity(id.len());
     for byte in id.bytes() {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::output;
+use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -128,9 +128,8 @@ struct Common {
     /// Print the receipt as JSON
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Runs `boathouse materialize`.
@@ -244,14 +243,13 @@ fn ask(
     body: Option<&Value>,
     doing: &'static str,
 ) -> Result<Value, CliError> {
-    let client = Client::new(serve::base_url(overrides, common.url.as_deref())?);
     let method = if body.is_some() {
         Method::Post
     } else {
         Method::Get
     };
     let bar = output::progress(0, doing);
-    let answer = actix_web::rt::System::new().block_on(async {
+    let answer = server::until_done(overrides, &common.server, async |client| {
         let mut answer = std::pin::pin!(client.must(method, path, body));
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
@@ -259,7 +257,7 @@ fn ask(
                 answer = &mut answer => return answer,
                 _ = &mut interrupt => {
                     client.ask(Method::Delete, JOB, None).await?;
-                    return Err(CliError::failed("stopped; what was there before is as it was"));
+                    return Err(CliError::interrupted("stopped; what was there before is as it was"));
                 }
                 () = tokio::time::sleep(LOOK) => {
                     let job = client.ask(Method::Get, JOB, None).await?.body;

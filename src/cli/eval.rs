@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::client::Client;
 use super::error::CliError;
+use super::server::{self, ServerArgs};
 use super::{output, serve, transfer};
 use crate::config::Overrides;
 use crate::services::evaluate::{self, EvalFolder, Evaluation, Report, Way};
+use crate::types::http::Method;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EvalCommand {
@@ -18,6 +19,7 @@ pub(super) enum EvalCommand {
     ///
     /// FOLDER holds corpus.jsonl and queries.jsonl ({"id", "text"} on each line) and qrels.tsv (query id, document
     /// id, relevance), or sts.tsv (score, sentence, sentence), or both.
+    #[command(after_help = EMBED_EXAMPLES)]
     Embed(EmbedArgs),
     /// Whether a model would find what helped in production
     ///
@@ -26,6 +28,11 @@ pub(super) enum EvalCommand {
     #[command(after_help = EVIDENCE_EXAMPLES)]
     Evidence(EvidenceArgs),
 }
+
+const EMBED_EXAMPLES: &str = "Examples:
+  boathouse eval embed config/demo/trecqa
+  boathouse eval embed sets/docs sets/mail --model minilm --json
+  boathouse eval embed config/demo/trecqa --refiner minilm";
 
 const EVIDENCE_EXAMPLES: &str = "Examples:
   boathouse eval evidence docs                             the model in the settings
@@ -48,9 +55,8 @@ pub(super) struct EvidenceArgs {
     /// Write the set into this folder instead of measuring
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Print a list of one report as JSON, values from 0 to 1
     #[arg(long)]
     json: bool,
@@ -99,11 +105,10 @@ fn embed(overrides: &Overrides, args: &EmbedArgs) -> Result<(), CliError> {
 
 fn evidence(overrides: &Overrides, args: &EvidenceArgs) -> Result<(), CliError> {
     let data = serve::settings(overrides)?.storage.data_dir;
-    let base = serve::base_url(overrides, args.url.as_deref())?;
     let mut documents = Vec::new();
-    actix_web::rt::System::new().block_on(async {
+    server::ask(overrides, &args.server, async |client| {
         let path = format!("/v1/collections/{}/export", args.collection);
-        let stream = Client::new(base).stream(&path).await?;
+        let stream = client.stream(Method::Get, &path, None).await?;
         let read = transfer::read_export(stream, |_, line| {
             if let (Some(Value::String(id)), Some(text)) = (line.id, line.text) {
                 documents.push((id, text));

@@ -1,13 +1,12 @@
 //! `boathouse evidence`: the journal of a running server.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
+use super::client::{Client, escaped};
 use super::error::CliError;
-use super::{output, serve};
+use super::server::{self, ServerArgs};
+use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -72,9 +71,8 @@ pub(super) struct ListArgs {
     /// Print the records as they are in the journal, one JSON object a line
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -82,9 +80,8 @@ pub(super) struct HeadArgs {
     /// Print JSON, which it does anyway
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -103,9 +100,8 @@ pub(super) struct EraseArgs {
     /// Print what was erased as JSON
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -127,22 +123,19 @@ struct SubjectArgs {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &EvidenceCommand) -> Result<(), CliError> {
-    let url = match command {
-        EvidenceCommand::List(args) => &args.url,
-        EvidenceCommand::Head(args) => &args.url,
-        EvidenceCommand::Erase(args) => &args.url,
+    let server = match command {
+        EvidenceCommand::List(args) => &args.server,
+        EvidenceCommand::Head(args) => &args.server,
+        EvidenceCommand::Erase(args) => &args.server,
     };
-    let client = Client::new(serve::base_url(overrides, url.as_deref())?);
-    actix_web::rt::System::new().block_on(async {
-        match command {
-            EvidenceCommand::List(args) => list(&client, args).await,
-            EvidenceCommand::Head(_) => {
-                let head = client.must(Method::Get, "/v1/evidence/head", None).await?;
-                output::say(head);
-                Ok(())
-            }
-            EvidenceCommand::Erase(args) => erase(&client, args).await,
+    server::ask(overrides, server, async |client| match command {
+        EvidenceCommand::List(args) => list(client, args).await,
+        EvidenceCommand::Head(_) => {
+            let head = client.must(Method::Get, "/v1/evidence/head", None).await?;
+            output::say(head);
+            Ok(())
         }
+        EvidenceCommand::Erase(args) => erase(client, args).await,
     })
 }
 
@@ -194,21 +187,10 @@ fn query(args: &ListArgs, after: Option<u64>, limit: usize) -> String {
     }
     for (name, value) in texts {
         if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", encoded(value)));
+            path.push_str(&format!("&{name}={}", escaped(value)));
         }
     }
     path
-}
-
-/// Writes a text so that it may stand in a query.
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 /// One record for a person: number, time, kind, id, and how its text begins.
@@ -266,7 +248,7 @@ async fn erase(client: &Client, args: &EraseArgs) -> Result<(), CliError> {
     }
     if !args.yes {
         tell(&would, false, "would be erased");
-        if !confirmed()? {
+        if !input::confirmed("Erase their content for good?")? {
             return Err(CliError::failed("nothing was erased"));
         }
     }
@@ -335,27 +317,14 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
     }
 }
 
-fn confirmed() -> Result<bool, CliError> {
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::failed("give --yes to erase without being asked"));
-    }
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "Erase their content for good? [y/N] ").and_then(|()| out.flush());
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| CliError::failed(error.to_string()))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_text_stands_in_a_query_as_it_is() {
-        assert_eq!(encoded("a-1.b_~"), "a-1.b_~");
-        assert_eq!(encoded("ann & bob/é"), "ann%20%26%20bob%2F%C3%A9");
+        assert_eq!(escaped("a-1.b_~"), "a-1.b_~");
+        assert_eq!(escaped("ann & bob/é"), "ann%20%26%20bob%2F%C3%A9");
     }
 
     #[test]

@@ -6,24 +6,30 @@ use clap::Args;
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, server};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
+const EXAMPLES: &str = "Examples:
+  boathouse health                       what the server says of itself, as JSON
+  boathouse health --timeout-ms 500 --url http://house.example:8642
+
+Exit status: 0 it serves, 1 it does not, or cannot be reached.";
+
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 it serves, 1 it does not, or cannot be reached.")]
+#[command(after_help = EXAMPLES)]
 pub(super) struct HealthArgs {
     /// Longest wait for the answer, milliseconds
     #[arg(long, default_value_t = 5_000)]
     timeout_ms: u64,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// The server; default: the one that has the folder of --data, or is at the address of the settings
     #[arg(long)]
     url: Option<String>,
 }
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &HealthArgs) -> Result<(), CliError> {
-    let base = serve::base_url(overrides, args.url.as_deref())?;
+    let base = server::running(overrides, args.url.as_deref())?;
     let wait = Duration::from_millis(args.timeout_ms);
     let answer = actix_web::rt::System::new().block_on(async {
         let client = Client::new(base.as_str());

@@ -5,15 +5,23 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::server::{self, ServerArgs};
+use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
+const EXAMPLES: &str = "Examples:
+  boathouse iterate 'Write to Dana that her shift begins at 8' --kind email
+  boathouse iterate 'List the ports of call' --schema ports.schema.json --model up/m --max-attempts 5
+  boathouse iterate - --kind email --kind pii --json < question.txt
+
+Attempts are told on stderr, the answer on stdout. Exit status: 0 it passes, 1 it does not.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct IterateArgs {
-    /// What is asked
+    /// What is asked; - is stdin
     question: String,
     /// Who is asked: a model or a route; default the configured one
     #[arg(long)]
@@ -33,17 +41,16 @@ pub(super) struct IterateArgs {
     /// Print the server's answer as JSON
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Runs the command; an answer that does not pass is a failure.
 pub(super) fn run(overrides: &Overrides, args: &IterateArgs) -> Result<(), CliError> {
     let body = body(args)?;
-    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
-    let asked = client.must(Method::Post, "/v1/iterate", Some(&body));
-    let answer = actix_web::rt::System::new().block_on(asked)?;
+    let answer = server::ask(overrides, &args.server, async |client| {
+        client.must(Method::Post, "/v1/iterate", Some(&body)).await
+    })?;
     if args.json {
         output::say(&answer);
     } else {
@@ -64,15 +71,15 @@ pub(super) fn run(overrides: &Overrides, args: &IterateArgs) -> Result<(), CliEr
 fn body(args: &IterateArgs) -> Result<Value, CliError> {
     let mut kinds: Vec<Value> = args.kinds.iter().map(|kind| json!(kind)).collect();
     if let Some(path) = &args.schema {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| CliError::failed(format!("{shown}: {error}")))?;
-        let schema: Value = serde_json::from_str(&text)
-            .map_err(|error| CliError::failed(format!("{shown} is no JSON: {error}")))?;
+        let schema = input::parse(&input::read(path)?, &path.display().to_string())?;
         kinds.push(json!({"kind": "json_schema", "context": {"schema": schema}}));
     }
+    let question = match args.question.as_str() {
+        "-" => input::read_text("-".as_ref())?,
+        question => question.to_owned(),
+    };
     let mut body = json!({
-        "messages": [{"role": "user", "content": args.question}],
+        "messages": [{"role": "user", "content": question}],
         "validation": {"kinds": kinds},
     });
     if let Some(model) = &args.model {
@@ -122,7 +129,7 @@ mod tests {
             collection: Some("docs".into()),
             max_attempts: Some(2),
             json: false,
-            url: None,
+            server: ServerArgs::default(),
         };
         assert_eq!(
             body(&args).unwrap(),

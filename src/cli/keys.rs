@@ -25,6 +25,7 @@ They act on the data folder, with or without a running server, which notices wit
 that is lost is revoked and made anew.";
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum KeysCommand {
     /// Make a key and print it, once
     New(NewArgs),
@@ -35,7 +36,6 @@ pub(super) enum KeysCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct NewArgs {
     /// What its use is counted under: in usage, budgets and evidence
     name: String,
@@ -67,6 +67,9 @@ pub(super) struct ListArgs {
 pub(super) struct RevokeArgs {
     /// Its id or name
     key: String,
+    /// Print what is known of it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -110,6 +113,9 @@ pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), Cl
         }
         KeysCommand::Revoke(args) => {
             let revoked = keys::revoke(&data, &args.key).map_err(failed)?;
+            if args.json {
+                return say_json(&revoked);
+            }
             output::say(format_args!("revoked {} of {:?}", revoked.id, revoked.name));
         }
     }

@@ -1,10 +1,9 @@
 //! Starts the log.
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
+use super::output;
 use crate::config::{LogConfig, LogFormat};
 use crate::services::reload::SetLogFilter;
 
@@ -17,7 +16,7 @@ pub(super) fn start(config: &LogConfig) -> SetLogFilter {
         .unwrap_or_default();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(output::colours(&std::io::stderr()))
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first.
     match config.format {

@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, server};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -27,16 +27,22 @@ const PARSE_ERROR: i32 = -32_700;
 /// JSON-RPC's number for a server that cannot be asked.
 const INTERNAL_ERROR: i32 = -32_603;
 
+const EXAMPLES: &str = "Examples:
+  boathouse mcp                                 for the server at the address of the settings
+  boathouse mcp --data /srv/house               for the server that has this folder
+  claude mcp add boathouse -- boathouse mcp     in a client that starts its servers itself";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct McpArgs {
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// The server; default: the one that has the folder of --data, or is at the address of the settings
     #[arg(long)]
     url: Option<String>,
 }
 
 /// Runs the command until stdin ends and what came is answered.
 pub(super) fn run(overrides: &Overrides, args: &McpArgs) -> Result<(), CliError> {
-    let base = serve::base_url(overrides, args.url.as_deref())?;
+    let base = server::running(overrides, args.url.as_deref())?;
     actix_web::rt::System::new().block_on(pass_on(base, lines()));
     Ok(())
 }

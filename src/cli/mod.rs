@@ -1,43 +1,58 @@
 //! The command line: parses it, loads the settings, runs one command, turns its outcome into an exit status.
 
+mod api;
 mod audit;
 mod backup;
 mod bench;
+mod chat;
 mod client;
 mod collection;
+mod completions;
 mod dataset;
 mod demo;
 mod descriptors;
 mod doctor;
+mod embed;
 mod error;
 mod eval;
 mod evidence;
 mod extract;
+mod feedback;
 mod health;
 mod import;
 mod ingest;
+mod input;
 mod iterate;
+mod jobs;
 mod keys;
 mod logging;
+mod man;
 mod mcp;
 mod models;
 mod output;
+mod points;
 mod privacy;
 mod reembed;
+mod reference;
 mod replay;
 mod review;
 mod roster;
+mod search;
 mod serve;
+mod server;
 mod settings;
+mod supervisors;
 mod transfer;
 mod tree;
+mod usage;
 mod validate;
+mod validators;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::Overrides;
 use error::CliError;
@@ -47,15 +62,11 @@ const EXAMPLES: &str = "Examples:
   boathouse demo                         see everything work on real input, then go on serving
   boathouse --port 0 --data /tmp/house   serve on a free port, data elsewhere
   boathouse ingest docs --collection docs
+  boathouse search docs 'what happens when the queue is full?'
+  boathouse chat --collection docs       a conversation in the terminal, with citations
+  boathouse collection list
   boathouse tree                         watch the supervision tree
-  boathouse collection check             read all collections on disk, say what is damaged
-  boathouse collection export docs --to docs.parquet
-  boathouse import logs.jsonl --map langfuse   conversations of other systems, as evidence
-  boathouse iterate 'Write to Dana' --kind email   ask a model until its answer passes
-  boathouse review list                  what waits for a person's judgement
-  boathouse audit                        check journal, tasks and exports, name what is not as it was written
   boathouse backup --to house.tar        everything that is kept, while the server goes on
-  boathouse evidence list --limit 5      the newest records of the evidence journal
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai
   boathouse replay small --model up/small
@@ -68,12 +79,20 @@ const EXAMPLES: &str = "Examples:
   boathouse keys new app --scope read,chat   an API key; from then on requests need one
   boathouse config show                  the settings in force
   boathouse doctor                       what is wrong, and what to do about it
+  boathouse api get /openapi.json        any route of the HTTP API
+  boathouse help search                  the same as boathouse search --help
 
-Exit status: 0 done or drained, 1 failed, 2 wrong arguments, 64 wrong settings, 70 supervision gave up.";
+Commands ask a running server, or open the data folder themselves where none runs: --url, --offline and --data choose.
+Each has examples of its own.";
+
+/// The whole after-help: examples, and what the exit statuses mean.
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{}", error::STATUSES)
+}
 
 /// Everything around the model, in one supervised process: embeddings, vector search, chat, validation, evidence.
 #[derive(Debug, Parser)]
-#[command(name = "boathouse", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "boathouse", version, after_help = after_help(), max_term_width = 110)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -123,48 +142,73 @@ impl Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until Ctrl-C or SIGTERM, then drain (the default)
+    #[command(after_help = serve::EXAMPLES)]
     Serve,
     /// Run the whole loop on real input over the HTTP API, then go on serving
     Demo(demo::DemoArgs),
-    /// Load a folder or files into a collection of a running server
+    /// Search a collection by meaning and words
+    Search(search::SearchArgs),
+    /// Find points like some, and unlike others
+    Recommend(search::RecommendArgs),
+    /// Ask a model: one question, or a conversation in the terminal
+    Chat(chat::ChatArgs),
+    /// Turn texts into vectors
+    Embed(embed::EmbedArgs),
+    /// Load a folder or files into a collection
     Ingest(ingest::IngestArgs),
-    /// Take conversations of OpenAI, LiteLLM, Langfuse, ShareGPT and others into the evidence of a running server
+    /// Take conversations of OpenAI, LiteLLM, Langfuse, ShareGPT and others into the evidence
     Import(import::ImportArgs),
-    /// Ask a model of a running server until its answer passes validators
+    /// Ask a model until its answer passes validators
     Iterate(iterate::IterateArgs),
     /// List what waits for a person's judgement, and decide
     #[command(subcommand)]
     Review(review::ReviewCommand),
     /// Show the supervision tree of a running server, live
     Tree(tree::TreeArgs),
-    /// Export, import and embed collections anew; check or repair them on disk
+    /// Show and steer the supervision of a running server
+    #[command(subcommand)]
+    Supervisors(supervisors::SupervisorsCommand),
+    /// List what a running server works on for longer than a request, and end it
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// Say what a person thought of an answer
+    Feedback(feedback::FeedbackArgs),
+    /// Show what chat calls took: requests, tokens, cost
+    Usage(usage::UsageArgs),
+    /// Make, show and remove collections; export, import, embed them anew; check or repair them on disk
     #[command(subcommand)]
     Collection(collection::CollectionCommand),
+    /// Read, write, count and delete the points of a collection
+    #[command(subcommand)]
+    Points(points::PointsCommand),
     /// Check the evidence journal and what was made of it, and whether production drifted
     Audit(audit::AuditArgs),
     /// Write everything that is kept to one file, while the server goes on
     Backup(backup::BackupArgs),
     /// Make a data folder of a backup
     Restore(backup::RestoreArgs),
-    /// Read the evidence of a running server, or erase contents from it
+    /// Read the evidence, or erase contents from it
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
-    /// Turn the evidence of a running server into scored tasks, for `export`
+    /// Turn the evidence into scored tasks, for `export`
     Materialize(dataset::MaterializeArgs),
-    /// Write a dataset of the tasks of a running server: rag, triplets, sft, preference, kto
+    /// Write a dataset of the tasks: rag, triplets, sft, preference, kto
     Export(dataset::ExportArgs),
     /// Ask a candidate what was asked in production, and compare its answers with what was accepted
     Replay(replay::ReplayArgs),
-    /// Have a running server judge what a model wrote; the exit status is the verdict
+    /// Judge what a model wrote; the exit status is the verdict
     Validate(validate::ValidateArgs),
     /// Load a running server and measure its latency and capacity
     Bench(bench::BenchArgs),
     /// Speak the Model Context Protocol on stdin and stdout, for a running server
     Mcp(mcp::McpArgs),
+    /// List the validators and their rules; read their tables again
+    #[command(subcommand)]
+    Validators(validators::ValidatorsCommand),
     /// Measure quality on an evaluation set
     #[command(subcommand)]
     Eval(eval::EvalCommand),
-    /// Fetch, list and check the models that are not in the binary
+    /// Show the models that can be asked; fetch and check those that are not in the binary
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Read HTML and PDF files named on stdin; for `ingest`
@@ -183,6 +227,50 @@ enum Command {
     /// Show or check the settings
     #[command(subcommand)]
     Config(settings::ConfigCommand),
+    /// Ask any route of the HTTP API
+    Api(api::ApiArgs),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(man::ManArgs),
+    /// Print docs/CLI.md
+    #[command(hide = true)]
+    Reference,
+}
+
+/// The command line with all its help.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let groups: Vec<String> = command
+        .get_subcommands()
+        .map(|group| group.get_name().to_owned())
+        .collect();
+    groups.into_iter().fold(command, |command, group| {
+        command.mut_subcommand(group, with_examples)
+    })
+}
+
+/// Gives each command of a group the group's examples of it.
+fn with_examples(group: clap::Command) -> clap::Command {
+    let help = group.get_after_help().map(ToString::to_string);
+    let help = help.unwrap_or_default();
+    let names: Vec<String> = group
+        .get_subcommands()
+        .filter(|command| command.get_after_help().is_none())
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(group, |group, name| {
+        let call = format!("boathouse {} {name} ", group.get_name());
+        let examples = help
+            .lines()
+            .filter(|line| format!("{line} ").contains(&call));
+        let examples: Vec<&str> = examples.collect();
+        if examples.is_empty() {
+            return group;
+        }
+        let told = format!("Examples:\n{}", examples.join("\n"));
+        group.mut_subcommand(name, |command| command.after_help(told))
+    })
 }
 
 /// Runs the process's command line.
@@ -191,7 +279,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = command().try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are "errors" that go to stdout with status 0.
@@ -207,12 +296,21 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&overrides),
         Command::Demo(args) => demo::run(&overrides, &args),
+        Command::Search(args) => search::search(&overrides, &args),
+        Command::Recommend(args) => search::recommend(&overrides, &args),
+        Command::Chat(args) => chat::run(&overrides, &args),
+        Command::Embed(args) => embed::run(&overrides, &args),
         Command::Ingest(args) => ingest::run(&overrides, &args),
         Command::Import(args) => import::run(&overrides, &args),
         Command::Iterate(args) => iterate::run(&overrides, &args),
         Command::Review(command) => review::run(&overrides, &command),
         Command::Tree(args) => tree::run(&overrides, &args),
+        Command::Supervisors(command) => supervisors::run(&overrides, &command),
+        Command::Jobs(command) => jobs::run(&overrides, &command),
+        Command::Feedback(args) => feedback::run(&overrides, &args),
+        Command::Usage(args) => usage::run(&overrides, &args),
         Command::Collection(command) => collection::run(&overrides, &command),
+        Command::Points(command) => points::run(&overrides, &command),
         Command::Audit(args) => audit::run(&overrides, &args),
         Command::Backup(args) => backup::run(&overrides, &args),
         Command::Restore(args) => backup::restore(&overrides, &args),
@@ -223,6 +321,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Validate(args) => validate::run(&overrides, &args),
         Command::Bench(args) => bench::run(&overrides, &args),
         Command::Mcp(args) => mcp::run(&overrides, &args),
+        Command::Validators(command) => validators::run(&overrides, &command),
         Command::Eval(command) => eval::run(&overrides, &command),
         Command::Models(command) => models::run(&overrides, &command),
         Command::ReadDocuments => extract::run(),
@@ -231,6 +330,16 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Doctor(args) => doctor::run(&overrides, &args),
         Command::Health(args) => health::run(&overrides, &args),
         Command::Config(command) => settings::run(&overrides, &command),
+        Command::Api(args) => api::run(&overrides, &args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
+        Command::Man(args) => man::run(&args),
+        Command::Reference => {
+            output::write(reference::page());
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -250,8 +359,7 @@ mod tests {
 
     #[test]
     fn flags_stand_before_or_after_the_command() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        command().debug_assert();
         for line in [
             "boathouse --port 0 serve",
             "boathouse serve --port 0",

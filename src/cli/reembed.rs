@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::output;
+use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -25,39 +26,49 @@ pub(super) struct ReembedArgs {
     /// End the run under way; the collection stays as it was
     #[arg(long)]
     cancel: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print how it ended as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &ReembedArgs) -> Result<(), CliError> {
-    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
     let name = &args.name;
-    actix_web::rt::System::new().block_on(async {
+    server::until_done(overrides, &args.server, async |client| {
         if args.cancel {
             let ended = client.must(Method::Delete, &path(name), None).await?;
             return match ended["state"].as_str() {
                 Some("cancelled") => {
-                    output::say(format_args!("{name}: cancelled, nothing was changed"));
+                    match args.json {
+                        true => output::say(&ended),
+                        false => {
+                            output::say(format_args!("{name}: cancelled, nothing was changed"))
+                        }
+                    }
                     Ok(())
                 }
                 _ => Err(CliError::failed(format!("{name}: nothing is under way"))),
             };
         }
         let bar = output::progress(0, "embedding");
-        let work = reembed(&client, name, args.embedder.as_deref(), |run| {
+        let work = reembed(client, name, args.embedder.as_deref(), |run| {
             bar.set_length(run["of"].as_u64().unwrap_or(0));
             bar.set_position(run["done"].as_u64().unwrap_or(0));
         });
         let done = tokio::select! {
             done = work => done,
-            _ = tokio::signal::ctrl_c() => Err(CliError::failed(format!(
+            _ = tokio::signal::ctrl_c() => Err(CliError::interrupted(format!(
                 "{name}: it goes on in the server; `boathouse collection reembed {name} --cancel` ends it"
             ))),
         };
         bar.finish_and_clear();
         let done = done?;
+        if args.json {
+            output::say(&done);
+            return Ok(());
+        }
         output::say(format_args!(
             "{name}: {} points embedded anew by {}",
             done["done"],

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::error::CliError;
+use super::server::{self, ServerArgs};
 use super::{output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::replay::{
@@ -98,9 +99,8 @@ pub(super) struct ReplayArgs {
     /// Begin anew, also where the folder is of another candidate
     #[arg(long)]
     fresh: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -179,7 +179,6 @@ pub(super) fn run(overrides: &Overrides, args: &ReplayArgs) -> Result<(), CliErr
     let storage = serve::settings(overrides)?.storage;
     privacy::keep(&storage)?;
     let data = storage.data_dir;
-    let base = serve::base_url(overrides, args.url.as_deref())?;
     let failed = |error: crate::services::ServiceError| CliError::failed(error.message);
     let mut replay = Replay::open(
         &data,
@@ -189,12 +188,15 @@ pub(super) fn run(overrides: &Overrides, args: &ReplayArgs) -> Result<(), CliErr
         args.fresh,
     )
     .map_err(failed)?;
-    let client = Client::new(base)
-        .with_header("x-boathouse-replay", &args.name)
-        .with_header("cache-control", "no-store");
-    let stopped = actix_web::rt::System::new().block_on(ask_all(&client, &mut replay, args))?;
+    let stopped = server::until_done(overrides, &args.server, async |client| {
+        let client = client
+            .clone()
+            .with_header("x-boathouse-replay", &args.name)
+            .with_header("cache-control", "no-store");
+        ask_all(&client, &mut replay, args).await
+    })?;
     if stopped {
-        return Err(CliError::failed(format!(
+        return Err(CliError::interrupted(format!(
             "stopped after {} tasks; the same command goes on from here",
             replay.done()
         )));

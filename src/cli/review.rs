@@ -1,25 +1,37 @@
 //! `boathouse review`: what waits for a person, and what he decides.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::client::{Client, refused};
+use super::client::{Client, escaped, refused};
 use super::error::CliError;
-use super::{output, serve};
+use super::server::{self, ServerArgs};
+use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
 /// Characters of a prompt or an answer in a list.
 const SHOWN: usize = 300;
 
+const EXAMPLES: &str = "Examples:
+  boathouse review list
+  boathouse review list --limit 100 --json
+  boathouse review show chatcmpl-5d1f0c93a7e2b846-0
+  boathouse review decide chatcmpl-5d1f0c93a7e2b846-0 accept --reviewer ann
+  boathouse review decide chatcmpl-5d1f0c93a7e2b846-0 edit --answer-file better.txt --note 'the date was wrong'
+
+`boathouse materialize` makes the tasks; docs/IMPORT.md tells what waits, and why.";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum ReviewCommand {
     /// List the tasks that wait for a person, the oldest first
     List(ListArgs),
+    /// Show everything of one task
+    Show(ShowArgs),
     /// Decide on a task: the decision becomes evidence, and the task waits no longer
     Decide(DecideArgs),
 }
@@ -35,9 +47,19 @@ pub(super) struct ListArgs {
     /// Print the server's answer as JSON, with everything of each task
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The task, by its id in the list
+    task: String,
+    /// Print it on one line, instead of indented
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,23 +103,24 @@ pub(super) struct DecideArgs {
     /// Who decides
     #[arg(long, value_name = "NAME")]
     reviewer: Option<String>,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print the server's answer as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, command: &ReviewCommand) -> Result<(), CliError> {
-    let url = match command {
-        ReviewCommand::List(args) => &args.url,
-        ReviewCommand::Decide(args) => &args.url,
+    let server = match command {
+        ReviewCommand::List(args) => &args.server,
+        ReviewCommand::Show(args) => &args.server,
+        ReviewCommand::Decide(args) => &args.server,
     };
-    let client = Client::new(serve::base_url(overrides, url.as_deref())?);
-    actix_web::rt::System::new().block_on(async {
-        match command {
-            ReviewCommand::List(args) => list(&client, args).await,
-            ReviewCommand::Decide(args) => decide(&client, args).await,
-        }
+    server::ask(overrides, server, async |client| match command {
+        ReviewCommand::List(args) => list(client, args).await,
+        ReviewCommand::Show(args) => show(client, args).await,
+        ReviewCommand::Decide(args) => decide(client, args).await,
     })
 }
 
@@ -135,8 +158,8 @@ fn picture(page: &Value) -> String {
             "{}\n  why     {}\n  asked   {}\n  answer  {}{calls}\n",
             word("id"),
             reasons.join(", "),
-            short(word("prompt")),
-            short(word("answer")),
+            output::line(word("prompt"), SHOWN),
+            output::line(word("answer"), SHOWN),
         );
     }
     let total = page["total"].as_u64().unwrap_or(0);
@@ -149,13 +172,15 @@ fn picture(page: &Value) -> String {
     text
 }
 
-/// A text on one line, not longer than a list can show.
-fn short(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
+/// Shows one task whole.
+async fn show(client: &Client, args: &ShowArgs) -> Result<(), CliError> {
+    let path = format!("/v1/review/{}", escaped(&args.task));
+    let task = client.must(Method::Get, &path, None).await?;
+    match args.json {
+        true => output::say(&task),
+        false => output::say(format_args!("{task:#}")),
     }
+    Ok(())
 }
 
 async fn decide(client: &Client, args: &DecideArgs) -> Result<(), CliError> {
@@ -168,12 +193,16 @@ async fn decide(client: &Client, args: &DecideArgs) -> Result<(), CliError> {
     ] {
         body.extend(value.map(|value| (name.to_owned(), value.into())));
     }
-    let path = format!("/v1/review/{}", super::client::escaped(&args.task));
+    let path = format!("/v1/review/{}", escaped(&args.task));
     let answer = client
         .settled(Method::Post, &path, Some(&body.into()))
         .await?;
     if answer.status != 200 {
         return Err(refused(&path, &answer));
+    }
+    if args.json {
+        output::say(&answer.body);
+        return Ok(());
     }
     let left = answer.body["left"].as_u64().unwrap_or(0);
     output::say(format_args!(
@@ -188,15 +217,7 @@ fn answer(args: &DecideArgs) -> Result<Option<String>, CliError> {
     let Some(file) = &args.answer_file else {
         return Ok(args.answer.clone());
     };
-    let read = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = read.map_err(|error| CliError::failed(format!("{}: {error}", file.display())))?;
-    // The newline that editors end a file with is no part of an answer.
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    input::read_text(file).map(Some)
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! `boathouse serve`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::error::CliError;
-use super::{descriptors, logging, output, privacy};
+use super::{descriptors, logging, output, privacy, server};
 use crate::app::{App, Ending, SettingsSource};
 use crate::config::{Overrides, Settings, load};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  boathouse serve                              the same as boathouse
+  boathouse serve --port 0 --data /srv/house   on a free port, which it prints
+  boathouse serve --config /etc/boathouse.toml";
 
 /// Loads the settings from all layers and starts the log.
 pub(super) fn settings(overrides: &Overrides) -> Result<Settings, CliError> {
@@ -18,24 +23,10 @@ pub(super) fn source(overrides: &Overrides) -> SettingsSource {
     Box::new(move || load(&overrides, std::env::vars().collect()))
 }
 
-/// The server that a command talks to: `url`, or the address of the settings.
-pub(super) fn base_url(overrides: &Overrides, url: Option<&str>) -> Result<String, CliError> {
-    if let Some(url) = url {
-        return Ok(url.to_owned());
-    }
-    let http = settings(overrides)?.http;
-    let address = http.address().map_err(CliError::failed)?;
-    Ok(url_of(SocketAddr::new(address, http.port)))
-}
-
-/// How a server that listens at `address` is asked from this machine.
-pub(super) fn url_of(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+/// Where the settings say that the server listens.
+pub(super) fn address(settings: &Settings) -> Result<SocketAddr, CliError> {
+    let ip = settings.http.address().map_err(CliError::failed)?;
+    Ok(SocketAddr::new(ip, settings.http.port))
 }
 
 /// Serves until told to stop.
@@ -48,7 +39,8 @@ pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;
         let app = app.with_log_filter(set_log_filter);
-        let base = url_of(app.address());
+        app.announce();
+        let base = server::url_of(app.address());
         output::say(format_args!(
             "boathouse serves {base}  console {base}/console  docs {base}/docs/  (Ctrl-C drains)"
         ));

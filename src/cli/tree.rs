@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::output;
+use super::server::RunningArgs;
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -18,21 +19,33 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Clears the screen and goes to its start.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
+const EXAMPLES: &str = "Examples:
+  boathouse tree                                  until Ctrl-C, also while the server restarts
+  boathouse tree --once --data /srv/house         of the server that has this folder
+  boathouse tree --json | jq '.. | objects | select(.restarts? > 0) | .id'";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct TreeArgs {
     /// Print the tree once; the default where stdout is no terminal
     #[arg(long)]
     once: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print the tree once, as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: RunningArgs,
 }
 
 /// Runs the command. Live, it goes on until Ctrl-C, also while the server restarts.
 pub(super) fn run(overrides: &Overrides, args: &TreeArgs) -> Result<(), CliError> {
-    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
+    let client = args.server.client(overrides)?;
     let once = args.once || !std::io::stdout().is_terminal();
     actix_web::rt::System::new().block_on(async {
+        if args.json {
+            output::say(read(&client).await?);
+            return Ok(());
+        }
         if once {
             output::say(picture(&read(&client).await?).trim_end());
             return Ok(());

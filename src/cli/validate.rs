@@ -1,14 +1,15 @@
 //! `boathouse validate`: has a running server judge what a model wrote.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve};
+use super::input;
+use super::output::{self, Paint};
+use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
 
@@ -53,9 +54,8 @@ pub(super) struct ValidateArgs {
     /// Print the reports as JSON, one a line
     #[arg(long)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 fn level(text: &str) -> Result<(String, String), String> {
@@ -67,24 +67,21 @@ fn level(text: &str) -> Result<(String, String), String> {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &ValidateArgs) -> Result<(), CliError> {
-    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
     let body = match (&args.kind, &args.file) {
-        (Some(kind), Some(file)) => Some((template(kind, args)?, read(file)?)),
+        (Some(kind), Some(file)) => Some((template(kind, args)?, input::read(file)?)),
         _ => None,
     };
-    actix_web::rt::System::new().block_on(async {
-        match body {
-            None => list(&client, args.json).await,
-            Some((template, text)) if args.each => each(&client, args, &template, &text).await,
-            Some((mut body, text)) => {
-                body.insert("payload".to_owned(), parse(&text, "the payload")?);
-                let body = Value::Object(body);
-                let report = client
-                    .must(Method::Post, "/v1/validate", Some(&body))
-                    .await?;
-                tell(args, "", &report);
-                ending(status(&report))
-            }
+    server::ask(overrides, &args.server, async |client| match body {
+        None => list(client, args.json).await,
+        Some((template, text)) if args.each => each(client, args, &template, &text).await,
+        Some((mut body, text)) => {
+            body.insert("payload".to_owned(), input::parse(&text, "the payload")?);
+            let body = Value::Object(body);
+            let report = client
+                .must(Method::Post, "/v1/validate", Some(&body))
+                .await?;
+            tell(args, "", &report);
+            ending(status(&report))
         }
     })
 }
@@ -94,11 +91,7 @@ fn template(kind: &str, args: &ValidateArgs) -> Result<Map<String, Value>, CliEr
     let mut body = Map::new();
     body.insert("kind".to_owned(), json!(kind));
     if let Some(context) = &args.context {
-        let text = match context.strip_prefix('@') {
-            Some(file) => read(Path::new(file))?,
-            None => context.clone(),
-        };
-        body.insert("context".to_owned(), parse(&text, "the context")?);
+        body.insert("context".to_owned(), input::json(context, "the context")?);
     }
     if let Some(target) = &args.target {
         body.insert("target".to_owned(), json!(target));
@@ -112,21 +105,6 @@ fn template(kind: &str, args: &ValidateArgs) -> Result<Map<String, Value>, CliEr
         body.insert("rules".to_owned(), Value::Object(rules));
     }
     Ok(body)
-}
-
-fn read(file: &Path) -> Result<String, CliError> {
-    let failed = |error| CliError::failed(format!("{}: {error}", file.display()));
-    if file != Path::new("-") {
-        return std::fs::read_to_string(file).map_err(failed);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
-}
-
-fn parse(text: &str, what: &str) -> Result<Value, CliError> {
-    serde_json::from_str(text)
-        .map_err(|error| CliError::failed(format!("{what} is no JSON: {error}")))
 }
 
 /// Judges each line; what could not be judged is told at the end.
@@ -143,7 +121,7 @@ async fn each(
         let mut items = Vec::with_capacity(part.len());
         for (at, line) in part {
             let mut item = template.clone();
-            let payload = parse(line, &format!("line {}", at + 1))?;
+            let payload = input::parse(line, &format!("line {}", at + 1))?;
             item.insert("payload".to_owned(), payload);
             items.push(Value::Object(item));
         }
@@ -194,7 +172,13 @@ fn tell(args: &ValidateArgs, place: &str, report: &Value) {
         return output::say(format_args!("{place}not judged: {said}"));
     }
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    output::say(format_args!("{place}{}", word(&report["verdict"])));
+    let verdict = word(&report["verdict"]);
+    let paint = match verdict.as_str() {
+        "pass" => Paint::Good,
+        "repairable" => Paint::Doubtful,
+        _ => Paint::Bad,
+    };
+    output::say(format_args!("{place}{}", paint.on(verdict)));
     for finding in report["findings"].as_array().into_iter().flatten() {
         let (severity, rule) = (word(&finding["severity"]), word(&finding["rule"]));
         let (path, message) = (word(&finding["path"]), word(&finding["message"]));

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::error::CliError;
-use super::{output, serve};
+use super::{output, server};
 use crate::config::Overrides;
 use run::{Measured, Plan, Shared, of_thread};
 use told::Told;
@@ -59,7 +59,7 @@ pub(super) struct BenchArgs {
     /// Print one JSON document: counts, rates, latencies in milliseconds
     #[arg(long, global = true)]
     json: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// The server; default: the one that has the folder of --data, or is at the address of the settings
     #[arg(long, global = true)]
     url: Option<String>,
 }
@@ -73,7 +73,7 @@ fn rate(text: &str) -> Result<f64, String> {
 
 /// Runs the command. Ctrl-C ends the measurement and tells what came until then.
 pub(super) fn run(overrides: &Overrides, args: &BenchArgs) -> Result<(), CliError> {
-    let base = serve::base_url(overrides, args.url.as_deref())?;
+    let base = server::running(overrides, args.url.as_deref())?;
     let (host, address) = resolve(&base)?;
     let load = args.workload.load()?;
     let (stop, stopped) = watch::channel(false);

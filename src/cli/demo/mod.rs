@@ -9,12 +9,18 @@ use clap::Args;
 
 use super::client::Client;
 use super::error::CliError;
+use super::server::url_of;
 use super::{logging, output, privacy, serve};
 use crate::app::{App, StartError};
 use crate::config::{LogConfig, Overrides, Settings};
 use steps::Demo;
 
+const EXAMPLES: &str = "Examples:
+  boathouse demo                          run the steps, then go on serving
+  boathouse demo --exit --data /tmp/try   run the steps on a folder of their own, and end";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct DemoArgs {
     /// End after the steps; status 1 when any of them failed
     #[arg(long)]
@@ -34,9 +40,10 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     actix_web::rt::System::new().block_on(async {
         let app = start(settings, overrides).await?;
         let app = app.with_log_filter(set_log_filter);
-        let base = format!("http://{}", app.address());
+        app.announce();
+        let base = url_of(app.address());
         output::say(format_args!("Boathouse demo on {base}\n"));
-        let failed = steps(&base).await?;
+        let failed = steps(Client::of(&app)?).await?;
         output::say(format_args!(
             "\n  console  {base}/console\n  API docs {base}/docs/\n"
         ));
@@ -68,8 +75,8 @@ async fn start(mut settings: Settings, overrides: &Overrides) -> Result<App, Cli
 }
 
 /// Runs the steps; returns how many failed. A step that fails does not keep the next from trying.
-async fn steps(base: &str) -> Result<usize, CliError> {
-    let mut demo = Demo::new(Client::new(base));
+async fn steps(client: Client) -> Result<usize, CliError> {
+    let mut demo = Demo::new(client);
     let mut failed = 0;
     let whole = Instant::now();
     for number in 1.. {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::app::doctor::Finding;
 use crate::cli::client::Client;
-use crate::cli::serve::url_of;
+use crate::cli::server::url_of;
 use crate::config::Settings;
 use crate::types::http::Method;
 

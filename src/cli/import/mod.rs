@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use self::lines::Lines;
 use super::client::{Client, refused};
 use super::error::CliError;
-use super::{output, serve};
+use super::output;
+use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::services::import::{Mapped, Mapping, SHIPPED};
 use crate::types::foreign::ForeignConversation;
@@ -49,9 +50,11 @@ pub(super) struct ImportArgs {
     /// Read the whole file, show the first conversations and the counts, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print the counts as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// What became of the lines.
@@ -87,13 +90,12 @@ pub(super) fn run(overrides: &Overrides, args: &ImportArgs) -> Result<(), CliErr
         import.dry_run()?;
         return import.tell();
     }
-    let client = Client::new(serve::base_url(overrides, args.url.as_deref())?);
-    actix_web::rt::System::new().block_on(async {
-        let work = import.send_all(&client);
+    server::until_done(overrides, &args.server, async |client| {
+        let work = import.send_all(client);
         tokio::select! {
             // First, so that it is heard before anything is sent.
             biased;
-            _ = tokio::signal::ctrl_c() => Err(CliError::failed(
+            _ = tokio::signal::ctrl_c() => Err(CliError::interrupted(
                 "stopped: what was sent is imported, the same command again goes on",
             )),
             done = work => done,
@@ -126,6 +128,7 @@ struct Import {
     mapping: Mapping,
     source: String,
     counts: Counts,
+    json: bool,
     bar: ProgressBar,
 }
 
@@ -143,6 +146,7 @@ impl Import {
             mapping,
             source,
             counts: Counts::default(),
+            json: args.json,
             bar: output::byte_progress(bytes, "importing"),
         })
     }
@@ -188,10 +192,13 @@ impl Import {
     fn dry_run(&mut self) -> Result<(), CliError> {
         while let Some(((number, conversation), _)) = self.next()? {
             if self.counts.mapped <= SHOWN {
-                let shown = serde_json::to_string_pretty(&conversation);
-                let shown = shown.map_err(|error| CliError::failed(error.to_string()))?;
-                self.bar
-                    .suspend(|| output::say(format_args!("line {number}: {shown}")));
+                let shown = json!({"line": number, "conversation": conversation});
+                self.bar.suspend(|| match self.json {
+                    true => output::say(&shown),
+                    false => {
+                        output::say(format_args!("line {number}: {:#}", shown["conversation"]))
+                    }
+                });
             }
         }
         Ok(())
@@ -279,6 +286,14 @@ impl Import {
                 more.push_str(&format!("; {count} {what}"));
             }
         }
+        if self.json {
+            output::say(json!({
+                "source": self.source, "lines": counts.lines, "conversations": counts.mapped, "imported": counts.imported,
+                "known": counts.known, "judgements": counts.feedback, "passed": counts.passed, "unrated": counts.unrated,
+                "failed": counts.failed,
+            }));
+            return self.ending();
+        }
         output::say(match self.counts.imported + self.counts.known {
             0 => format!(
                 "{path}: {}, {} of {}{more}",
@@ -294,14 +309,18 @@ impl Import {
                 counts.known
             ),
         });
-        match (counts.mapped, counts.failed) {
+        self.ending()
+    }
+
+    fn ending(&self) -> Result<(), CliError> {
+        match (self.counts.mapped, self.counts.failed) {
             (0, 0) => Err(CliError::failed(
                 "nothing to import: the file has no conversation",
             )),
             (_, 0) => Ok(()),
             (_, failed) => Err(CliError::failed(format!(
                 "{failed} of {} lines could not be imported, see above",
-                counts.lines
+                self.counts.lines
             ))),
         }
     }

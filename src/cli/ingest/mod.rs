@@ -8,19 +8,29 @@ mod table;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use self::loader::{Loader, Sent};
 use self::sources::{Content, Found, Readers};
 use self::table::Columns;
-use super::client::Client;
 use super::error::CliError;
 use super::extract::Extractor;
-use super::{output, serve};
+use super::output;
+use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 
 pub(super) use self::loader::send;
 
+const EXAMPLES: &str = "Examples:
+  boathouse ingest docs README.md --collection docs      folders and files; what is stored unchanged is left alone
+  boathouse ingest staff.csv --collection staff --text-column bio --id-column number
+  boathouse ingest passages.jsonl --offline --data /srv/house
+  boathouse ingest docs --json
+
+Exit status: 0 all is ingested, 1 a file could not be read, or there was nothing; the others are ingested then.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct IngestArgs {
     /// Folders and files: .md .txt .rst .adoc .org .html .pdf, tables (.csv .tsv), and .jsonl with {"id", "text", …}
     /// on each line
@@ -35,9 +45,11 @@ pub(super) struct IngestArgs {
     /// The column of the ids in tables; without it a row is named by its file and number
     #[arg(long, default_value = "id", value_name = "NAME")]
     id_column: String,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print what became of everything as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Checks a name before it becomes part of a path; the server's rule.
@@ -63,7 +75,6 @@ struct Outcome {
 
 /// Runs the command.
 pub(super) fn run(overrides: &Overrides, args: &IngestArgs) -> Result<(), CliError> {
-    let base = serve::base_url(overrides, args.url.as_deref())?;
     let files = sources::list(&args.paths)?;
     let mut readers = Readers {
         columns: Columns {
@@ -72,11 +83,10 @@ pub(super) fn run(overrides: &Overrides, args: &IngestArgs) -> Result<(), CliErr
         },
         extractor: Extractor::new(),
     };
-    let (sent, outcome) = actix_web::rt::System::new().block_on(async {
-        let client = Client::new(base);
-        let mut loader = Loader::new(&client, &args.collection);
+    let (sent, outcome) = server::ask(overrides, &args.server, async |client| {
+        let mut loader = Loader::new(client, &args.collection);
         let outcome = ingest(&mut loader, &mut readers, &files).await?;
-        Ok::<_, CliError>((loader.finish().await?, outcome))
+        Ok((loader.finish().await?, outcome))
     })?;
     tell(args, &sent, &outcome, files.len())
 }
@@ -120,7 +130,15 @@ fn tell(args: &IngestArgs, sent: &Sent, outcome: &Outcome, files: usize) -> Resu
         ));
     }
     let something = sent.stored + sent.skipped.len() + outcome.unchanged + outcome.removed > 0;
-    if something {
+    if args.json {
+        let failed = outcome.failed.iter();
+        let failed = failed
+            .map(|(path, reason)| json!({"file": path.display().to_string(), "reason": reason}));
+        output::say(json!({
+            "collection": args.collection, "stored": sent.stored, "skipped": sent.skipped,
+            "unchanged": outcome.unchanged, "removed": outcome.removed, "failed": failed.collect::<Vec<_>>(),
+        }));
+    } else if something {
         let skipped = match sent.skipped.len() {
             0 => String::new(),
             count => format!(", {count} skipped"),

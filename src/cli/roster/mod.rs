@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use self::parquet::ParquetWriter;
 use super::error::CliError;
@@ -14,7 +15,12 @@ use super::output;
 use crate::services::tables;
 use crate::types::roster::RosterRow;
 
+const EXAMPLES: &str = "Examples:
+  boathouse roster generate --rows 500000 --seed 7 --out roster.parquet
+  boathouse roster generate --rows 100 --out roster.csv";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum RosterCommand {
     /// Write a roster of invented workers: the same rows and seed give the same file
     ///
@@ -33,6 +39,9 @@ pub(super) struct GenerateArgs {
     /// The file to write: .csv, .jsonl or .parquet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `boathouse roster`.
@@ -41,6 +50,11 @@ pub(super) fn run(command: &RosterCommand) -> Result<(), CliError> {
     let rows = tables::generate(args.rows, args.seed);
     let wrong = |error: String| CliError::failed(format!("{}: {error}", args.out.display()));
     write(&args.out, rows).map_err(wrong)?;
+    if args.json {
+        let file = args.out.display().to_string();
+        output::say(json!({"rows": args.rows, "seed": args.seed, "file": file}));
+        return Ok(());
+    }
     output::say(format_args!(
         "{} workers in {}",
         args.rows,

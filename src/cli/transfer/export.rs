@@ -5,34 +5,38 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
+use serde_json::json;
 
 use super::parquet::ParquetWriter;
 use super::{ExportArgs, Format, failed, jsonl};
-use crate::cli::client::Client;
 use crate::cli::error::CliError;
-use crate::cli::{output, serve};
+use crate::cli::{output, server};
 use crate::config::Overrides;
 use crate::transport::HttpStream;
 use crate::types::export::ExportLine;
+use crate::types::http::Method;
 
 /// Runs the command.
 pub(in crate::cli) fn run(overrides: &Overrides, args: &ExportArgs) -> Result<(), CliError> {
     let format = Format::of(&args.to)?;
-    let base = serve::base_url(overrides, args.url.as_deref())?;
     // Nobody takes half a file for a whole one.
     let partial = partial(&args.to);
-    let points = actix_web::rt::System::new().block_on(async {
-        let client = Client::new(base);
+    let points = server::ask(overrides, &args.server, async |client| {
         let path = format!("/v1/collections/{}/export", args.name);
-        let stream = client.stream(&path).await?;
-        let written = write(stream, &partial, format).await;
-        if written.is_err() {
-            // The first error is the one to tell.
-            drop(fs::remove_file(&partial));
-        }
-        written
-    })?;
+        let stream = client.stream(Method::Get, &path, None).await?;
+        write(stream, &partial, format).await
+    });
+    if points.is_err() {
+        // The first error is the one to tell.
+        drop(fs::remove_file(&partial));
+    }
+    let points = points?;
     fs::rename(&partial, &args.to).map_err(|error| failed(&args.to)(&error))?;
+    if args.json {
+        let file = args.to.display().to_string();
+        output::say(json!({"collection": args.name, "points": points, "file": file}));
+        return Ok(());
+    }
     output::say(format_args!(
         "{points} points of collection {} in {}",
         args.name,

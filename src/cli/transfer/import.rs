@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Head, ImportArgs, Row, open};
 use crate::cli::client::{Client, refused};
 use crate::cli::error::CliError;
-use crate::cli::{output, serve};
+use crate::cli::{output, server};
 use crate::config::Overrides;
 use crate::types::export::ExportHead;
 use crate::types::http::Method;
@@ -20,13 +20,16 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Runs the command.
 pub(in crate::cli) fn run(overrides: &Overrides, args: &ImportArgs) -> Result<(), CliError> {
-    let base = serve::base_url(overrides, args.url.as_deref())?;
     let checked = check(args)?;
-    let imported = actix_web::rt::System::new().block_on(async {
-        let client = Client::new(base);
-        let target = Target::prepare(&client, args, &checked).await?;
-        send(&client, args, &target, checked.rows).await
+    let imported = server::ask(overrides, &args.server, async |client| {
+        let target = Target::prepare(client, args, &checked).await?;
+        send(client, args, &target, checked.rows).await
     })?;
+    if args.json {
+        let file = args.from.display().to_string();
+        output::say(json!({"collection": args.name, "points": imported, "file": file}));
+        return Ok(());
+    }
     output::say(format_args!(
         "{imported} points of {} in collection {}",
         args.from.display(),

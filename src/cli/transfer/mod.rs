@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::error::CliError;
+use super::server::ServerArgs;
 use crate::types::export::{ExportHead, SecondVector};
 
 pub(super) use export::{read as read_export, run as export};
@@ -26,9 +27,11 @@ pub(super) struct ExportArgs {
     /// The file to write: .jsonl or .parquet
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print what was written as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -42,9 +45,11 @@ pub(super) struct ImportArgs {
     /// Leave out so many points at the start: those that an import which was interrupted has told as done
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     skip: usize,
-    /// The server; default http://ADDRESS:PORT of the settings
+    /// Print what was read as JSON
     #[arg(long)]
-    url: Option<String>,
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// One point of a file.
