@@ -1,7 +1,7 @@
 //! A server of its own for each test, and a client.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -280,6 +280,14 @@ pub(crate) fn command() -> Command {
         .env_clear()
         .env("HOME", "/nonexistent");
     command
+}
+
+/// Runs a command to its end with this on stdin; returns the same as [`finish`].
+pub(crate) fn feed(command: &mut Command, stdin: &[u8]) -> (Option<i32>, String, String) {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(stdin).unwrap();
+    file.rewind().unwrap();
+    finish(command.stdin(file))
 }
 
 /// Runs a command to its end; returns its status and what it said on stdout and stderr.
