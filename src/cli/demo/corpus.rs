@@ -9,6 +9,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/ARCHITECTURE.md",
         include_str!("../../../docs/ARCHITECTURE.md"),
     ),
+    ("docs/CLI.md", include_str!("../../../docs/CLI.md")),
     ("docs/CONFIG.md", include_str!("../../../docs/CONFIG.md")),
     ("docs/API.md", include_str!("../../../docs/API.md")),
     (
