@@ -101,7 +101,7 @@ impl HttpConfig {
             ("workers", self.workers as u64, 0, 256),
             ("max_uri_bytes", self.max_uri_bytes as u64, 256, 65_000),
             ("max_body_bytes", self.max_body_bytes as u64, 1_024, 1 << 30),
-            ("header_timeout_ms", self.header_timeout_ms, 100, 600_000),
+            ("header_timeout_ms", self.header_timeout_ms, 1_000, 600_000),
             ("keep_alive_ms", self.keep_alive_ms, 0, 86_400_000),
             ("max_connections", self.max_connections as u64, 1, 1 << 20),
             ("max_in_flight", self.max_in_flight as u64, 1, 1 << 20),
