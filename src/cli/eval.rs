@@ -13,7 +13,12 @@ use crate::config::Overrides;
 use crate::services::evaluate::{self, EvalFolder, Evaluation, Report, Way};
 use crate::types::http::Method;
 
+const EXAMPLES: &str = "Examples:
+  boathouse eval embed config/demo/trecqa      on a set of files
+  boathouse eval evidence docs                 on what was accepted in production";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum EvalCommand {
     /// Retrieval and similarity of an embedding model
     ///
