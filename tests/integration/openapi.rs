@@ -191,7 +191,7 @@ fn a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has() {
                 if operations.contains_key(name) {
                     continue;
                 }
-                let address = path.replace('{', "").replace('}', "");
+                let address = path.replace(['{', '}'], "");
                 let answer = api.send(method(name), &address, "").await;
                 assert_eq!(answer.status, 405, "{name} {path}: {}", answer.text());
                 assert_eq!(answer.header("allow"), documented.join(", "), "{path}");

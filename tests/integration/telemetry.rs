@@ -19,10 +19,13 @@ use crate::upstream::{Reply, Upstream};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
+/// Path and body of each request that came.
+type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// Takes OTLP over HTTP. Its threads end with the process.
 struct Collector {
     address: SocketAddr,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Taken,
 }
 
 impl Collector {
@@ -175,7 +178,7 @@ fn a_request_is_one_trace_from_the_client_to_the_upstreams() {
         found.next().unwrap_or_else(|| panic!("{name}: {spans:?}"))
     };
     let server = named("POST /v1/chat/completions");
-    assert_eq!(server.kind, i32::from(SpanKind::Server as i32));
+    assert_eq!(server.kind, SpanKind::Server as i32);
     assert_eq!(
         (hex(&server.trace_id), hex(&server.parent_span_id)),
         (TRACE.into(), PARENT.into())
