@@ -13,7 +13,7 @@ use super::{
     pipeline,
 };
 use crate::engines::embedding;
-use crate::engines::nearest::nearest;
+use crate::engines::nearest::{listed, nearest};
 use crate::types::validation::{Finding, Report};
 
 /// What validators look things up in; replaced while they judge.
@@ -130,9 +130,10 @@ impl Validators {
         } else if let Some(validator) = self.find(kind) {
             validator.validate(payload, context)
         } else {
+            let names: Vec<&str> = self.names().collect();
             return Err(ValidationError::UnknownKind {
+                known: listed(kind, names.iter().copied(), names.len()),
                 kind: quoted(kind),
-                known: self.names().collect::<Vec<_>>().join(", "),
             });
         };
         Ok(Report::new(self.policy.apply(rules, findings)))
@@ -259,7 +260,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(
             error.to_string(),
-            r#"unknown validator "fil": known are fill, email, json_schema, grounding, role_gate, secrets, pii, pipeline"#
+            r#"unknown validator "fil": known are fill, email, json_schema, grounding, role_gate, secrets, pii, pipeline; did you mean fill?"#
         );
     }
 
