@@ -278,7 +278,7 @@ mod tests {
         let data = folder.path().join("data");
         let made = make(&data, wanted("app")).unwrap();
         assert_eq!(made.info.scopes, [Scope::Read, Scope::Chat]);
-        assert_eq!(list(&data).unwrap(), [made.info.clone()]);
+        assert_eq!(list(&data).unwrap(), std::slice::from_ref(&made.info));
         let file = std::fs::read_to_string(key_file::path_in(&data)).unwrap();
         assert!(file.contains(&made.info.id) && !file.contains(&made.key[12..76]));
         let revoked = revoke(&data, "app").unwrap();
