@@ -50,8 +50,7 @@ pub(super) struct Visit {
     post, path = "/mcp", tag = "mcp", operation_id = "mcp", request_body = Object,
     responses(
         (status = 200, body = Object, description = "The JSON-RPC response"),
-        (status = 202, description = "A notification was taken"),
-        (status = "4XX", description = "A JSON-RPC error object")
+        (status = 202, description = "A notification was taken")
     )
 )]
 pub(crate) async fn serve(
