@@ -117,7 +117,15 @@ fn place(to: &Path) -> Result<PathBuf, CliError> {
         return Ok(to.to_owned());
     }
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    Ok(to.join(format!("boathouse-{now}.tar")))
+    // Two in a second do not meet.
+    let names = (1..).map(|number| match number {
+        1 => format!("boathouse-{now}.tar"),
+        more => format!("boathouse-{now}-{more}.tar"),
+    });
+    let mut paths = names.map(|name| to.join(name));
+    paths
+        .find(|path| !path.exists())
+        .ok_or_else(|| CliError::failed("no name is free"))
 }
 
 /// Fills the file: from the data folder where nobody has it, from the server where it does.

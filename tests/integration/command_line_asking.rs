@@ -338,7 +338,7 @@ fn models_usage_validators_and_jobs_are_shown() {
     assert_eq!(house.fine(&["jobs", "list"]), "nothing is under way\n");
     house.refused(&["jobs", "cancel", "datasets"], b"", 1);
     let said = house.refused(&["review", "show", "nothing"], b"", 1);
-    assert!(said.contains("404"), "{said}");
+    assert!(said.contains("materialize first"), "{said}");
 }
 
 #[test]

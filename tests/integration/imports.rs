@@ -547,7 +547,7 @@ fn ctrl_c_ends_an_import_and_says_how_to_go_on() {
         .status();
     assert!(sent.unwrap().success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(130));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
         told.contains("stopped: ") && told.contains("the same command again goes on"),

@@ -172,7 +172,8 @@ fn check(pulled: &Path, args: &CheckArgs) -> Result<(), CliError> {
         }
     }
     match (seen, damaged) {
-        (0, _) => output::note("no models are here; `boathouse models pull` fetches one"),
+        (0, _) if args.json => {}
+        (0, _) => output::say("no models are here; `boathouse models pull` fetches one"),
         (_, 0) => {}
         _ => {
             return Err(CliError::failed(
