@@ -239,15 +239,10 @@ pub async fn create(
         schema: input.schema(),
         created_ms: now_ms(),
     };
-    if services.collections.find(name).is_err() {
-        match services.collections.create(spec.clone()).await {
-            Ok(cell) => return Ok((state_of(services, name, &cell).await?, true)),
-            // Somebody was faster; whether that is a conflict depends on what they made.
-            Err(CollectionsError::Exists(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let (state, new) = made_or_found(services, name, &spec).await?;
+    if new {
+        return Ok((state, true));
     }
-    let state = get(services, name).await?;
     let has = &state.info.spec;
     // Fields come and go: those that are asked for must be there, and others may be.
     let (fields, asked) = (&has.schema.fields, &spec.schema.fields);
@@ -274,6 +269,40 @@ pub async fn create(
         Ok((state, false))
     } else {
         Err(CollectionsError::Exists(name.to_owned()).into())
+    }
+}
+
+/// How often a creation begins anew when removals of the same name keep coming between.
+const CREATIONS: usize = 5;
+
+/// The collection of that name as it is, made of `spec` where there is none; and whether it was made.
+async fn made_or_found(
+    services: &Services,
+    name: &str,
+    spec: &CollectionSpec,
+) -> Result<(CollectionState, bool), ServiceError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let found = match services.collections.find(name) {
+            Ok(cell) => Ok((cell, false)),
+            Err(_) => services
+                .collections
+                .create(spec.clone())
+                .await
+                .map(|cell| (cell, true)),
+        };
+        let (cell, new) = match found {
+            Ok(found) => found,
+            // Somebody was faster; whether that is a conflict depends on what they made.
+            Err(CollectionsError::Exists(_)) if tries < CREATIONS => continue,
+            Err(error) => return Err(error.into()),
+        };
+        match state_of(services, name, &cell).await {
+            // Removed between: the answer to a creation is a collection, not the removal of another.
+            Err(_) if tries < CREATIONS && services.collections.find(name).is_err() => {}
+            state => return Ok((state?, new)),
+        }
     }
 }
 

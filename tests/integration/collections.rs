@@ -203,6 +203,26 @@ fn a_client_that_leaves_neither_bricks_nor_orphans_a_collection() {
 }
 
 #[test]
+fn a_creation_that_meets_a_removal_still_gives_a_collection() {
+    serve(async |api| {
+        for round in 0..100 {
+            api.put("/v1/collections/c", json!({})).await;
+            let (removed, made) = futures_util::join!(
+                api.send(Method::Delete, "/v1/collections/c", ""),
+                api.put("/v1/collections/c", json!({})),
+            );
+            assert_eq!(removed.status, 200, "round {round}: {}", removed.text());
+            let status = made.status;
+            assert!(
+                matches!(status, 200 | 201),
+                "round {round}: {}",
+                made.text()
+            );
+        }
+    });
+}
+
+#[test]
 fn a_refiner_ranks_the_first_hits_once_its_vectors_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(folder.path());
