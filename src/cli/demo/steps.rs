@@ -1,5 +1,7 @@
 //! The steps of the demo. Each asks the HTTP API, checks what came back, and says it in a line or two.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::corpus;
@@ -10,6 +12,8 @@ use crate::types::http::Method;
 
 const COLLECTION: &str = "demo";
 const QUESTION: &str = "What happens to the queue when a worker panics?";
+/// Longest wait for a restart, which is a matter of milliseconds on a machine that has nothing else to do.
+const RESTART: Duration = Duration::from_secs(10);
 
 /// What a step says when it went well.
 type Said = Result<Vec<String>, CliError>;
@@ -326,13 +330,16 @@ impl Demo {
 
     /// Reads the tree until it shows one more restart; the answer may overtake the bookkeeping.
     async fn restarted(&self, before: u64) -> Result<Value, CliError> {
-        for _ in 0..100 {
-            let cell = self.embedding_cell().await?;
-            if cell["restarts"].as_u64() > Some(before) && cell["state"] == "ready" {
-                return Ok(cell);
+        let asked = async {
+            loop {
+                let cell = self.embedding_cell().await?;
+                if cell["restarts"].as_u64() > Some(before) && cell["state"] == "ready" {
+                    return Ok(cell);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::task::yield_now().await;
-        }
-        Err(CliError::failed("the tree shows no restart"))
+        };
+        let late = |_| CliError::failed("the tree shows no restart");
+        tokio::time::timeout(RESTART, asked).await.map_err(late)?
     }
 }
