@@ -38,6 +38,7 @@ pub(crate) fn record(at: u64, sentences: &[String]) -> NewRecord {
             user: None,
             review: false,
             imported: None,
+            key: Some("anonymous".to_owned()),
         };
         (
             Kind::Feedback,

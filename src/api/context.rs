@@ -14,9 +14,9 @@ use super::access::token_of;
 use super::error::{ApiError, Flavor};
 use super::error_body::problem_body;
 use super::request_id::RequestId;
-use crate::services::ServiceError;
 use crate::services::complete::Caller;
 use crate::services::keys::{Grant, out_of_scope};
+use crate::services::{Asker, ServiceError};
 use crate::types::api_key::Scope;
 use crate::types::trace::Trace;
 
@@ -61,21 +61,25 @@ impl Context {
         self.0.extensions().get::<Trace>().cloned()
     }
 
-    /// Who asks for a chat: its key, where the server has keys, else whoever its token stands for.
+    /// Who asks: its key, where the server has keys, else whoever its token stands for.
+    pub(super) fn asker(&self) -> Asker {
+        match self.key() {
+            Some(grant) => Asker::with_key(self.request_id(), &grant),
+            None => Asker::new(self.request_id(), token_of(self.0.headers())),
+        }
+    }
+
+    /// Who asks for a chat.
     pub(super) fn caller(&self) -> Caller {
         let header = |name: &str| self.0.headers().get(name)?.to_str().ok();
         let cache_control = header(CACHE_CONTROL.as_str());
-        let caller = match self.key() {
-            Some(grant) => Caller::with_key(self.request_id(), &grant, cache_control),
-            None => Caller::new(self.request_id(), token_of(self.0.headers()), cache_control),
-        };
-        caller
+        Caller::new(self.asker(), cache_control)
+            .bounded_by(self.key().as_deref())
             .of_replay(header("x-boathouse-replay"))
             .repairing(header("x-boathouse-repairs"))
             .within(self.trace())
     }
 
-    /// The key of the request, where the server has keys.
     /// Refuses a request whose key has not this scope; where the server has no keys, nobody. `what` is told.
     pub(super) fn require(
         &self,
@@ -88,6 +92,7 @@ impl Context {
         }
     }
 
+    /// The key of the request, where the server has keys.
     fn key(&self) -> Option<Arc<Grant>> {
         self.0.extensions().get::<Arc<Grant>>().cloned()
     }

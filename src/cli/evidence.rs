@@ -44,7 +44,7 @@ pub(super) struct ListArgs {
     /// Only what has this id: a record's, its request's, or that of the answer it is about
     #[arg(long)]
     id: Option<String>,
-    /// Only chat calls of this key, by its label
+    /// Only what came with this key, by its label
     #[arg(long)]
     key: Option<String>,
     /// Only chat calls and feedback of this user
@@ -113,7 +113,7 @@ struct SubjectArgs {
     /// Sequence numbers; may be repeated
     #[arg(long)]
     seq: Vec<u64>,
-    /// All chat calls of this key, by its label, and what was said of them
+    /// All that came with this key, by its label, and what was said of its chat calls
     #[arg(long)]
     key: Option<String>,
     /// All chat calls and feedback of this user, and what was said of them

@@ -22,11 +22,14 @@ mod validators;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+
+use crate::services::Asker;
+use crate::services::keys::Grant;
 
 /// Largest form: some corrected answers of the longest kind, with every byte escaped.
 const MAX_FORM_BYTES: usize = 2 << 20;
@@ -79,6 +82,15 @@ pub fn mount(app: &mut ServiceConfig) {
 
 async fn root() -> HttpResponse {
     page::see("/console")
+}
+
+/// Who asks by a page: the key of the session, where the server has keys.
+fn asker(request: &HttpRequest) -> Asker {
+    let extensions = request.extensions();
+    match extensions.get::<Arc<Grant>>() {
+        Some(grant) => Asker::with_key(request_id(request), grant),
+        None => Asker::new(request_id(request), None),
+    }
 }
 
 /// The client's own name of a request, or one of ours: the edge's stands in the answer only.

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::asker;
 use super::figures::{beginning, size};
 use super::page::{alert, failure, page, see, table};
-use super::request_id;
 use crate::services::collections::point_path;
 use crate::services::review::{self, Decision, ReviewInput, ReviewPage, ReviewQuery, ReviewTask};
 use crate::services::{ServiceError, Services};
@@ -69,7 +69,7 @@ pub(super) async fn decide(
         note: given(decided.note),
         reviewer: given(decided.reviewer),
     };
-    match review::decide(&services, &request_id(&request), &task, input).await {
+    match review::decide(&services, asker(&request), &task, input).await {
         Ok(_) => see(HERE),
         Err(error) => match review::read(&services, &task).await {
             Ok(found) => page(HERE, "Task", &one(&found, Some(&error))),

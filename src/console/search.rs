@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asker;
 use super::page::{alert, page};
-use super::request_id;
 use crate::services::collections::{self, point_path};
 use crate::services::search::{self, SearchInput, SearchOutput};
 use crate::services::{ServiceError, Services};
@@ -79,10 +79,7 @@ pub(super) async fn show(
     } else {
         Some(match ask.input() {
             // A search here is evidence like any other.
-            Ok(input) => {
-                let id = request_id(&request);
-                search::search(&services, &id, &ask.collection, input).await
-            }
+            Ok(input) => search::search(&services, asker(&request), &ask.collection, input).await,
             Err(error) => Err(error),
         })
     };

@@ -6,10 +6,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::asker;
 use super::examples;
 use super::figures::{pretty, size};
 use super::page::{alert, page, table};
-use super::request_id;
 use crate::services::validate::{self, ValidateInput, ValidateOutput};
 use crate::services::{ServiceError, Services, tables};
 
@@ -74,7 +74,7 @@ pub(super) async fn judge(
     given: Form<Given>,
 ) -> HttpResponse {
     let judged = match given.input() {
-        Ok(input) => validate::validate(&services, &request_id(&request), input).await,
+        Ok(input) => validate::validate(&services, asker(&request), input).await,
         Err(error) => Err(error),
     };
     whole(&services, &given, Some(&judged))

@@ -208,6 +208,8 @@ fn evidence_of(
         user: said.user,
         review: false,
         imported: Some(source.to_owned()),
+        // Its id is made of all this: who brings it again must not make it another.
+        key: None,
     };
     (chat, foreign.feedback.map(feedback))
 }

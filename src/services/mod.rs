@@ -1,5 +1,6 @@
 //! Use cases: plain async functions that sequence cells. No HTTP here, and no state of their own.
 
+mod asker;
 pub mod audit;
 pub mod backup;
 pub mod chaos;
@@ -56,6 +57,7 @@ use crate::engines::usage::Budgets;
 use crate::engines::validation::{IterateConfig, Validators};
 use crate::storage::dataset_store::DatasetStore;
 
+pub use asker::Asker;
 pub use error::ServiceError;
 use keys::Keys;
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Services;
 use super::error::{ServiceError, fault};
 use super::evidence::{MAX_FEEDBACK_BYTES, record};
+use super::{Asker, Services};
 use crate::actors::review::{ReviewReply, ReviewRequest};
 use crate::engines::dataset::Task;
 use crate::types::error_kind::ErrorKind;
@@ -131,7 +131,7 @@ pub async fn read(services: &Services, task: &str) -> Result<ReviewTask, Service
 /// Errors: the decision is wrong; the task does not wait; the journal failed, and the task waits as before.
 pub async fn decide(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     task: &str,
     input: ReviewInput,
 ) -> Result<ReviewOutput, ServiceError> {
@@ -155,8 +155,9 @@ pub async fn decide(
         user: input.reviewer,
         review: true,
         imported: None,
+        key: Some(asker.key),
     };
-    let recorded = record(services, Kind::Feedback, request_id, &said).await;
+    let recorded = record(services, Kind::Feedback, &asker.request_id, &said).await;
     let (seq, hash) = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {

@@ -13,7 +13,7 @@ use supervisors::Deadline;
 use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
-use super::{Services, evidence};
+use super::{Asker, Services, evidence};
 use crate::actors::validation::ValidateJob;
 use crate::engines::validation::Levels;
 use crate::types::evidence::{Kind, ValidationEvidence};
@@ -55,15 +55,15 @@ pub struct ValidateOutput {
 /// Serves `POST /v1/validate`.
 pub async fn validate(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     input: ValidateInput,
 ) -> Result<ValidateOutput, ServiceError> {
-    judge(services, request_id, input, services.deadline()).await
+    judge(services, asker, input, services.deadline()).await
 }
 
 async fn judge(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     input: ValidateInput,
     deadline: Deadline,
 ) -> Result<ValidateOutput, ServiceError> {
@@ -76,17 +76,19 @@ async fn judge(
     };
     let asked = services.validation.ask(job, deadline).await;
     let report = asked.map_err(|failed| fault("validation", failed))?;
+    let Asker { request_id, key } = asker;
     let record = ValidationEvidence {
-        request_id: request_id.to_owned(),
+        request_id: request_id.clone(),
         kind: input.kind,
         verdict: report.verdict,
         findings: report.findings.clone(),
         payload_sha256,
         target: input.target,
+        key: Some(key),
     };
-    evidence::record(services, Kind::Validation, request_id, &record).await?;
+    evidence::record(services, Kind::Validation, &request_id, &record).await?;
     Ok(ValidateOutput {
-        id: request_id.to_owned(),
+        id: request_id,
         report,
     })
 }

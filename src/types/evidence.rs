@@ -56,12 +56,9 @@ impl Kind {
     /// Version of the newest shape of its bodies: a change of the shape raises it. Those of earlier versions stay readable.
     pub fn body_version(self) -> u32 {
         match self {
-            Self::Chat
-            | Self::Search
-            | Self::Validation
-            | Self::Feedback
-            | Self::Erasure
-            | Self::Retention => 1,
+            Self::Chat | Self::Erasure | Self::Retention => 1,
+            // 2: they may name the `key`.
+            Self::Search | Self::Validation | Self::Feedback => 2,
         }
     }
 
@@ -218,6 +215,9 @@ pub struct FeedbackEvidence {
     /// The source that it was imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
+    /// The label of the key that it came with; absent in what was imported, and in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A hit of a search, without its content.
@@ -248,6 +248,9 @@ pub struct SearchEvidence {
     pub hits: Vec<HitEvidence>,
     /// Time from request to answer, milliseconds.
     pub latency_ms: u64,
+    /// The label of the key that it came with; absent in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// One validation.
@@ -268,6 +271,9 @@ pub struct ValidationEvidence {
     /// Id of the answer that the payload came from, or of its request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The label of the key that it came with; absent in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// A passage that a chat answer was given.

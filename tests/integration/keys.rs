@@ -1,5 +1,6 @@
 //! API keys: what they open, what they do not, and from when on.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -291,6 +292,156 @@ fn use_counts_under_the_keys_name_and_its_tokens_end() {
         )
         .await;
         assert_eq!(other.status, 200);
+    });
+}
+
+/// How many records of each kind came with a key.
+async fn kinds_of(api: &Api, admin: &str, key: &str) -> BTreeMap<String, usize> {
+    let path = format!("/v1/evidence?key={key}&limit=1000");
+    let listed = ask(api, admin, Method::Get, &path, json!({})).await.json();
+    let mut kinds = BTreeMap::new();
+    for record in listed["records"].as_array().unwrap() {
+        assert_eq!(record["body"]["key"], key, "{record}");
+        let kind = record["kind"].as_str().unwrap().to_owned();
+        *kinds.entry(kind).or_default() += 1;
+    }
+    kinds
+}
+
+#[test]
+fn whatever_leaves_evidence_names_the_key_that_it_came_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    let scopes = [Scope::Read, Scope::Write, Scope::Chat, Scope::Admin];
+    let (app, desk) = (key(&data, "app", &scopes), key(&data, "desk", &scopes));
+    serve_with(settings, async |api| {
+        let made = ask(
+            &api,
+            &desk.key,
+            Method::Put,
+            "/v1/collections/docs",
+            json!({}),
+        )
+        .await;
+        assert_eq!(made.status, 201);
+        let points = json!({"points": [{"id": "1", "text": "The ferry leaves at nine."}]});
+        let email = json!({"kind": "email", "payload": {"to": "a@example.com", "subject": "Hello", "body": "The boat is ready."}});
+        let mut judged = question();
+        judged["validation"] = json!({"kinds": ["email"]});
+        let said = json!({"target": "some-request", "rating": "accepted"});
+        for (path, body) in [
+            ("/v1/collections/docs/points", points),
+            ("/v1/collections/docs/search", json!({"query": "ferry"})),
+            (
+                "/v1/collections/docs/search/batch",
+                json!({"searches": [{"query": "boat"}, {"query": "nine"}]}),
+            ),
+            ("/v1/collections/docs/recommend", json!({"positive": ["1"]})),
+            ("/v1/validate", email.clone()),
+            ("/v1/validate", json!({"items": [email.clone()]})),
+            ("/v1/chat/completions", judged),
+            ("/v1/feedback", said.clone()),
+        ] {
+            let answer = ask(&api, &app.key, Method::Post, path, body).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        }
+        let bearer = format!("Bearer {}", app.key);
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("authorization", &bearer),
+        ];
+        for (tool, arguments) in [
+            ("search", json!({"collection": "docs", "query": "leaves"})),
+            ("validate", email),
+            ("feedback", said),
+        ] {
+            let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+            let called = api.post_with(&headers, "/mcp", call).await.json();
+            assert_eq!(called["result"]["isError"], false, "{called}");
+        }
+        let expected = [
+            ("chat", 1),
+            ("feedback", 2),
+            ("search", 5),
+            ("validation", 4),
+        ];
+        let expected: BTreeMap<String, usize> = expected
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .into();
+        assert_eq!(kinds_of(&api, &desk.key, "app").await, expected);
+        assert_eq!(kinds_of(&api, &desk.key, "desk").await, BTreeMap::new());
+
+        // A person in the console comes with the key of his session, and so does what he decides.
+        let own = format!("http://{}", api.address);
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [form, ("origin", own.as_str())];
+        let inside = api
+            .form(&headers, "/console/login", &format!("key={}", desk.key))
+            .await;
+        let cookie = inside
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        let headers = [form, ("origin", own.as_str()), ("cookie", cookie.as_str())];
+        let page = "/console/search?collection=docs&q=ferry";
+        assert_eq!(
+            api.send_with(&headers[1..], Method::Get, page, "")
+                .await
+                .status,
+            200
+        );
+        let judged = "kind=email&payload=%7B%7D&context=&target=";
+        assert_eq!(
+            api.form(&headers, "/console/validators", judged)
+                .await
+                .status,
+            200
+        );
+        let tasks = ask(&api, &desk.key, Method::Post, "/v1/materialize", json!({})).await;
+        assert_eq!(tasks.status, 200, "{}", tasks.text());
+        let waits = ask(&api, &desk.key, Method::Get, "/v1/review", json!({}))
+            .await
+            .json();
+        let task = waits["tasks"][0]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{waits}"));
+        let decided = api
+            .form(
+                &headers,
+                &format!("/console/review/{task}"),
+                "decision=accept&answer=&note=&reviewer=",
+            )
+            .await;
+        assert_eq!(decided.status, 303, "{}", decided.text());
+        let expected = [("feedback", 1), ("search", 1), ("validation", 1)];
+        let expected: BTreeMap<String, usize> = expected
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .into();
+        assert_eq!(kinds_of(&api, &desk.key, "desk").await, expected);
+
+        let journal = ask(
+            &api,
+            &desk.key,
+            Method::Get,
+            "/v1/evidence?limit=1000",
+            json!({}),
+        )
+        .await
+        .text();
+        for made in [&app, &desk] {
+            assert!(!journal.contains(&made.key[12..76]), "no key is told");
+        }
+        // What was decided of an answer of the key goes with it.
+        let erase = json!({"key": "app", "reason": "request 17"});
+        let erased = ask(&api, &desk.key, Method::Post, "/v1/evidence/erase", erase)
+            .await
+            .json();
+        let kinds = json!({"chat": 1, "feedback": 3, "search": 5, "validation": 4});
+        assert_eq!(erased["kinds"], kinds, "{erased}");
     });
 }
 

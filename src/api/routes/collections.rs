@@ -149,7 +149,7 @@ pub(crate) async fn search(
     name: Path<String>,
     body: Body<SearchInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(search::search(&services, &context.request_id(), &name, body.0).await)?)
+    Ok(context.json(search::search(&services, context.asker(), &name, body.0).await)?)
 }
 
 /// Answers several searches over the same points; each is answered or fails by itself.
@@ -165,7 +165,7 @@ pub(crate) async fn search_all(
     name: Path<String>,
     body: Body<BatchInput>,
 ) -> Result<HttpResponse> {
-    let found = search::search_all(&services, &context.request_id(), &name, body.0).await;
+    let found = search::search_all(&services, &context.asker(), &name, body.0).await;
     let results = found.map(|found| {
         let results = found
             .into_iter()
@@ -194,7 +194,7 @@ pub(crate) async fn recommend(
     name: Path<String>,
     body: Body<RecommendInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(search::recommend(&services, &context.request_id(), &name, body.0).await)?)
+    Ok(context.json(search::recommend(&services, context.asker(), &name, body.0).await)?)
 }
 
 /// Indexes a field of the payload.

@@ -78,6 +78,6 @@ pub(crate) async fn decide(
     task: Path<String>,
     body: Body<ReviewInput>,
 ) -> Result<HttpResponse> {
-    let decided = review::decide(&services, &context.request_id(), &task, body.0).await;
+    let decided = review::decide(&services, context.asker(), &task, body.0).await;
     Ok(context.json(decided)?)
 }

@@ -26,14 +26,14 @@ pub(crate) async fn validate(
     services: Data<Services>,
     body: Body<ValidateBody>,
 ) -> Result<HttpResponse> {
-    let request_id = context.request_id();
+    let asker = context.asker();
     let batch = match body.0 {
         ValidateBody::One(one) => {
-            return Ok(context.json(validate::validate(&services, &request_id, *one).await)?);
+            return Ok(context.json(validate::validate(&services, asker, *one).await)?);
         }
         ValidateBody::Batch(batch) => batch,
     };
-    let judged = validate::validate_all(&services, &request_id, batch).await;
+    let judged = validate::validate_all(&services, &asker, batch).await;
     let answer = judged.map(|judged| {
         let results = judged.into_iter().map(|(id, judged)| match judged {
             Ok(judged) => ValidateEntry::Judged(Box::new(judged)),
@@ -44,7 +44,7 @@ pub(crate) async fn validate(
         });
         ValidateBatchOutput {
             results: results.collect(),
-            id: request_id,
+            id: asker.request_id,
         }
     });
     Ok(context.json(answer)?)
@@ -86,5 +86,5 @@ pub(crate) async fn feedback(
     services: Data<Services>,
     body: Body<FeedbackInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(evidence::feedback(&services, &context.request_id(), body.0).await)?)
+    Ok(context.json(evidence::feedback(&services, context.asker(), body.0).await)?)
 }

@@ -61,6 +61,7 @@ pub(super) fn feedback(target: &str, rating: Rating) -> FeedbackEvidence {
         user: None,
         review: false,
         imported: None,
+        key: None,
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn validation(target: &str, verdict: Verdict) -> ValidationEvidence {
         findings: Vec::new(),
         payload_sha256: "0".repeat(64),
         target: Some(target.to_owned()),
+        key: None,
     }
 }
 

@@ -20,12 +20,24 @@ pub static SCHEMAS: &[(&str, &str)] = &[
         include_str!("../../../config/schemas/search.v1.json"),
     ),
     (
+        "search.v2.json",
+        include_str!("../../../config/schemas/search.v2.json"),
+    ),
+    (
         "validation.v1.json",
         include_str!("../../../config/schemas/validation.v1.json"),
     ),
     (
+        "validation.v2.json",
+        include_str!("../../../config/schemas/validation.v2.json"),
+    ),
+    (
         "feedback.v1.json",
         include_str!("../../../config/schemas/feedback.v1.json"),
+    ),
+    (
+        "feedback.v2.json",
+        include_str!("../../../config/schemas/feedback.v2.json"),
     ),
     (
         "erasure.v1.json",
@@ -179,7 +191,7 @@ mod tests {
 
     #[test]
     fn search_is_as_its_schema_says() {
-        let search = |hits| SearchEvidence {
+        let search = |hits, key| SearchEvidence {
             request_id: "r".to_owned(),
             collection: "c".to_owned(),
             query: "q".to_owned(),
@@ -187,12 +199,14 @@ mod tests {
             k: 3,
             hits,
             latency_ms: 4,
+            key,
         };
         let hit = HitEvidence {
             id: "p".to_owned(),
             score: 0.5,
         };
-        both("search", &search(vec![hit]), &search(Vec::new()));
+        let full = search(vec![hit], Some("k".to_owned()));
+        both("search", &full, &search(Vec::new(), None));
     }
 
     #[test]
@@ -200,6 +214,7 @@ mod tests {
         let mut full = fixture::validation("t", Verdict::Repairable);
         let mut least = full.clone();
         least.target = None;
+        full.key = Some("k".to_owned());
         let severities = [Severity::Warning, Severity::Error, Severity::Critical];
         full.findings = severities
             .map(|severity| Finding {
@@ -220,12 +235,14 @@ mod tests {
             .collect();
         both("validation", &full, &least);
         for verdict in [Verdict::Pass, Verdict::Fail] {
-            let one = fixture::validation("t", verdict);
+            let mut one = fixture::validation("t", verdict);
+            one.key = Some("k".to_owned());
             both(
                 "validation",
                 &one,
                 &crate::types::evidence::ValidationEvidence {
                     target: None,
+                    key: None,
                     ..one.clone()
                 },
             );
@@ -247,6 +264,7 @@ mod tests {
                 user: Some("u".to_owned()),
                 review: true,
                 imported: Some("s".to_owned()),
+                key: Some("k".to_owned()),
                 ..least.clone()
             };
             both("feedback", &full, &least);

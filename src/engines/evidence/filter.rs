@@ -11,7 +11,7 @@ pub struct EvidenceFilter {
     pub kind: Option<Kind>,
     /// Its own id, its request's, or that of the answer it is about.
     pub id: Option<String>,
-    /// Whose use a chat call counted as: the label of the client's token.
+    /// Whose use it counted as: the label of the client's token.
     pub key: Option<String>,
     /// The `user` of a chat call or a feedback.
     pub user: Option<String>,

@@ -15,7 +15,7 @@ pub enum Subject {
     Ids(HashSet<String>),
     /// Their sequence numbers.
     Seqs(HashSet<u64>),
-    /// Whose use a chat call counted as.
+    /// Whose use it counted as.
     Key(String),
     /// The `user` of a chat call or a feedback.
     User(String),
@@ -40,7 +40,7 @@ impl Subject {
                 all.any(|id| ids.contains(id))
             }
             Self::Seqs(seqs) => seqs.contains(&record.seq),
-            Self::Key(key) => record.kind == Kind::Chat && word(record, "key") == Some(key),
+            Self::Key(key) => word(record, "key") == Some(key),
             Self::User(user) => word(record, "user") == Some(user),
         }
     }
@@ -266,6 +266,12 @@ pub(super) mod tests {
         assert_eq!(ann.kinds, BTreeMap::from([("chat", 1), ("feedback", 5)]));
         let key = choose(Subject::Key("key of ann".to_owned()), journal());
         assert_eq!(key.ranges, [(1, 3), (6, 6), (10, 10)]);
+        let mut keyed = journal();
+        keyed[3].body["key"] = "key of ann".into();
+        keyed[8].body["key"] = "key of ann".into();
+        let key = choose(Subject::Key("key of ann".to_owned()), keyed);
+        let searched_and_said = [(1, 4), (6, 6), (9, 10)];
+        assert_eq!(key.ranges, searched_and_said, "of each kind");
         let bob = choose(Subject::User("bob".to_owned()), journal());
         assert_eq!(bob.ranges, [(5, 8)], "his failed try is the newest of his");
     }

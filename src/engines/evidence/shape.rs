@@ -306,6 +306,7 @@ mod tests {
             user: None,
             review: true,
             imported: None,
+            key: Some("k".to_owned()),
         };
         assert_eq!(said(Kind::Feedback, json!(feedback)), []);
         let erasure = ErasureEvidence {
@@ -390,14 +391,17 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_version_1_are_read_and_as_a_schema_says() {
+    fn bodies_of_every_version_are_read_and_as_a_schema_says() {
         fn read<T: DeserializeOwned>(body: &Value) {
             serde_json::from_value::<T>(body.clone()).unwrap();
         }
         let shapes = Shapes::new().unwrap();
-        let bodies = include_str!("../../../tests/data/evidence-v2/bodies.v1.jsonl");
+        let [first, second] = [
+            include_str!("../../../tests/data/evidence-v2/bodies.v1.jsonl"),
+            include_str!("../../../tests/data/evidence-v2/bodies.v2.jsonl"),
+        ];
         let mut seen = BTreeSet::new();
-        for line in bodies.lines() {
+        for line in first.lines().chain(second.lines()) {
             let line: Value = serde_json::from_str(line).unwrap();
             let kind: Kind = serde_json::from_value(line["kind"].clone()).unwrap();
             let body = &line["body"];

@@ -1,9 +1,7 @@
 //! What the edge knows of a chat request besides its body.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::engines::access::Grant;
-use crate::engines::usage::ANONYMOUS;
+use crate::services::Asker;
 use crate::types::trace::Trace;
 
 /// Longest name of a replay that is kept, characters.
@@ -33,15 +31,16 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with the token and the `cache-control` that it sent, if any.
-    pub fn new(request_id: String, token: Option<&str>, cache_control: Option<&str>) -> Self {
+    /// A caller with the `cache-control` that it sent, if any.
+    pub fn new(asker: Asker, cache_control: Option<&str>) -> Self {
         let says = |word: &str| {
             let mut directives = cache_control.unwrap_or_default().split(',');
             directives.any(|directive| directive.trim().eq_ignore_ascii_case(word))
         };
+        let Asker { request_id, key } = asker;
         Self {
             request_id,
-            key: key_of(token),
+            key,
             tokens_per_day: None,
             no_cache: says("no-cache"),
             no_store: says("no-store"),
@@ -51,12 +50,17 @@ impl Caller {
         }
     }
 
-    /// A caller with a key of this server.
-    pub fn with_key(request_id: String, key: &Grant, cache_control: Option<&str>) -> Self {
-        Self {
-            key: key.name.as_ref().to_owned(),
-            tokens_per_day: key.tokens_per_day,
-            ..Self::new(request_id, None, cache_control)
+    /// The same, within the bounds of its key, where the server has keys.
+    pub fn bounded_by(mut self, key: Option<&Grant>) -> Self {
+        self.tokens_per_day = key.and_then(|key| key.tokens_per_day);
+        self
+    }
+
+    /// Who it is, for what it leaves besides its own evidence.
+    pub(super) fn asker(&self) -> Asker {
+        Asker {
+            request_id: self.request_id.clone(),
+            key: self.key.clone(),
         }
     }
 
@@ -84,22 +88,6 @@ fn named(name: Option<&str>, max_chars: usize) -> Option<String> {
     name.map(|name| name.chars().take(max_chars).collect())
 }
 
-/// The label of a token: the same for the same token, and no way back to it.
-fn key_of(token: Option<&str>) -> String {
-    match token.map(str::trim) {
-        None | Some("") => ANONYMOUS.to_owned(),
-        Some(token) => {
-            let digest = Sha256::digest(token);
-            let start: String = digest
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            format!("key-{start}")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,19 +101,8 @@ mod tests {
             (Some("no-cache,no-store"), (true, true)),
             (Some("x-no-cache"), (false, false)),
         ] {
-            let caller = Caller::new(String::new(), None, sent);
+            let caller = Caller::new(Asker::new(String::new(), None), sent);
             assert_eq!((caller.no_cache, caller.no_store), expected, "{sent:?}");
-        }
-    }
-
-    #[test]
-    fn a_label_is_what_sha256sum_begins_with() {
-        // printf %s sk-test | sha256sum
-        assert_eq!(key_of(Some("sk-test")), "key-f3abf2a6cc4f0098");
-        assert_eq!(key_of(Some(" sk-test ")), key_of(Some("sk-test")));
-        assert_ne!(key_of(Some("sk-tesT")), key_of(Some("sk-test")));
-        for none in [None, Some(""), Some(" ")] {
-            assert_eq!(key_of(none), "anonymous");
         }
     }
 }

@@ -10,7 +10,7 @@ use super::input::{CacheInput, ChatInput};
 use crate::engines::chat::CacheMode;
 use crate::engines::validation::{Levels, counted, held_json};
 use crate::services::validate::{self, ValidateInput};
-use crate::services::{ServiceError, Services, evidence};
+use crate::services::{Asker, ServiceError, Services, evidence};
 use crate::types::chat::{ChatReply, Passage, Role};
 use crate::types::demand::{Demand, Judgement, OnFail};
 use crate::types::error_kind::ErrorKind;
@@ -48,7 +48,7 @@ pub(in crate::services) struct Judge {
     pub(super) max_attempts: u32,
     pub(super) max_tokens: u64,
     pub(super) deadline_ms: u64,
-    request_id: String,
+    asker: Asker,
     question: String,
 }
 
@@ -157,7 +157,7 @@ impl Judge {
                 limits.deadline_ms,
                 limits.deadline_ms,
             )?,
-            request_id: caller.request_id.clone(),
+            asker: caller.asker(),
             question: question.unwrap_or_default(),
         })
     }
@@ -186,7 +186,7 @@ impl Judge {
                         rules: Levels::default(),
                         target: Some(id.to_owned()),
                     };
-                    let output = validate::validate(services, &self.request_id, input);
+                    let output = validate::validate(services, self.asker.clone(), input);
                     Box::pin(output).await?.report
                 }
                 Err(problem) => {
@@ -221,15 +221,17 @@ impl Judge {
             suggestion: Some("answer with the JSON only".to_owned()),
         }]);
         let digest = Sha256::digest(reply.text.as_bytes());
+        let Asker { request_id, key } = self.asker.clone();
         let record = ValidationEvidence {
-            request_id: self.request_id.clone(),
+            request_id: request_id.clone(),
             kind: one.kind.clone(),
             verdict: report.verdict,
             findings: report.findings.clone(),
             payload_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             target: Some(id.to_owned()),
+            key: Some(key),
         };
-        evidence::record(services, Kind::Validation, &self.request_id, &record).await?;
+        evidence::record(services, Kind::Validation, &request_id, &record).await?;
         Ok(report)
     }
 }

@@ -29,7 +29,7 @@ pub struct EraseInput {
     pub ids: Option<Vec<String>>,
     /// Sequence numbers of records.
     pub seqs: Option<Vec<u64>>,
-    /// All chat calls that counted as this key, and what was said of them.
+    /// All that counted as this key: chat calls and what was said of them, searches, validations and feedback.
     pub key: Option<String>,
     /// All chat calls and feedback of this `user`, and what was said of them.
     pub user: Option<String>,

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use salt::salt;
 
 use super::error::{ServiceError, fault};
-use super::{Services, now_ms};
+use super::{Asker, Services, now_ms};
 use crate::engines::usage::Call;
 use crate::storage::evidence_log::{Body, EvidenceLogError, Head, NewRecord};
 use crate::types::error_kind::ErrorKind;
@@ -55,7 +55,7 @@ pub struct FeedbackOutput {
 /// Serves `POST /v1/feedback`.
 pub async fn feedback(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     input: FeedbackInput,
 ) -> Result<FeedbackOutput, ServiceError> {
     if input.target.is_empty() || input.target.len() > 200 {
@@ -88,14 +88,12 @@ pub async fn feedback(
         user: input.user,
         review: false,
         imported: None,
+        key: Some(asker.key),
     };
-    let (seq, hash) = self::record(services, Kind::Feedback, request_id, &record).await?;
+    let id = asker.request_id;
+    let (seq, hash) = self::record(services, Kind::Feedback, &id, &record).await?;
     services.review.queue.settle(&record.target);
-    Ok(FeedbackOutput {
-        id: request_id.to_owned(),
-        seq,
-        hash,
-    })
+    Ok(FeedbackOutput { id, seq, hash })
 }
 
 /// A record that is ready for the journal.

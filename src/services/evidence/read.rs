@@ -31,7 +31,7 @@ pub struct EvidenceInput {
     pub kind: Option<String>,
     /// A record's id, its request's, or that of the answer it is about.
     pub id: Option<String>,
-    /// The label of the key that a chat call counted as.
+    /// The label of the key that it counted as.
     pub key: Option<String>,
     /// The `user` of a chat call or a feedback.
     pub user: Option<String>,

@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Prepared, SearchInput, SearchOutput, Told, prepare, told_of};
-use crate::services::Services;
 use crate::services::error::{ServiceError, fault};
+use crate::services::{Asker, Services};
 use crate::types::error_kind::ErrorKind;
 
 /// Most searches of one request: a write waits until they are answered.
@@ -26,7 +26,7 @@ pub struct BatchInput {
 /// order given.
 pub async fn search_all(
     services: &Services,
-    request_id: &str,
+    asker: &Asker,
     name: &str,
     input: BatchInput,
 ) -> Result<Vec<Result<SearchOutput, ServiceError>>, ServiceError> {
@@ -38,8 +38,8 @@ pub async fn search_all(
     }
     // At the same time, so that their texts are embedded together.
     let preparing = input.searches.into_iter().enumerate().map(|(at, search)| {
-        let id = format!("{request_id}-{at}");
-        Box::pin(async move { ready(services, &id, name, search).await })
+        let part = asker.part(at);
+        Box::pin(ready(services, part, name, search))
     });
     let mut requests = Vec::with_capacity(count);
     let mut rest = Vec::with_capacity(count);
@@ -82,12 +82,12 @@ pub async fn search_all(
 
 async fn ready(
     services: &Services,
-    id: &str,
+    asker: Asker,
     name: &str,
     search: Value,
 ) -> Result<(Told, Prepared), ServiceError> {
     let input: SearchInput = serde_json::from_value(search)
         .map_err(|error| ServiceError::bad_request(error.to_string()).code("invalid_json"))?;
-    let told = Told::of(id, &input);
+    let told = Told::of(asker, &input);
     Ok((told, prepare(services, name, input).await?))
 }

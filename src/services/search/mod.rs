@@ -14,7 +14,7 @@ pub use input::{FusionInput, MmrInput, SearchInput, WithField};
 pub use recommend::{RecommendInput, recommend};
 
 use super::error::{ServiceError, fault};
-use super::{Services, collections, embed, evidence, refine};
+use super::{Asker, Services, collections, embed, evidence, refine};
 use crate::engines::embedding::Model;
 pub use crate::engines::index::Mode;
 use crate::engines::index::{HitGroup, Plan, Refine, SearchRequest, SearchResult};
@@ -43,11 +43,11 @@ pub struct SearchOutput {
 /// Serves `POST /v1/collections/{name}/search`.
 pub async fn search(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     name: &str,
     input: SearchInput,
 ) -> Result<SearchOutput, ServiceError> {
-    let told = Told::of(request_id, &input);
+    let told = Told::of(asker, &input);
     let prepared = prepare(services, name, input).await?;
     let mode = prepared.request.mode.as_str();
     let found = prepared.run(services, name).await?;
@@ -67,17 +67,17 @@ pub(super) async fn hits(
 /// What is told of a search when it is answered.
 struct Told {
     started: Instant,
-    id: String,
+    asker: Asker,
     query: String,
     k: usize,
     explain: bool,
 }
 
 impl Told {
-    fn of(id: &str, input: &SearchInput) -> Self {
+    fn of(asker: Asker, input: &SearchInput) -> Self {
         Self {
             started: Instant::now(),
-            id: id.to_owned(),
+            asker,
             query: input.query.clone().unwrap_or_default(),
             k: input.k.unwrap_or(DEFAULT_K),
             explain: input.explain,
@@ -97,8 +97,12 @@ impl Told {
             .hits
             .iter()
             .chain(groups.flat_map(|group| &group.hits));
+        let Asker {
+            request_id: id,
+            key,
+        } = self.asker;
         let record = SearchEvidence {
-            request_id: self.id.clone(),
+            request_id: id.clone(),
             collection: name.to_owned(),
             query: self.query,
             mode: mode.to_owned(),
@@ -110,10 +114,11 @@ impl Told {
                 })
                 .collect(),
             latency_ms: millis_since(self.started),
+            key: Some(key),
         };
-        evidence::record(services, Kind::Search, &self.id, &record).await?;
+        evidence::record(services, Kind::Search, &id, &record).await?;
         Ok(SearchOutput {
-            id: self.id,
+            id,
             hits: found.hits,
             groups: found.groups,
             plan: self.explain.then_some(found.plan),

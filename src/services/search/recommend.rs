@@ -8,7 +8,7 @@ use super::{MmrInput, Prepared, SearchInput, SearchOutput, Told, WithField};
 use crate::engines::index::{Like, Mode, SearchRequest, Strategy};
 use crate::services::collections::PointId;
 use crate::services::filter::FilterSchema;
-use crate::services::{ServiceError, Services};
+use crate::services::{Asker, ServiceError, Services};
 
 /// A request to `POST /v1/collections/{name}/recommend`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -55,7 +55,7 @@ pub struct RecommendInput {
 /// Serves `POST /v1/collections/{name}/recommend`.
 pub async fn recommend(
     services: &Services,
-    request_id: &str,
+    asker: Asker,
     name: &str,
     input: RecommendInput,
 ) -> Result<SearchOutput, ServiceError> {
@@ -78,7 +78,7 @@ pub async fn recommend(
         explain: input.explain,
         ..SearchInput::default()
     };
-    let told = Told::of(request_id, &search);
+    let told = Told::of(asker, &search);
     let prepared = Prepared {
         request: SearchRequest {
             like: Some(like),

@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{ValidateInput, ValidateOutput, judge};
-use crate::services::Services;
 use crate::services::error::ServiceError;
+use crate::services::{Asker, Services};
 use crate::types::plain::plain;
 
 /// Most items of one request.
@@ -28,7 +28,7 @@ pub struct ValidateBatchInput {
 /// its own id.
 pub async fn validate_all(
     services: &Services,
-    request_id: &str,
+    asker: &Asker,
     input: ValidateBatchInput,
 ) -> Result<Vec<(String, Result<ValidateOutput, ServiceError>)>, ServiceError> {
     let count = input.items.len();
@@ -38,9 +38,10 @@ pub async fn validate_all(
     }
     let deadline = services.deadline();
     let judging = input.items.into_iter().enumerate().map(async |(at, item)| {
-        let id = format!("{request_id}-{at}");
+        let part = asker.part(at);
+        let id = part.request_id.clone();
         let judged = match read(item) {
-            Ok(input) => judge(services, &id, input, deadline).await,
+            Ok(input) => judge(services, part, input, deadline).await,
             Err(error) => Err(error),
         };
         (id, judged)

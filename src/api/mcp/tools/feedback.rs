@@ -76,8 +76,7 @@ impl Instrument for Feedback {
             edited_answer: input.edited_answer,
             user: input.user,
         };
-        let id = visit.context.request_id();
-        let kept = evidence::feedback(&visit.services, &id, asked).await?;
+        let kept = evidence::feedback(&visit.services, visit.context.asker(), asked).await?;
         Ok(Output {
             id: kept.id,
             seq: kept.seq,

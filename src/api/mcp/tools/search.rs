@@ -103,8 +103,8 @@ impl Instrument for Search {
             min_score: input.min_score,
             ..SearchInput::default()
         };
-        let id = visit.context.request_id();
-        let found = search::search(&visit.services, &id, &collection, asked).await?;
+        let asker = visit.context.asker();
+        let found = search::search(&visit.services, asker, &collection, asked).await?;
         let hits = found.hits.into_iter().map(|hit| Hit {
             uri: point_uri(&collection, &hit.id),
             id: hit.id,

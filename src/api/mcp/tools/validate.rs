@@ -89,8 +89,7 @@ impl Instrument for Validate {
             rules: Default::default(),
             target: input.target,
         };
-        let id = visit.context.request_id();
-        let judged = validate::validate(&visit.services, &id, asked).await?;
+        let judged = validate::validate(&visit.services, visit.context.asker(), asked).await?;
         let findings = judged.report.findings.into_iter().map(Finding::from);
         Ok(Output {
             id: judged.id,

@@ -20,15 +20,18 @@ const WRITE: &str = "BOATHOUSE_WRITE_SCHEMAS";
 
 /// What each published version asks of a value, as the start of a hash. A line is never changed: a shape that changes gets
 /// the next version, a file of its own in [`SCHEMAS`], and a line here.
-const PUBLISHED: [(&str, &str); 8] = [
+const PUBLISHED: [(&str, &str); 11] = [
     ("chat.v1.json", "05b7aa7531b15d12"),
     ("erasure.v1.json", "f29897bb604debce"),
     ("evidence-record.v1.json", "343324caa54c08c2"),
     ("evidence-record.v2.json", "036adf6dbb16567a"),
     ("feedback.v1.json", "e57a33bd236bceb7"),
+    ("feedback.v2.json", "2aabe34b32fcaffe"),
     ("retention.v1.json", "7caf7d90ce8dd139"),
     ("search.v1.json", "aee2bde7650efb52"),
+    ("search.v2.json", "da7de4549a0a72f3"),
     ("validation.v1.json", "80b222a6a04ec844"),
+    ("validation.v2.json", "4b402e48a768e67f"),
 ];
 
 /// Keywords in the order in which they are written; there are no others.
