@@ -128,3 +128,45 @@ fn a_cell_that_is_not_critical_is_told_and_costs_no_readiness() {
         metric("boathouse_ready 1").await;
     });
 }
+
+#[test]
+fn a_critical_cell_that_rests_costs_readiness_until_it_is_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    // One crash is too many, and what rests does so for longer than this test runs.
+    let waits = json!({"first_ms": 0, "base_ms": 600_000, "max_ms": 600_000, "jitter": "none", "reset_after_ms": 600_000});
+    settings.supervisors.defaults.backoff = serde_json::from_value(waits).unwrap();
+    settings.supervisors.defaults.intensity = 0;
+    serve_with(settings, async |api| {
+        let email = json!({"kind": "email", "payload": {"to": "a@example.com", "subject": "Hello", "body": "The boat is ready."}});
+        let text = json!({"model": "static-minilm", "input": "a boat"});
+        assert_eq!(api.get("/readyz").await.status, 200);
+        api.ok("/v1/supervisors/validation/crash", json!({})).await;
+        assert_eq!(api.post("/v1/validate", email.clone()).await.status, 500);
+        let down = degraded(&api, "validation").await;
+        assert_eq!(down.status, 503, "{}", down.text());
+        let expected = json!({"live": true, "ready": false, "degraded": ["validation"]});
+        assert_eq!(down.json(), expected);
+        let page = api.get("/metrics").await.text();
+        assert!(
+            page.lines().any(|line| line == "boathouse_ready 0"),
+            "{page}"
+        );
+        // The process lives, so nobody is to kill it, and the rest of it serves.
+        assert_eq!(api.get("/healthz").await.status, 200);
+        assert_eq!(api.post("/v1/validate", email.clone()).await.status, 503);
+        api.ok("/v1/embeddings", text).await;
+
+        api.ok("/v1/supervisors/validation/restart", json!({}))
+            .await;
+        let up = loop {
+            let ready = api.get("/readyz").await;
+            if ready.status != 503 {
+                break ready;
+            }
+        };
+        let expected = json!({"live": true, "ready": true, "degraded": []});
+        assert_eq!((up.status, up.json()), (200, expected));
+        api.ok("/v1/validate", email).await;
+    });
+}
