@@ -6,6 +6,7 @@ use supervisors::Cx;
 
 use crate::engines::upstream::UpstreamError;
 use crate::transport::TransportError;
+use crate::types::trace::Trace;
 
 /// What is left of the deadline for the answer's way back.
 const WAY_BACK: Duration = Duration::from_millis(10);
@@ -27,6 +28,12 @@ pub(super) async fn alive<T>(cx: &Cx, beat: Duration, work: impl AsyncFnOnce(Ins
 /// How often a cell shows that it lives: several times before a silent call counts as hung.
 pub(super) fn beat(deadline_ms: u64) -> Duration {
     Duration::from_millis((deadline_ms / 4).max(1))
+}
+
+/// The header that has an upstream's spans continue the trace that a call is made in, where there is one.
+pub(super) fn traceparent(trace: Option<&Trace>) -> Option<(String, String)> {
+    let place = trace?.traceparent();
+    Some(("traceparent".to_owned(), place))
 }
 
 /// What the transport's error is for a request without an answer.

@@ -63,10 +63,11 @@ impl Context {
 
     /// Who asks: its key, where the server has keys, else whoever its token stands for.
     pub(super) fn asker(&self) -> Asker {
-        match self.key() {
+        let asker = match self.key() {
             Some(grant) => Asker::with_key(self.request_id(), &grant),
             None => Asker::new(self.request_id(), token_of(self.0.headers())),
-        }
+        };
+        asker.within(self.trace())
     }
 
     /// Who asks for a chat.
@@ -77,7 +78,6 @@ impl Context {
             .bounded_by(self.key().as_deref())
             .of_replay(header("x-boathouse-replay"))
             .repairing(header("x-boathouse-repairs"))
-            .within(self.trace())
     }
 
     /// Refuses a request whose key has not this scope; where the server has no keys, nobody. `what` is told.

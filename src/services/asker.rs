@@ -4,27 +4,42 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engines::access::Grant;
 use crate::engines::usage::ANONYMOUS;
+use crate::types::trace::Trace;
 
 /// Who asks, for whatever leaves evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Asker {
     /// The request.
     pub request_id: String,
     /// Whose use it counts as: the name of its API key; on a server without keys, the label of its token.
     pub key: String,
+    /// Where the spans of its answer begin, where somebody wants them.
+    pub trace: Option<Trace>,
 }
 
 impl Asker {
     /// Somebody with the token that it sent, if any.
     pub fn new(request_id: String, token: Option<&str>) -> Self {
-        let key = key_of(token);
-        Self { request_id, key }
+        Self {
+            request_id,
+            key: key_of(token),
+            trace: None,
+        }
     }
 
     /// Somebody with a key of this server.
     pub fn with_key(request_id: String, key: &Grant) -> Self {
-        let key = key.name.as_ref().to_owned();
-        Self { request_id, key }
+        Self {
+            request_id,
+            key: key.name.as_ref().to_owned(),
+            trace: None,
+        }
+    }
+
+    /// The same, at its place in a trace, if anybody wants it.
+    pub fn within(mut self, trace: Option<Trace>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// The same, for one part of its request.

@@ -16,6 +16,7 @@ use crate::engines::index::Filter;
 use crate::types::collection::{CollectionSpec, FieldKind, Refiner, Schema};
 use crate::types::error_kind::ErrorKind;
 use crate::types::point::{Metric, Point};
+use crate::types::trace::Trace;
 
 /// A request to `PUT /v1/collections/{name}`. An empty object takes the defaults.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -394,8 +395,9 @@ pub async fn upsert(
     services: &Services,
     name: &str,
     input: UpsertInput,
+    trace: Option<&Trace>,
 ) -> Result<usize, ServiceError> {
-    write(services, name, input, None).await
+    write(services, name, input, None, trace).await
 }
 
 /// The same, of vectors that the model of a fingerprint made, where it is given.
@@ -404,6 +406,7 @@ pub(super) async fn write(
     name: &str,
     input: UpsertInput,
     mut made_by: Option<String>,
+    trace: Option<&Trace>,
 ) -> Result<usize, ServiceError> {
     let cell = services.collections.find(name)?;
     if input.points.is_empty() {
@@ -442,7 +445,7 @@ pub(super) async fn write(
             .param(format!("points[{}].vector", places[0])));
         };
         let embedder = pinned(services, name, model, spec.fingerprint.as_deref()).await?;
-        let vectors = embed::vectors(services, &embedder, &texts, input.truncate).await?;
+        let vectors = embed::vectors(services, &embedder, &texts, input.truncate, trace).await?;
         made_by = spec.fingerprint;
         for (place, vector) in places.into_iter().zip(vectors) {
             points[place].vector = vector.vector.to_vec();

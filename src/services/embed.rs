@@ -65,16 +65,18 @@ pub async fn embeddings_within(
 ) -> Result<Bytes, ServiceError> {
     let span = trace.open(SystemTime::now());
     let asked = input.model.clone().unwrap_or_default();
-    let answered = Box::pin(embeddings(services, input)).await;
+    let answered = Box::pin(embeddings(services, input, Some(span.trace()))).await;
     let told = story::story(services, &asked, request_id, answered.as_deref());
     span.end(SystemTime::now(), told);
     answered
 }
 
-/// Serves `POST /v1/embeddings`; returns the JSON text of an [`EmbeddingsOutput`].
+/// Serves `POST /v1/embeddings`; returns the JSON text of an [`EmbeddingsOutput`]. Upstreams are asked at its place in
+/// `trace`, if anybody wants it.
 pub async fn embeddings(
     services: &Services,
     input: EmbeddingsInput,
+    trace: Option<&Trace>,
 ) -> Result<Bytes, ServiceError> {
     let model = services
         .embedders
@@ -96,7 +98,7 @@ pub async fn embeddings(
         TextInput::Other(input) => texts_of(&model, input)?,
     };
     // Boxed: the way to the cells is long, and a text that is known does not go it.
-    Box::pin(list(services, &model, &texts, form)).await
+    Box::pin(list(services, &model, &texts, form, trace)).await
 }
 
 /// Answers with the vectors of `texts`.
@@ -105,6 +107,7 @@ async fn list(
     model: &Model,
     texts: &[String],
     form: Form,
+    trace: Option<&Trace>,
 ) -> Result<Bytes, ServiceError> {
     if texts.is_empty() {
         return Err(
@@ -116,7 +119,7 @@ async fn list(
     for part in texts.chunks(WRITTEN_AT_ONCE) {
         for text in part {
             let Some((written, tokens)) = known(services, model, text, form)? else {
-                return computed(services, model, texts, form).await;
+                return computed(services, model, texts, form, trace).await;
             };
             if answer.count() == 0 {
                 answer = Answer::with_capacity(texts.len(), written.vector.len());
@@ -138,8 +141,9 @@ async fn computed(
     model: &Model,
     texts: &[String],
     form: Form,
+    trace: Option<&Trace>,
 ) -> Result<Bytes, ServiceError> {
-    let vectors = vectors(services, model, texts, false).await?;
+    let vectors = vectors(services, model, texts, false, trace).await?;
     let bytes = vectors
         .first()
         .map_or(0, |first| json_capacity(&first.vector, form));
@@ -233,21 +237,24 @@ pub(super) async fn info<'m>(
     services: &Services,
     model: &'m Model,
 ) -> Result<&'m ModelInfo, ServiceError> {
-    let asked = services.embedding.info(model, services.deadline()).await;
+    let asked = services.embedding.info(model, services.deadline(), None);
+    let asked = asked.await;
     asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }
 
-/// Returns one vector for each text, in order. What is longer than the model reads is cut with `truncate`, else refused.
+/// Returns one vector for each text, in order. What is longer than the model reads is cut with `truncate`, else refused. The
+/// `trace` is that of the request it is for, if anybody wants it.
 pub(super) async fn vectors(
     services: &Services,
     model: &Model,
     texts: &[String],
     truncate: bool,
+    trace: Option<&Trace>,
 ) -> Result<Vec<CachedVector>, ServiceError> {
     services.embedders.check(texts)?;
     let asked = services
         .embedding
-        .vectors(model, texts, truncate, services.deadline())
+        .vectors(model, texts, truncate, services.deadline(), trace)
         .await;
     asked.map_err(|failure| fault(&failure.cell, failure.fault))
 }

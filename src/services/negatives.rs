@@ -166,7 +166,8 @@ async fn choose(
     question: Question,
     rules: &MiningRules,
 ) -> Result<(String, Vec<Chosen>), ServiceError> {
-    let hits = search::hits(services, &input.collection, input.search(&question.text)).await?;
+    let search = input.search(&question.text);
+    let hits = search::hits(services, &input.collection, search, None).await?;
     let chosen = question.choose(&input.collection, &hits, rules);
     Ok((question.key, chosen))
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{ServiceError, Services, embed};
 use crate::engines::embedding::{CachedVector, Model, truncate_dims};
+use crate::types::trace::Trace;
 
 /// A request to `POST /api/embed`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,11 +83,12 @@ pub struct OllamaEmbeddingsOutput {
 pub async fn embed(
     services: &Services,
     input: OllamaEmbedInput,
+    trace: Option<&Trace>,
 ) -> Result<OllamaEmbedOutput, ServiceError> {
     let started = Instant::now();
     let model = resolve(services, &input.model)?;
     let texts = texts_of(input.input)?;
-    let vectors = vectors(services, &model, &texts, input.truncate).await?;
+    let vectors = vectors(services, &model, &texts, input.truncate, trace).await?;
     let cut = |vector: &CachedVector| match input.dimensions {
         0 => Ok(vector.vector.to_vec()),
         dimensions => truncate_dims(&vector.vector, dimensions),
@@ -104,10 +106,11 @@ pub async fn embed(
 pub async fn embeddings(
     services: &Services,
     input: OllamaEmbeddingsInput,
+    trace: Option<&Trace>,
 ) -> Result<OllamaEmbeddingsOutput, ServiceError> {
     let model = resolve(services, &input.model)?;
     let texts = texts_of(Value::String(input.prompt))?;
-    let vectors = vectors(services, &model, &texts, input.truncate).await?;
+    let vectors = vectors(services, &model, &texts, input.truncate, trace).await?;
     let first = vectors.first();
     Ok(OllamaEmbeddingsOutput {
         embedding: first.map_or_else(Vec::new, |vector| vector.vector.to_vec()),
@@ -147,9 +150,10 @@ async fn vectors(
     model: &Model,
     texts: &[String],
     truncate: bool,
+    trace: Option<&Trace>,
 ) -> Result<Vec<CachedVector>, ServiceError> {
     if texts.is_empty() {
         return Ok(Vec::new());
     }
-    embed::vectors(services, model, texts, truncate).await
+    embed::vectors(services, model, texts, truncate, trace).await
 }

@@ -171,7 +171,7 @@ async fn next(services: &Services, batch: ReembedBatch) -> Result<ReembedRequest
         .into_iter()
         .map(|text| text[..text.floor_char_boundary(longest)].to_owned())
         .collect();
-    let vectors = match embed::vectors(services, &model, &texts, true).await {
+    let vectors = match embed::vectors(services, &model, &texts, true, None).await {
         Err(error) if error.kind.is_the_callers() => {
             return Err(of_one(services, &model, &ids, &texts)
                 .await
@@ -191,7 +191,7 @@ async fn of_one(
     texts: &[String],
 ) -> Option<ServiceError> {
     for (id, text) in ids.iter().zip(texts) {
-        let one = embed::vectors(services, model, std::slice::from_ref(text), true).await;
+        let one = embed::vectors(services, model, std::slice::from_ref(text), true, None).await;
         if let Err(error) = one {
             let message = format!("point {id} cannot be embedded: {}", error.message);
             return Some(ServiceError { message, ..error });

@@ -103,7 +103,7 @@ async fn codes(
     texts: &[String],
     dim: usize,
 ) -> Result<Vec<Code>, ServiceError> {
-    match embed::vectors(services, model, texts, true).await {
+    match embed::vectors(services, model, texts, true, None).await {
         Ok(vectors) => Ok(vectors
             .iter()
             .map(|found| Code::of(&found.vector))

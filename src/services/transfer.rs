@@ -181,7 +181,7 @@ pub async fn import(
         points,
         truncate: true,
     };
-    let count = collections::write(services, name, upsert, input.fingerprint).await?;
+    let count = collections::write(services, name, upsert, input.fingerprint, None).await?;
     if !refinements.is_empty() {
         cell.refine(refinements, services.deadline())
             .await

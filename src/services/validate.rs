@@ -76,7 +76,9 @@ async fn judge(
     };
     let asked = services.validation.ask(job, deadline).await;
     let report = asked.map_err(|failed| fault("validation", failed))?;
-    let Asker { request_id, key } = asker;
+    let Asker {
+        request_id, key, ..
+    } = asker;
     let record = ValidationEvidence {
         request_id: request_id.clone(),
         kind: input.kind,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use super::evidence::TokenUsage;
-use super::trace::Origin;
+use super::trace::{Origin, Trace};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -307,6 +307,11 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Its place in a trace, where traces are wanted.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.origin.as_ref()?.trace.as_ref()
+    }
+
     /// The text of the last message of the user.
     pub fn question(&self) -> Option<Cow<'_, str>> {
         let last = self

@@ -73,6 +73,10 @@ fn a_remote_model_is_asked_once_for_each_text_and_tells_its_dimension() {
             requests[1]
         );
         assert!(requests[1].ends_with(r#"{"model":"m","input":["a boat"],"truncate":false}"#));
+        let traced = requests
+            .iter()
+            .any(|request| request.contains("traceparent"));
+        assert!(!traced, "nobody wants traces");
         assert_eq!(api.get("/v1/models/far").await.json()["dim"], 2);
         let tokens = api
             .post("/v1/embeddings", json!({"model": "far", "input": [1, 2]}))

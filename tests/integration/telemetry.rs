@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use boathouse::config::Settings;
+use boathouse::engines::embedding::EmbedderConfig;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
@@ -245,6 +246,92 @@ fn a_request_is_one_trace_from_the_client_to_the_upstreams() {
     assert!(text(&embeddings.attributes, "gen_ai.usage.input_tokens").is_some());
     assert_eq!(named("GET").parent_span_id.len(), 0);
     assert!(!format!("{spans:?}").contains("secret"));
+}
+
+#[test]
+fn upstreams_of_embedding_continue_the_trace_of_the_request_that_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = Collector::start();
+    let one = json!({"model": "m", "embeddings": [[3, 4]], "prompt_eval_count": 5});
+    let upstream = Upstream::start(Reply::json(200, &one));
+    let endpoint = format!("http://{}", collector.address);
+    let mut settings = with_collector(folder.path(), endpoint, &upstream);
+    let far = EmbedderConfig {
+        kind: "ollama".into(),
+        base_url: upstream.base_url(),
+        model: "m".into(),
+        ..EmbedderConfig::default()
+    };
+    settings.embedding.embedders.insert("far".into(), far);
+    let chat = json!({"model": "extractive", "retrieval": {"collection": "docs"},
+        "messages": [{"role": "user", "content": "where does it sail?"}]});
+    let asked = [
+        (
+            "/v1/embeddings",
+            json!({"model": "far", "input": "a boat"}),
+            "embeddings far",
+        ),
+        (
+            "/api/embed",
+            json!({"model": "far", "input": "a raft"}),
+            "POST /api/embed",
+        ),
+        (
+            "/v1/collections/docs/points",
+            json!({"points": [{"id": 1, "text": "a ship"}]}),
+            "POST /v1/collections/{name}/points",
+        ),
+        (
+            "/v1/collections/docs/search",
+            json!({"query": "a yacht"}),
+            "POST /v1/collections/{name}/search",
+        ),
+        ("/v1/chat/completions", chat, "chat extractive"),
+    ];
+    serve_with(settings, async |api| {
+        let sent = format!("00-{TRACE}-{PARENT}-01");
+        for (path, body, _) in &asked {
+            let answer = api
+                .post_with(&[("traceparent", &sent)], path, body.clone())
+                .await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            if *path == "/api/embed" {
+                let made = api
+                    .put("/v1/collections/docs", json!({"embedder": "far"}))
+                    .await;
+                assert_eq!(made.status, 201, "{}", made.text());
+            }
+        }
+    });
+    let spans = collector.spans();
+    let told = upstream.requests();
+    // The dimension is asked for on behalf of the first.
+    let parents =
+        std::iter::once("embeddings far").chain(asked.iter().map(|(_, _, parent)| *parent));
+    assert_eq!(told.len(), asked.len() + 1, "{told:?}");
+    for (request, parent) in told.iter().zip(parents) {
+        let place = format!("traceparent: 00-{TRACE}-");
+        let at = request
+            .find(&place)
+            .unwrap_or_else(|| panic!("{parent}: {request}"));
+        let id = &request[at + place.len()..][..16];
+        let span = spans.iter().find(|span| hex(&span.span_id) == id);
+        let span = span.unwrap_or_else(|| panic!("{id}: {spans:?}"));
+        assert_eq!(span.name, "upstream far");
+        for (name, value) in [
+            ("gen_ai.provider.name", "far"),
+            ("gen_ai.request.model", "m"),
+            ("boathouse.outcome", "ok"),
+        ] {
+            assert_eq!(
+                text(&span.attributes, name).as_deref(),
+                Some(value),
+                "{name}"
+            );
+        }
+        let above = spans.iter().find(|one| one.span_id == span.parent_span_id);
+        assert_eq!(above.map(|one| one.name.as_str()), Some(parent));
+    }
 }
 
 #[test]

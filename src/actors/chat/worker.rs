@@ -13,7 +13,6 @@ use crate::engines::chat::{ChatError, Plan, Provider, events_of};
 use crate::transport::{HttpStream, Transport, TransportError};
 use crate::types::chat::ChatEvent;
 use crate::types::http::{HttpCall, HttpReply};
-use crate::types::trace::Trace;
 
 /// The end of a body that says that it is done usually comes with it; longer than this it is not
 /// waited for.
@@ -182,9 +181,9 @@ fn told_upstream(job: &ProviderJob) -> impl Iterator<Item = (String, String)> {
         .origin
         .as_ref()
         .map(|origin| origin.request_id.clone());
-    let place = job.trace.as_ref().map(Trace::traceparent);
-    let headers = [("x-request-id", id), ("traceparent", place)].into_iter();
-    headers.filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    let id = id.map(|id| ("x-request-id".to_owned(), id));
+    let place = upstream::traceparent(job.trace.as_ref());
+    id.into_iter().chain(place)
 }
 
 /// The bound on the wait for the first piece of an answer: comments and pings are none.

@@ -14,6 +14,7 @@ use super::worker::{EmbedJob, EmbeddingWorker};
 use crate::engines::embedding::{
     CacheKey, CachedVector, EmbedError, Embedded, Embedder, EmbeddingConfig, Model, ModelInfo,
 };
+use crate::types::trace::Trace;
 
 /// No vectors.
 #[derive(Debug, Clone)]
@@ -97,12 +98,13 @@ impl Embedding {
         &self,
         model: &'m Model,
         deadline: Deadline,
+        trace: Option<&Trace>,
     ) -> Result<&'m ModelInfo, EmbedFailure> {
         if model.info().is_none() {
             let probe = ["dimension".to_owned()];
             let upstreams = &self.inner.upstreams;
             upstreams
-                .embed(model.name(), &probe, false, deadline)
+                .embed(model.name(), &probe, false, deadline, trace)
                 .await?;
         }
         model.info().ok_or_else(|| EmbedFailure {
@@ -114,7 +116,8 @@ impl Embedding {
     /// Returns one vector for each text, in order. Only texts that the cache does not hold are
     /// computed, each once, also when other requests ask for them meanwhile.
     ///
-    /// A text that is longer than what the model reads is cut with `truncate`, else refused.
+    /// A text that is longer than what the model reads is cut with `truncate`, else refused. A call to an upstream is made in the
+    /// `trace` of the request that makes it, also for the texts of others.
     ///
     /// Errors: the first message that failed; an index in it counts in `texts`.
     /// Cancel safety: what was computed so far is in the cache; who waits for the rest asks again.
@@ -124,12 +127,13 @@ impl Embedding {
         texts: &[String],
         truncate: bool,
         deadline: Deadline,
+        trace: Option<&Trace>,
     ) -> Result<Vec<CachedVector>, EmbedFailure> {
         let ModelInfo {
             fingerprint,
             max_tokens,
             ..
-        } = self.info(model, deadline).await?;
+        } = self.info(model, deadline, trace).await?;
         // The vector of a text that was cut must not be found by who does not want that. A token
         // takes a byte or more.
         let cut = truncate.then(|| format!("{fingerprint}+cut"));
@@ -162,6 +166,7 @@ impl Embedding {
             fingerprint,
             truncate,
             deadline,
+            trace,
         };
         for message in messages(&missing, self.inner.bounds(model)) {
             let vectors = task.message(message).await?;
@@ -185,6 +190,7 @@ struct Task<'a> {
     fingerprint: &'a str,
     truncate: bool,
     deadline: Deadline,
+    trace: Option<&'a Trace>,
 }
 
 impl Task<'_> {
@@ -274,9 +280,9 @@ impl Task<'_> {
                 let ask = async |texts: &[String]| match model {
                     Model::Local(model) => self.ask_cell(model, texts.to_vec()).await,
                     Model::Remote(model) => {
-                        let upstreams = &self.inner.upstreams;
+                        let (upstreams, name) = (&self.inner.upstreams, model.name());
                         upstreams
-                            .embed(model.name(), texts, self.truncate, self.deadline)
+                            .embed(name, texts, self.truncate, self.deadline, self.trace)
                             .await
                     }
                 };

@@ -10,6 +10,7 @@ use super::worker::digest;
 use crate::actors::upstream;
 use crate::engines::embedding::{EmbedError, Embedded, RemoteModel};
 use crate::transport::Transport;
+use crate::types::trace::Trace;
 
 /// Embed `texts`. Replies with one vector for each text, in the same order.
 pub struct RemoteJob {
@@ -17,6 +18,8 @@ pub struct RemoteJob {
     pub texts: Vec<String>,
     /// Whether the upstream may cut what is too long for it.
     pub truncate: bool,
+    /// Where the call stands in a trace, where it is in one.
+    pub trace: Option<Trace>,
 }
 
 /// Turns batches into calls; keeps only connections.
@@ -29,7 +32,9 @@ pub struct RemoteWorker {
 impl RemoteWorker {
     async fn embed(&self, job: RemoteJob, end: Instant) -> Result<Embedded, EmbedError> {
         let texts: Vec<&str> = job.texts.iter().map(String::as_str).collect();
-        let call = self.model.plan(&texts, job.truncate)?;
+        let mut call = self.model.plan(&texts, job.truncate)?;
+        call.headers
+            .extend(upstream::traceparent(job.trace.as_ref()));
         let reply = self.transport.call(call, end).await;
         let reply = reply.map_err(|error| upstream::lost(self.model.name(), error))?;
         self.model.decode(&reply, &texts)

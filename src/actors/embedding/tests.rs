@@ -112,7 +112,7 @@ async fn ask(
 ) -> Result<Vec<f32>, Fault<EmbedError>> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let model = Model::Local(Arc::clone(gated) as Arc<dyn Embedder>);
-    let vectors = embedding.vectors(&model, &texts, false, soon()).await;
+    let vectors = embedding.vectors(&model, &texts, false, soon(), None).await;
     let first = |vectors: Vec<CachedVector>| vectors.iter().map(|one| one.vector[0]).collect();
     vectors.map(first).map_err(|failure| failure.fault)
 }
@@ -242,7 +242,7 @@ fn a_message_is_bounded_in_tokens() {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let model = Model::Local(Arc::clone(&gated) as Arc<dyn Embedder>);
         let sent: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        let vectors = embedding.vectors(&model, &sent, true, soon()).await;
+        let vectors = embedding.vectors(&model, &sent, true, soon(), None).await;
         assert_eq!(vectors.unwrap().len(), 3);
         let sizes: Vec<usize> = gated.messages().iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 1]);
@@ -257,7 +257,11 @@ fn a_text_that_is_too_long_is_cut_only_for_who_asks() {
         }
         let texts = ["a".to_owned(), "ten bytes.".to_owned()];
         let model = Model::Local(Arc::clone(&gated) as Arc<dyn Embedder>);
-        let ask = async |truncate| embedding.vectors(&model, &texts, truncate, soon()).await;
+        let ask = async |truncate| {
+            embedding
+                .vectors(&model, &texts, truncate, soon(), None)
+                .await
+        };
         for truncate in [true, false, true] {
             match ask(truncate).await {
                 Ok(vectors) => assert!(truncate && vectors.len() == 2),

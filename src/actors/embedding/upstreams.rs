@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use supervisors::{CellRef, Deadline, Fault};
 
@@ -11,6 +11,7 @@ use super::dispatch::EmbedFailure;
 use super::remote::{RemoteJob, RemoteWorker};
 use crate::engines::embedding::{EmbedError, Embedded, EmbeddingConfig, RemoteModel};
 use crate::engines::upstream::{Breaker, Reaction, RetryConfig, UpstreamError, backoff_ms};
+use crate::types::trace::{SpanKind, Story, Trace};
 
 /// The cells of the remote models.
 pub(super) struct Upstreams {
@@ -59,7 +60,7 @@ impl Upstreams {
         }
     }
 
-    /// Gets the vectors of one batch from the model, or from its fallbacks in turn.
+    /// Gets the vectors of one batch from the model, or from its fallbacks in turn. Each try is a span below `trace`.
     ///
     /// Errors: what happened to the model itself; a fallback's troubles are logged only.
     /// Cancel safety: dropping the future cancels the call that is under way.
@@ -69,13 +70,14 @@ impl Upstreams {
         texts: &[String],
         truncate: bool,
         deadline: Deadline,
+        trace: Option<&Trace>,
     ) -> Result<Embedded, EmbedFailure> {
         let mut failure: Option<EmbedFailure> = None;
         let mut next = self.backends.get(model);
         // Bounds a circle of fallbacks.
         for _ in 0..self.backends.len() {
             let Some(backend) = next else { break };
-            let fault = match self.ask(backend, texts, truncate, deadline).await {
+            let fault = match self.ask(backend, texts, truncate, deadline, trace).await {
                 Ok(embedded) => return Ok(embedded),
                 Err(fault) => fault,
             };
@@ -103,16 +105,19 @@ impl Upstreams {
         texts: &[String],
         truncate: bool,
         deadline: Deadline,
+        trace: Option<&Trace>,
     ) -> Result<Embedded, Fault<EmbedError>> {
         let mut tries = 0;
         loop {
             tries += 1;
+            let span = trace.map(|trace| trace.open(SystemTime::now()));
             let rests = backend.breaker().admit(self.now_ms());
             let outcome = match rests {
                 Ok(()) => {
                     let job = RemoteJob {
                         texts: texts.to_vec(),
                         truncate,
+                        trace: span.as_ref().map(|span| span.trace().clone()),
                     };
                     backend.cell.ask(job, deadline).await
                 }
@@ -122,6 +127,10 @@ impl Upstreams {
                 }))),
             };
             self.report(backend, outcome.as_ref().err());
+            if let Some(span) = span {
+                let told = attempt_story(&backend.model, tries, outcome.as_ref().err());
+                span.end(SystemTime::now(), told);
+            }
             let fault = match outcome {
                 Ok(embedded) => return Ok(embedded),
                 Err(fault) => fault,
@@ -166,6 +175,31 @@ impl Upstreams {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What the span of one try tells, as that of one at a chat upstream does.
+fn attempt_story(model: &RemoteModel, tries: u32, fault: Option<&Fault<EmbedError>>) -> Story {
+    let word = match fault {
+        None => "ok",
+        Some(Fault::App(EmbedError::Upstream(error))) => error.word(),
+        Some(Fault::App(_)) => "invalid",
+        Some(_) => "cell",
+    };
+    let mut attributes = vec![
+        ("gen_ai.provider.name", model.name().into()),
+        ("gen_ai.request.model", model.config().model.as_str().into()),
+        ("boathouse.attempt", u64::from(tries).into()),
+        ("boathouse.outcome", word.into()),
+    ];
+    if fault.is_some() {
+        attributes.push(("error.type", word.into()));
+    }
+    Story {
+        name: format!("upstream {}", model.name()),
+        kind: SpanKind::Client,
+        attributes,
+        error: fault.map(ToString::to_string),
     }
 }
 

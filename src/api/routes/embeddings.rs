@@ -23,7 +23,7 @@ pub(crate) async fn create(
     body: Body<EmbeddingsInput>,
 ) -> Result<HttpResponse> {
     let json = match context.trace() {
-        None => embed::embeddings(&services, body.0).await,
+        None => embed::embeddings(&services, body.0, None).await,
         Some(trace) => {
             let id = context.request_id();
             Box::pin(embed::embeddings_within(&services, &trace, &id, body.0)).await

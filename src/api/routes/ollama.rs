@@ -21,7 +21,7 @@ pub(crate) async fn embed(
     services: Data<Services>,
     body: Body<OllamaEmbedInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(ollama::embed(&services, body.0).await)?)
+    Ok(context.json(ollama::embed(&services, body.0, context.trace().as_ref()).await)?)
 }
 
 /// Embeds one text, as older clients of Ollama ask for it.
@@ -35,5 +35,5 @@ pub(crate) async fn embeddings(
     services: Data<Services>,
     body: Body<OllamaEmbeddingsInput>,
 ) -> Result<HttpResponse> {
-    Ok(context.json(ollama::embeddings(&services, body.0).await)?)
+    Ok(context.json(ollama::embeddings(&services, body.0, context.trace().as_ref()).await)?)
 }

@@ -29,7 +29,8 @@ pub(crate) async fn upsert(
     name: Path<String>,
     body: Body<UpsertInput>,
 ) -> Result<HttpResponse> {
-    let upserted = collections::upsert(&services, &name, body.0).await;
+    let trace = context.trace();
+    let upserted = collections::upsert(&services, &name, body.0, trace.as_ref()).await;
     Ok(context.json(upserted.map(|upserted| Upserted { upserted }))?)
 }
 

@@ -37,7 +37,11 @@ impl Caller {
             let mut directives = cache_control.unwrap_or_default().split(',');
             directives.any(|directive| directive.trim().eq_ignore_ascii_case(word))
         };
-        let Asker { request_id, key } = asker;
+        let Asker {
+            request_id,
+            key,
+            trace,
+        } = asker;
         Self {
             request_id,
             key,
@@ -46,7 +50,7 @@ impl Caller {
             no_store: says("no-store"),
             replay: None,
             repairs: None,
-            trace: None,
+            trace,
         }
     }
 
@@ -61,18 +65,13 @@ impl Caller {
         Asker {
             request_id: self.request_id.clone(),
             key: self.key.clone(),
+            trace: self.trace.clone(),
         }
     }
 
     /// The same, of the replay that it names, if any.
     pub fn of_replay(mut self, name: Option<&str>) -> Self {
         self.replay = named(name, MAX_REPLAY_CHARS);
-        self
-    }
-
-    /// The same, at its place in a trace, if anybody wants it.
-    pub fn within(mut self, trace: Option<Trace>) -> Self {
-        self.trace = trace;
         self
     }
 

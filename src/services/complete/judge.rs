@@ -221,7 +221,9 @@ impl Judge {
             suggestion: Some("answer with the JSON only".to_owned()),
         }]);
         let digest = Sha256::digest(reply.text.as_bytes());
-        let Asker { request_id, key } = self.asker.clone();
+        let Asker {
+            request_id, key, ..
+        } = self.asker.clone();
         let record = ValidationEvidence {
             request_id: request_id.clone(),
             kind: one.kind.clone(),

@@ -11,6 +11,7 @@ use crate::engines::chat::{
 use crate::engines::embedding::EMBEDDED;
 use crate::services::{ServiceError, Services, collections, embed, now_ms};
 use crate::types::chat::{ChatReply, ChatRequest, Passage};
+use crate::types::trace::Trace;
 
 use super::caller::Caller;
 
@@ -123,7 +124,7 @@ impl Wish {
         }
         let mut vector = None;
         if let Some(question) = asked.take_question().filter(|_| found.is_none()) {
-            vector = question_vector(services, question).await;
+            vector = question_vector(services, question, request.trace()).await;
         }
         if let Some(vector) = vector.as_ref().filter(|_| self.reads) {
             let near = self.candidates.iter().filter_map(|candidate| {
@@ -150,9 +151,13 @@ impl Wish {
 }
 
 /// The vector of a question; `None` when it is longer than the model reads.
-async fn question_vector(services: &Services, text: String) -> Option<Arc<[f32]>> {
+async fn question_vector(
+    services: &Services,
+    text: String,
+    trace: Option<&Trace>,
+) -> Option<Arc<[f32]>> {
     let model = services.embedders.resolve(EMBEDDED).ok()?;
-    let vectors = embed::vectors(services, &model, &[text], false).await;
+    let vectors = embed::vectors(services, &model, &[text], false, trace).await;
     Some(vectors.ok()?.into_iter().next()?.vector)
 }
 

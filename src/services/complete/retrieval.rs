@@ -40,7 +40,7 @@ pub(super) async fn retrieve(
         min_score: input.min_score,
         ..SearchInput::default()
     };
-    let hits = search::hits(services, &collection, search)
+    let hits = search::hits(services, &collection, search, request.trace())
         .await
         .map_err(|error| {
             let param = match &error.param {

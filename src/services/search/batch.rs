@@ -89,5 +89,6 @@ async fn ready(
     let input: SearchInput = serde_json::from_value(search)
         .map_err(|error| ServiceError::bad_request(error.to_string()).code("invalid_json"))?;
     let told = Told::of(asker, &input);
-    Ok((told, prepare(services, name, input).await?))
+    let prepared = prepare(services, name, input, told.asker.trace.as_ref()).await?;
+    Ok((told, prepared))
 }

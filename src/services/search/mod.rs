@@ -21,6 +21,7 @@ use crate::engines::index::{HitGroup, Plan, Refine, SearchRequest, SearchResult}
 use crate::types::collection::Refiner;
 use crate::types::evidence::{HitEvidence, Kind, SearchEvidence};
 use crate::types::point::Hit;
+use crate::types::trace::Trace;
 
 /// Hits when the request does not say how many.
 const DEFAULT_K: usize = 10;
@@ -48,7 +49,7 @@ pub async fn search(
     input: SearchInput,
 ) -> Result<SearchOutput, ServiceError> {
     let told = Told::of(asker, &input);
-    let prepared = prepare(services, name, input).await?;
+    let prepared = prepare(services, name, input, told.asker.trace.as_ref()).await?;
     let mode = prepared.request.mode.as_str();
     let found = prepared.run(services, name).await?;
     told.answer(services, name, mode, found).await
@@ -59,8 +60,9 @@ pub(super) async fn hits(
     services: &Services,
     name: &str,
     input: SearchInput,
+    trace: Option<&Trace>,
 ) -> Result<Vec<Hit>, ServiceError> {
-    let prepared = prepare(services, name, input).await?;
+    let prepared = prepare(services, name, input, trace).await?;
     Ok(prepared.run(services, name).await?.hits)
 }
 
@@ -97,10 +99,7 @@ impl Told {
             .hits
             .iter()
             .chain(groups.flat_map(|group| &group.hits));
-        let Asker {
-            request_id: id,
-            key,
-        } = self.asker;
+        let (id, key) = (self.asker.request_id, self.asker.key);
         let record = SearchEvidence {
             request_id: id.clone(),
             collection: name.to_owned(),
@@ -156,6 +155,7 @@ async fn prepare(
     services: &Services,
     name: &str,
     input: SearchInput,
+    trace: Option<&Trace>,
 ) -> Result<Prepared, ServiceError> {
     let cell = services.collections.find(name)?;
     let mode = input.mode()?;
@@ -179,7 +179,7 @@ async fn prepare(
             let embedder =
                 collections::pinned(services, name, model, spec.fingerprint.as_deref()).await?;
             made_by.clone_from(&spec.fingerprint);
-            Some(query_vector(services, &embedder, query).await?)
+            Some(query_vector(services, &embedder, query, trace).await?)
         }
         _ => None,
     };
@@ -195,12 +195,12 @@ async fn prepare(
             .param("refine"));
         }
         (Some(true), Some(query), Some(refiner)) => (
-            Some(refining_vector(services, name, refiner, query).await?),
+            Some(refining_vector(services, name, refiner, query, trace).await?),
             None,
         ),
         // Not asked for: a refiner that is out of order must not cost the search.
         (None, Some(query), Some(refiner)) if mode == Mode::Hybrid => {
-            match refining_vector(services, name, refiner, query).await {
+            match refining_vector(services, name, refiner, query, trace).await {
                 Ok(vector) => (Some(vector), None),
                 Err(error) => (None, Some(error)),
             }
@@ -230,9 +230,10 @@ async fn query_vector(
     services: &Services,
     model: &Model,
     query: &String,
+    trace: Option<&Trace>,
 ) -> Result<Vec<f32>, ServiceError> {
     let texts = std::slice::from_ref(query);
-    let vectors = embed::vectors(services, model, texts, true).await?;
+    let vectors = embed::vectors(services, model, texts, true, trace).await?;
     // One text, one vector.
     Ok(vectors
         .first()
@@ -245,9 +246,10 @@ async fn refining_vector(
     name: &str,
     refiner: &Refiner,
     query: &String,
+    trace: Option<&Trace>,
 ) -> Result<Vec<f32>, ServiceError> {
     let model = refine::model_of(services, name, refiner).await?;
-    query_vector(services, &model, query).await
+    query_vector(services, &model, query, trace).await
 }
 
 pub(super) fn millis_since(started: Instant) -> u64 {

@@ -82,7 +82,8 @@ impl Instrument for Ingest {
             points,
             truncate: input.truncate,
         };
-        let stored = collections::upsert(services, &name, asked).await?;
+        let trace = visit.context.trace();
+        let stored = collections::upsert(services, &name, asked, trace.as_ref()).await?;
         Ok(Output {
             collection: name,
             created,
