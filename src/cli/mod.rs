@@ -29,6 +29,7 @@ mod logging;
 mod man;
 mod mcp;
 mod models;
+mod operations;
 mod output;
 mod points;
 mod privacy;
@@ -224,7 +225,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Whether a running server serves, as an exit status
     Health(health::HealthArgs),
-    /// Show or check the settings
+    /// Show or check the settings, or have a running server read them again
     #[command(subcommand)]
     Config(settings::ConfigCommand),
     /// Ask any route of the HTTP API

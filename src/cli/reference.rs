@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 use super::error::STATUSES;
+use super::operations;
 
 /// Columns of the help texts in it.
 const WIDTH: usize = 120;
@@ -25,8 +26,8 @@ A command that works on data finds it in this order:
 
 Opening the folder itself starts the same server inside the command, on a free port of the loopback, and drains it at the end: what was acknowledged is as durable as with a
 server that stays, and both ways do the same. It costs what a start costs: collections are read. While a command has the folder, other commands wait for it up to ten seconds, and a server
-does not start on it. `collection check`, `collection repair`, `audit` and `keys` are about files, without a server; `tree`, `supervisors`, `jobs`, `validators reload`, `bench`, `mcp` and `health` are
-about a server that runs.
+does not start on it. `collection check`, `collection repair`, `audit` and `keys` are about files, without a server; `tree`, `supervisors`, `jobs`, `validators reload`, `config reload`, `bench`, `mcp`
+and `health` are about a server that runs.
 
 Where there are API keys, a server is asked with the key of `BOATHOUSE_API_KEY` or `--api-key-file`. Who may open the folder itself needs none.
 
@@ -57,6 +58,7 @@ pub(super) fn page() -> String {
         "\n## Flags of every command\n\n```text\n{}\n```\n",
         help(&command, false)
     );
+    let _ = write!(page, "\n{}", operations::section());
     for sub in visible(&command) {
         section(&mut page, "boathouse", sub, 2);
     }

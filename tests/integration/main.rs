@@ -13,6 +13,7 @@ mod benching;
 mod chat;
 mod collections;
 mod command_line;
+mod command_line_api;
 mod command_line_asking;
 mod command_line_folder;
 mod command_line_shell;
