@@ -68,9 +68,16 @@ const ONLY_IN: [(&str, &[&str]); 25] = [
     ("opentelemetry_http", &["telemetry/"]),
     ("opentelemetry_otlp", &["telemetry/"]),
     ("opentelemetry_sdk", &["telemetry/"]),
+    // What evidence and settings look like, and the tools of `/mcp`.
     (
         "schemars",
-        &["api/mcp/", "engines/dataset/schemas/", "types/"],
+        &[
+            "api/mcp/",
+            "config/",
+            "engines/",
+            "storage/evidence_log/",
+            "types/",
+        ],
     ),
     ("http_body_util", &["api/mcp/", "transport/"]),
     ("actix_web", &["api/", "console/", "app.rs", "cli/"]),

@@ -146,6 +146,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("config show", "reads settings"),
     ("config check", "reads settings"),
     ("config docs", "prints what is compiled in"),
+    ("config schema", "prints what is compiled in"),
     ("api", "any operation"),
     ("completions", "prints what is compiled in"),
     ("man", "prints what is compiled in"),

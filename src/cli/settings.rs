@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::server::RunningArgs;
 use super::{output, serve};
 use crate::app;
-use crate::config::{Overrides, manual};
+use crate::config::{Overrides, manual, schema};
 use crate::types::http::Method;
 
 const EXAMPLES: &str = "Examples:
@@ -15,7 +15,8 @@ const EXAMPLES: &str = "Examples:
   boathouse config show --json --config /etc/boathouse.toml
   boathouse config check
   boathouse config reload                    have a running server read them again
-  boathouse config docs                      every setting with its default and its meaning";
+  boathouse config docs                      every setting with its default and its meaning
+  boathouse config schema > boathouse.schema.json   for editors: docs/CONFIG.md says how";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -28,6 +29,8 @@ pub(super) enum ConfigCommand {
     Reload(ReloadArgs),
     /// Print the manual as Markdown: every setting with its default
     Docs,
+    /// Print the JSON Schema of the settings file, so that editors complete and check it
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +54,7 @@ pub(super) fn run(overrides: &Overrides, command: &ConfigCommand) -> Result<(), 
     match command {
         ConfigCommand::Reload(args) => return reload(overrides, args),
         ConfigCommand::Docs => output::say(manual().trim_end()),
+        ConfigCommand::Schema => output::say(format_args!("{:#}", schema())),
         ConfigCommand::Show(args) => {
             let settings = serve::settings(overrides)?;
             if args.json {

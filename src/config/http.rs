@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When requests need an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequireKeys {
     /// Where there are keys, and wherever other machines reach the server.
@@ -15,7 +16,7 @@ pub enum RequireKeys {
 }
 
 /// `[http]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
     /// Address to listen on.
@@ -23,6 +24,7 @@ pub struct HttpConfig {
     /// 0 = a free one.
     pub port: u16,
     /// Threads; 0 = one for each core.
+    #[schemars(range(max = 256))]
     pub workers: usize,
     /// Names, besides loopback's, that the server may be called by: those that a proxy in front passes on.
     pub allowed_hosts: Vec<String>,
@@ -31,22 +33,31 @@ pub struct HttpConfig {
     /// Origins of web pages elsewhere that may call the server.
     pub cors_origins: Vec<String>,
     /// Longest path with its query, bytes.
+    #[schemars(range(min = 256, max = 65_000))]
     pub max_uri_bytes: usize,
     /// Largest request body, bytes.
+    #[schemars(range(min = 1_024, max = 1 << 30))]
     pub max_body_bytes: usize,
     /// Longest time to receive a request's head.
+    #[schemars(range(min = 1_000, max = 600_000))]
     pub header_timeout_ms: u64,
     /// How long an idle connection stays open.
+    #[schemars(range(max = 86_400_000))]
     pub keep_alive_ms: u64,
     /// Connections served at once, for each worker; requests of more are refused.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub max_connections: usize,
     /// Requests served at once by each worker; more are refused.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub max_in_flight: usize,
     /// How long the rounds of a worker may take before it refuses some of what comes.
+    #[schemars(range(max = 60_000))]
     pub max_lag_ms: u64,
     /// Longest a request may take.
+    #[schemars(range(min = 10, max = 86_400_000))]
     pub deadline_ms: u64,
     /// Longest wait at shutdown.
+    #[schemars(range(max = 600_000))]
     pub drain_ms: u64,
 }
 

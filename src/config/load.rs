@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
 
-use super::Settings;
+use super::{Settings, schema};
 
 /// The defaults and the manual.
-const DEFAULT: &str = include_str!("../../config/default.toml");
+pub(super) const DEFAULT: &str = include_str!("../../config/default.toml");
 /// The file that is read from the working folder.
 const LOCAL: &str = "boathouse.toml";
 
@@ -49,8 +49,11 @@ pub struct Overrides {
 /// The manual of all settings as a page of Markdown: what `docs/CONFIG.md` holds.
 pub fn manual() -> String {
     format!(
-        "# Settings\n\nRendered from `config/default.toml` by `boathouse config docs`. An environment variable sets one key: \
-         `BOATHOUSE__HTTP__PORT=9000`.\n\n```toml\n{DEFAULT}```\n"
+        "# Settings\n\nRendered by `boathouse config docs`: the manual is `config/default.toml`, the table below it is made of the types. An environment \
+         variable sets one key: `BOATHOUSE__HTTP__PORT=9000`.\n\nFor editors, `boathouse config schema > boathouse.schema.json` writes the JSON Schema of the file; with \
+         `#:schema ./boathouse.schema.json` as the first line of `boathouse.toml`, those that know it (Taplo, Even Better TOML) complete and check keys and values.\n\n\
+         ```toml\n{DEFAULT}```\n\n## Every key\n\nType, bounds and default, as the types have them. `NAME` is a name of yours.\n\n{}",
+        schema::table()
     )
 }
 
@@ -189,72 +192,6 @@ mod tests {
     fn the_manual_names_every_setting() {
         let all = toml::Value::try_from(Settings::default()).unwrap();
         covered("", &all, &toml::from_str(DEFAULT).unwrap());
-    }
-
-    /// The keys of a table, as its type says them of one that does not exist.
-    fn keys_of<T: serde::de::DeserializeOwned>() -> Vec<String> {
-        let error = toml::from_str::<T>("no-such-key = 1").err().unwrap();
-        let error = error.to_string();
-        let names = error.split('`').skip(1).step_by(2).skip(1);
-        names.map(str::to_owned).collect()
-    }
-
-    /// What the manual says under a heading and those below it.
-    fn manual_of(section: &str) -> String {
-        let mut inside = false;
-        let mut text = String::new();
-        for line in DEFAULT.lines() {
-            if let Some(name) = line.strip_prefix('[') {
-                let name = name.trim_end_matches(']');
-                let rest = name.strip_prefix(section);
-                inside = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            }
-            if inside {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-        assert!(!text.is_empty(), "[{section}] is not in the manual");
-        text
-    }
-
-    /// Also those that are not set by default, and those of tables that users name.
-    fn described<T: serde::de::DeserializeOwned>(section: &str) {
-        let keys = keys_of::<T>();
-        assert!(!keys.is_empty(), "{section}");
-        let manual = manual_of(section);
-        let word = |c: char| !(c.is_alphanumeric() || c == '_');
-        for key in keys {
-            let named = manual.split(word).any(|found| found == key);
-            assert!(named, "[{section}] {key} is not in the manual");
-        }
-    }
-
-    #[test]
-    fn the_manual_names_every_key_of_every_type() {
-        use crate::config::policies::{ChildPatch, Defaults, GroupPatch};
-        use crate::config::{HttpConfig, LogConfig, StorageConfig, SupervisorsConfig};
-        use crate::engines::{chat, embedding, upstream, usage, validation};
-        described::<HttpConfig>("http");
-        described::<StorageConfig>("storage");
-        described::<LogConfig>("log");
-        described::<embedding::EmbeddingConfig>("embedding");
-        described::<embedding::EmbedderConfig>("embedding.embedders");
-        described::<upstream::RetryConfig>("embedding.retry");
-        described::<upstream::BreakerConfig>("embedding.breaker");
-        described::<crate::engines::index::IndexConfig>("index");
-        described::<chat::ChatConfig>("chat");
-        described::<chat::ProviderConfig>("chat.providers");
-        described::<chat::RouteConfig>("chat.routes");
-        described::<usage::BudgetConfig>("chat.budgets");
-        described::<chat::ResponseCacheConfig>("chat.cache");
-        described::<validation::ValidationConfig>("validation");
-        described::<crate::storage::evidence_log::EvidenceConfig>("evidence");
-        described::<crate::engines::dataset::DatasetConfig>("dataset");
-        described::<SupervisorsConfig>("supervisors");
-        described::<Defaults>("supervisors.defaults");
-        described::<GroupPatch>("supervisors");
-        described::<ChildPatch>("supervisors");
     }
 
     #[test]

@@ -4,15 +4,18 @@ mod http;
 mod load;
 mod log;
 mod policies;
+mod schema;
 mod storage;
 mod telemetry;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use http::{HttpConfig, RequireKeys};
 pub use load::{ConfigError, Overrides, load, manual};
 pub use log::{LogConfig, LogFormat};
 pub use policies::SupervisorsConfig;
+pub use schema::schema;
 pub use storage::StorageConfig;
 pub use telemetry::TelemetryConfig;
 
@@ -24,7 +27,7 @@ use crate::engines::validation::ValidationConfig;
 use crate::storage::evidence_log::EvidenceConfig;
 
 /// Every setting. `config/default.toml` documents each.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The server.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use supervisors::{Backoff, ChildPolicy, OnExhausted, Policy, Restart, Strategy};
 
@@ -30,7 +31,7 @@ const CHILDREN: [&str; 11] = [
 ];
 
 /// `[supervisors]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupervisorsConfig {
     /// Serve `POST /v1/supervisors/{id}/crash`.
@@ -120,7 +121,7 @@ impl Default for SupervisorsConfig {
 }
 
 /// What every supervisor and cell inherits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
     /// Which children restart together.
@@ -128,6 +129,7 @@ pub struct Defaults {
     /// Most restarts within `period_ms`.
     pub intensity: u32,
     /// The window.
+    #[schemars(range(min = 1))]
     pub period_ms: u64,
     /// Delay before a restart.
     pub backoff: Backoff,
@@ -138,10 +140,13 @@ pub struct Defaults {
     /// Whether readiness needs a cell.
     pub critical: bool,
     /// Threads of a cell.
+    #[schemars(range(min = 1, max = 1_024))]
     pub workers: usize,
     /// Most requests admitted and not yet answered.
+    #[schemars(range(min = 1))]
     pub inbox: usize,
     /// Longest a message may run without a sign of progress.
+    #[schemars(range(min = 1))]
     pub deadline_ms: u64,
     /// Longest wait for running messages when a cell stops.
     pub shutdown_ms: u64,
@@ -173,7 +178,7 @@ impl Default for Defaults {
 }
 
 /// What differs for one supervisor.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupPatch {
     /// See [`Defaults::strategy`].
@@ -184,6 +189,7 @@ pub struct GroupPatch {
     pub intensity: Option<u32>,
     /// See [`Defaults::period_ms`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub period_ms: Option<u64>,
     /// See [`Defaults::backoff`]; replaced whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +200,7 @@ pub struct GroupPatch {
 }
 
 /// What differs for one cell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChildPatch {
     /// See [`Defaults::restart`].
@@ -205,12 +211,15 @@ pub struct ChildPatch {
     pub critical: Option<bool>,
     /// See [`Defaults::workers`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_024))]
     pub workers: Option<usize>,
     /// See [`Defaults::inbox`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub inbox: Option<usize>,
     /// See [`Defaults::deadline_ms`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub deadline_ms: Option<u64>,
     /// See [`Defaults::shutdown_ms`].
     #[serde(skip_serializing_if = "Option::is_none")]

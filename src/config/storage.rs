@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[storage]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageConfig {
     /// Everything that is kept.
@@ -13,6 +14,7 @@ pub struct StorageConfig {
     /// Octal digits of the permissions that new files and folders do not have; empty keeps those of whoever starts it.
     pub umask: String,
     /// How often collections look after themselves.
+    #[schemars(range(min = 100, max = 3_600_000))]
     pub maintenance_ms: u64,
 }
 

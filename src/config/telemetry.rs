@@ -1,9 +1,10 @@
 //! What is sent to an OpenTelemetry collector.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[telemetry]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// The collector's address; empty: nothing is sent.
@@ -11,12 +12,16 @@ pub struct TelemetryConfig {
     /// The name that others know this service by.
     pub service_name: String,
     /// Share of the traces that begin here.
+    #[schemars(range(min = 0, max = 1))]
     pub sampling_ratio: f64,
     /// How often spans are sent.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub span_interval_ms: u64,
     /// How often metrics are sent.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub metrics_interval_ms: u64,
     /// Longest wait for the collector.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub timeout_ms: u64,
     /// Whether questions and answers are sent.
     pub capture_content: bool,

@@ -7,11 +7,13 @@ use super::validation::{Finding, Verdict};
 
 /// Validators that judge an answer, and what follows when it does not pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Demand {
     /// Who judges: names, or objects with `kind`, `context` and `extract`.
     #[cfg_attr(feature = "server", schema(value_type = Vec<Written>))]
+    #[cfg_attr(feature = "server", schemars(with = "Vec<Written>"))]
     pub kinds: Vec<KindDemand>,
     /// What follows when one of them finds something: `annotate`, `reject` or `iterate`. Default
     /// `annotate`; `POST /v1/iterate` always iterates.
@@ -30,6 +32,7 @@ pub struct Demand {
 
 /// What follows when an answer does not pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnFail {
@@ -58,6 +61,7 @@ pub struct KindDemand {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ValidatorDemand))]
 #[serde(
     untagged,
@@ -69,6 +73,7 @@ enum Written {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ValidatorWithContext))]
 #[serde(deny_unknown_fields)]
 struct Whole {

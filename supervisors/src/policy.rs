@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which children restart together when one fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// Only the one that failed.
@@ -17,6 +18,7 @@ pub enum Strategy {
 
 /// Which exits lead to a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Restart {
     /// Every exit.
@@ -30,6 +32,7 @@ pub enum Restart {
 
 /// What happens when restarts come faster than `intensity` in `period_ms`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnExhausted {
     /// The child answers `Unavailable` at once; after a backoff it is tried again.
@@ -58,6 +61,7 @@ pub enum AutoShutdown {
 
 /// Randomness in the delay before a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Jitter {
     /// Uniform between zero and the delay.
@@ -97,11 +101,13 @@ fn wrong(field: &'static str, problem: impl Into<String>) -> PolicyError {
 
 /// Delay before a restart: `first_ms`, then exponential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
     /// Before the first restart, milliseconds. Default 0: at once.
     pub first_ms: u64,
     /// Before the second restart; doubles from there. Default 50.
+    #[cfg_attr(feature = "schemars", schemars(range(min = 1)))]
     pub base_ms: u64,
     /// Longest delay. Default 30,000.
     pub max_ms: u64,

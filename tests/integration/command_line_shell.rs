@@ -25,13 +25,14 @@ fn commands(help: &str) -> Vec<String> {
 
 #[test]
 fn every_command_has_examples_and_prints_json() {
-    // What they print is no data, but a server's own life, scripts or pages; mcp and health speak JSON anyway.
+    // What they print is no data, but a server's own life, scripts or pages; mcp, health and config schema speak JSON anyway.
     let no_json = [
         "serve",
         "demo",
         "completions",
         "man",
         "config docs",
+        "config schema",
         "mcp",
         "health",
     ];

@@ -69,6 +69,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/adr/0008-api-keys.md",
         include_str!("../../../docs/adr/0008-api-keys.md"),
     ),
+    (
+        "docs/adr/0009-types-and-manual-of-the-settings.md",
+        include_str!("../../../docs/adr/0009-types-and-manual-of-the-settings.md"),
+    ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
 

@@ -19,6 +19,7 @@ use crate::types::demand::Demand;
 
 /// Settings of the chat dispatch: who can answer, by which names, and what happens when they fail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatConfig {
     /// The model of requests that name none, or `default`. Default `extractive`.
@@ -41,8 +42,10 @@ pub struct ChatConfig {
     /// Leaving a provider that fails alone for a while.
     pub breaker: BreakerConfig,
     /// Longest a request may take with all retries and fallbacks, milliseconds. Default 600,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub deadline_ms: u64,
     /// Most tokens of retrieved passages in a request, at about 4 bytes each. Default 3,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 100, max = 1_000_000)))]
     pub context_tokens: usize,
 }
 
@@ -66,6 +69,7 @@ impl Default for ChatConfig {
 
 /// One upstream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Its wire format: `openai`, `ollama`, `anthropic` or `gemini`. May be left to the preset.
@@ -96,16 +100,22 @@ pub struct ProviderConfig {
     pub stream_usage: bool,
     /// Most tokens of an answer when the request does not say; for `anthropic`, which wants to be
     /// told. Default 4,096.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub default_max_tokens: u32,
     /// Longest wait for a connection, milliseconds. Default 5,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub connect_timeout_ms: u64,
     /// Longest wait for the first piece of a stream, milliseconds. Default 60,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub first_token_timeout_ms: u64,
     /// Longest silence within a stream, milliseconds. Default 60,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub idle_timeout_ms: u64,
     /// Longest answer, milliseconds. Default 300,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub total_timeout_ms: u64,
     /// Most requests at a time; one more goes to the next candidate or gets 429. Default 64.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100_000)))]
     pub max_concurrency: usize,
     /// Most requests in any minute; one more goes to the next candidate or gets 429. Default 0, no
     /// bound.
@@ -257,6 +267,7 @@ impl ProviderConfig {
 
 /// Candidates behind one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteConfig {
     /// `provider/model` or a provider's name; asked in order until one answers.

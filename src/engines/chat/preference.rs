@@ -8,6 +8,7 @@ use super::routing::Candidate;
 
 /// What decides who of a route is asked first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prefer {
     /// The order in the settings.

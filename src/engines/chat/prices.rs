@@ -15,17 +15,22 @@ const LIST: &str = include_str!("../../../config/prices.toml");
 
 /// What a model costs, US dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Tokens of the prompt.
+    #[cfg_attr(feature = "server", schemars(range(min = 0)))]
     pub input: f64,
     /// Tokens of the answer, with its reasoning.
+    #[cfg_attr(feature = "server", schemars(range(min = 0)))]
     pub output: f64,
     /// Tokens of the prompt that the provider found in its cache; left out, they cost as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schemars(range(min = 0)))]
     pub cached_input: Option<f64>,
     /// Tokens of the prompt that the provider wrote into its cache; left out, they cost as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schemars(range(min = 0)))]
     pub cache_write: Option<f64>,
 }
 

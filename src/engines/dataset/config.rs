@@ -7,6 +7,7 @@ const MOST_BY_DEFAULT: usize = 8;
 
 /// `[dataset]`: materialization and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DatasetConfig {
     /// Path of a recipe, a TOML file; read at start. Default none: the one compiled in.
@@ -14,10 +15,12 @@ pub struct DatasetConfig {
     pub recipe: Option<String>,
     /// Threads that read, hash and score; default 0: as many as there are cores, at most 8. Range 0 to 64. The files are the
     /// same whatever it is; each thread takes some 10 MB.
+    #[cfg_attr(feature = "server", schemars(range(max = 64)))]
     pub threads: usize,
     /// Whether tasks are written as Parquet too, beside JSONL. Default true.
     pub parquet: bool,
     /// Longest a job may take, milliseconds. Default 600,000, range 1,000 to 86,400,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1_000, max = 86_400_000)))]
     pub job_deadline_ms: u64,
 }
 

@@ -9,6 +9,7 @@ use crate::engines::upstream::{BreakerConfig, RetryConfig};
 
 /// `[embedding]`: which model answers, and how much is kept and accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddingConfig {
     /// The model, or alias, of requests that name none. Default `static-minilm`.
@@ -20,15 +21,19 @@ pub struct EmbeddingConfig {
     /// 1,000. 0 neither saves nor loads it.
     pub cache_save_ms: u64,
     /// Most texts in one request; default 2048, at least 1.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub max_texts: usize,
     /// Most bytes of one text; default 262144, at least 1. What is longer is refused rather than
     /// cut in silence.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub max_text_bytes: usize,
     /// Most tokens of one message to a model, counted as a token for each 4 bytes; default 16,384, at least 1. A text
     /// that is longer has a message for itself.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub batch_tokens: usize,
     /// How long a text for a model of an upstream waits for those of other requests, to share a call, microseconds;
     /// default 300, at most 100,000. 0 waits for none. `static-minilm` never waits.
+    #[cfg_attr(feature = "server", schemars(range(max = 100_000)))]
     pub batch_window_us: u64,
     /// Models of upstreams and of folders, by the name that requests ask for.
     pub embedders: BTreeMap<String, EmbedderConfig>,

@@ -11,6 +11,7 @@ use crate::engines::upstream::{Address, KeyPlace, check_headers, check_key_place
 
 /// `[embedding.embedders.NAME]`: one model of one upstream, or of one folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbedderConfig {
     /// Its wire format, `ollama` or `openai`; or `minilm`, which computes here and takes only `path`.
@@ -38,19 +39,26 @@ pub struct EmbedderConfig {
     pub extra_body: Map<String, Value>,
     /// Length of its vectors; left out, the first answer tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 65_536)))]
     pub dim: Option<usize>,
     /// Most tokens of a text, told to clients; left out, only the upstream knows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 10_000_000)))]
     pub max_tokens: Option<usize>,
     /// Most texts in one call. Default 64, 1 to 2048.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 2_048)))]
     pub batch: usize,
     /// Longest wait for a connection, milliseconds. Default 5,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub connect_timeout_ms: u64,
     /// Longest silence within an answer, milliseconds. Default 30,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub idle_timeout_ms: u64,
     /// Longest call, milliseconds. Default 60,000. `http.deadline_ms` bounds the request.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub total_timeout_ms: u64,
     /// Most calls at a time; one more gets 429. Default 64.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100_000)))]
     pub max_concurrency: usize,
     /// Another embedder that serves the same model, asked when this one fails. Both need `dim`.
     #[serde(skip_serializing_if = "Option::is_none")]

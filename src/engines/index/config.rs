@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What builds graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Builder {
     /// Our own; see `docs/adr/0006-own-graph-builder.md`.
@@ -14,16 +15,20 @@ pub enum Builder {
 
 /// How collections are searched and kept. Applies when a collection is opened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
     /// From this many points on a graph is built. Below it every search is exact. 100 to
     /// 10,000,000, default 20,000. A scan of 20,000 × 384 numbers takes 1 to 4 ms.
+    #[cfg_attr(feature = "server", schemars(range(min = 100, max = 10_000_000)))]
     pub hnsw_threshold: usize,
     /// Links of a point in the graph; twice as many in its lowest layer. 4 to 64, default 16. More:
     /// better recall, more memory (about 8 bytes × `m` a point), a slower build.
+    #[cfg_attr(feature = "server", schemars(range(min = 4, max = 64)))]
     pub m: usize,
     /// Candidates weighed for each point while building. 16 to 2,000 and at least `m`, default 200.
     /// More: a better graph, a build that takes longer in proportion.
+    #[cfg_attr(feature = "server", schemars(range(min = 16, max = 2_000)))]
     pub ef_construction: usize,
     /// What builds graphs: `own`, or `hnsw_rs`, the crate. Default `own`.
     pub builder: Builder,
@@ -33,24 +38,33 @@ pub struct IndexConfig {
     pub quantise: bool,
     /// Candidates weighed in a search. 16 to 10,000, default 100. More: better recall, a search
     /// that takes longer in proportion.
+    #[cfg_attr(feature = "server", schemars(range(min = 16, max = 10_000)))]
     pub ef_search: usize,
     /// The graph is rebuilt when this share of its points came after it. 0.01 to 1, default 0.2.
     /// Until then they are scanned.
+    #[cfg_attr(feature = "server", schemars(range(min = 0.01, max = 1)))]
     pub rebuild_ratio: f64,
     /// Deleted points are cleared away when they are this share of all. 0.01 to 1, default 0.2.
+    #[cfg_attr(feature = "server", schemars(range(min = 0.01, max = 1)))]
     pub compact_ratio: f64,
     /// A snapshot is written when the log is longer than this. 4,096 to 2^40 bytes, default 64 MiB.
     /// Larger: fewer snapshots, a slower start.
+    #[cfg_attr(feature = "server", schemars(range(min = 4_096, max = 1_u64 << 40)))]
     pub snapshot_wal_bytes: u64,
     /// Most points of one write. 1 to 100,000, default 10,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100_000)))]
     pub max_batch_points: usize,
     /// Most points of a collection. 1 to 100,000,000, default 5,000,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100_000_000)))]
     pub max_points: usize,
     /// Longest text of a point or a query. 1 to 2^26 bytes, default 1 MiB.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1 << 26)))]
     pub max_text_bytes: usize,
     /// Largest payload of a point. 1 to 2^26 bytes, default 256 KiB.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1 << 26)))]
     pub max_payload_bytes: usize,
     /// Deepest nesting of a payload. 1 to 64 levels, default 16.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 64)))]
     pub max_payload_depth: usize,
 }
 

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// Leaving a provider that fails alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
     /// Failures in a row after which it is left alone; 0 never. Default 5.
     pub failures: u32,
     /// For how long, milliseconds; then one request probes it. Default 10,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub open_ms: u64,
 }
 

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// Asking the same candidate again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
     /// Tries for each candidate, with the first. Default 2.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 10)))]
     pub max_attempts: u32,
     /// Ceiling of the first delay, milliseconds; doubles from there. Default 200.
     pub base_ms: u64,

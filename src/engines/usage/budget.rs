@@ -12,6 +12,7 @@ const EACH: &str = "*";
 
 /// How long a budget lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From midnight to midnight, UTC.
@@ -22,9 +23,11 @@ pub enum Period {
 
 /// What a key may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BudgetConfig {
     /// US dollars.
+    #[cfg_attr(feature = "server", schemars(range(min = 0)))]
     pub usd: f64,
     /// How long they last.
     pub period: Period,

@@ -10,6 +10,7 @@ use crate::engines::index::is_collection_name;
 
 /// Limits and tables of the validators.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationConfig {
     /// Levels of rules by their ids: off, warning, error, critical. Default: what each rule says itself.
@@ -36,12 +37,14 @@ pub struct ValidationConfig {
 
 /// `[validation.custom]`: validators of the operator's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CustomConfig {
     /// Files of rules, folders, or paths whose last part has a `*`; read at start. Default none.
     pub files: Vec<String>,
     /// Most steps that an expression of these rules may take with one payload, told before it runs. Default
     /// 1,000,000, range 1,000 to 1,000,000,000; a million take some tenths of a second.
+    #[cfg_attr(feature = "server", schemars(range(min = 1_000, max = 1_000_000_000)))]
     pub max_steps: u64,
 }
 
@@ -56,6 +59,7 @@ impl Default for CustomConfig {
 
 /// `[validation.fill]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FillConfig {
     /// Path of the roster, a CSV, `.jsonl` or `.parquet` file, or `collection:NAME`. Default none: the roster of the
@@ -64,8 +68,10 @@ pub struct FillConfig {
     /// Path of what workers are booked for, a file of the same kinds. Default none. Costs about 100 bytes a row.
     pub calendar: Option<String>,
     /// How often both are looked at for changes, milliseconds; 0 = never. Default 5,000, range 100 to 86,400,000.
+    #[cfg_attr(feature = "server", schemars(range(max = 86_400_000)))]
     pub reload_ms: u64,
     /// Most fills in one payload. Default 10,000, range 1 to 1,000,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1_000_000)))]
     pub max_fills: usize,
 }
 
@@ -82,11 +88,14 @@ impl Default for FillConfig {
 
 /// `[validation.email]`. The context of a request can tighten these limits, never widen them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EmailConfig {
     /// Longest subject, characters. Default 200, range 1 to 998 (a header line of RFC 5322).
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 998)))]
     pub max_subject: usize,
     /// Longest body and longest `html`, characters each. Default 20,000, range 1 to 10,000,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 10_000_000)))]
     pub max_body: usize,
     /// Domains, with their subdomains, that recipients and links may name. Default empty: any. Others
     /// that look like them are reported as look-alikes.
@@ -105,19 +114,24 @@ impl Default for EmailConfig {
 
 /// `[validation.grounding]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroundingConfig {
     /// Least support of a sentence, 0 to 1: the mean of the cosine with a sentence of its passages and of the share of its
     /// words that stand there. Default 0.5.
+    #[cfg_attr(feature = "server", schemars(range(min = 0, max = 1)))]
     pub min_support: f32,
     /// Share of a sentence's words that a passage's sentence must have before their numbers, names and denials are
     /// compared, 0 to 1. Default 0.6; the best of all is always compared.
+    #[cfg_attr(feature = "server", schemars(range(min = 0, max = 1)))]
     pub min_overlap: f32,
     /// Whether a sentence without a citation is a finding (a warning). Default true.
     pub require_citations: bool,
     /// Most passages in one payload. Default 200, range 1 to 1,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1_000)))]
     pub max_passages: usize,
     /// Sentences of an answer that are judged. Default 200, range 1 to 1,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1_000)))]
     pub max_sentences: usize,
 }
 
@@ -135,11 +149,14 @@ impl Default for GroundingConfig {
 
 /// `[validation.json_schema]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct JsonSchemaConfig {
     /// Most values in one schema, counted at every level. Default 20,000, range 1 to 1,000,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 1_000_000)))]
     pub max_schema_nodes: usize,
     /// Violations that are told. Default 100, range 1 to 10,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 10_000)))]
     pub max_findings: usize,
 }
 
@@ -157,13 +174,16 @@ const MAX_FIELD: usize = 100;
 
 /// `[validation.role_gate]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RoleGateConfig {
     /// The field of passages, their payload and their metadata that names whom they are for. Default `role`.
     pub role_field: String,
     /// Words in a row that an answer must not share with a passage of another role. Default 8, range 3 to 1,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 3, max = 1_000)))]
     pub min_run: usize,
     /// Most passages, and most messages, in one payload. Default 1,000, range 1 to 100,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100_000)))]
     pub max_passages: usize,
 }
 
@@ -179,13 +199,17 @@ impl Default for RoleGateConfig {
 
 /// `[validation.iterate]`: what a request can ask for at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IterateConfig {
     /// Most answers to one request. Default 10, range 1 to 100; a request that does not say gets 3.
+    #[cfg_attr(feature = "server", schemars(range(min = 1, max = 100)))]
     pub max_attempts: u32,
     /// Tokens of all its answers after which no further one is asked for. Default 200,000, at least 1.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub max_tokens: u64,
     /// Longest it may take, milliseconds. Default 600,000, at least 1.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub deadline_ms: u64,
 }
 

@@ -35,17 +35,20 @@ pub(super) const RULES: &[Rule] = &[CONTEXT, UNKNOWN_KIND, MISSING, STOPPED];
 
 /// `[validation.pipelines.NAME]`, and the context of the kind `pipeline`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PipelineConfig {
     /// When the steps that are left are not run. Default never.
     #[serde(default)]
     pub stop_on: StopOn,
     /// What is run, in order; 1 to 20.
+    #[cfg_attr(feature = "server", schemars(length(min = 1, max = 20)))]
     pub steps: Vec<Step>,
 }
 
 /// The verdict of a step after which no other is run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopOn {
     /// All steps are run.
@@ -59,6 +62,7 @@ pub enum StopOn {
 
 /// One validator of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Which validator; not a pipeline.

@@ -91,6 +91,22 @@ impl<'de> Deserialize<'de> for Levels {
     }
 }
 
+/// A word, or a table of the rules whose ids go on so.
+#[cfg(feature = "server")]
+impl schemars::JsonSchema for Levels {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Levels".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words = [Level::Off, Level::Warning, Level::Error, Level::Critical];
+        schemars::json_schema!({
+            "type": "object",
+            "additionalProperties": {"anyOf": [{"type": "string", "enum": words}, {"type": "object"}]},
+        })
+    }
+}
+
 /// What the settings say of the rules, checked against those that exist.
 pub(super) struct Policy {
     levels: Levels,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How answers are looked for among those that were kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheMode {
@@ -18,13 +19,16 @@ pub enum CacheMode {
 
 /// `[chat.cache]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ResponseCacheConfig {
     /// Memory, bytes; 0 keeps nothing. Default 64 MiB.
     pub bytes: u64,
     /// How long an answer is served, milliseconds. Default 3,600,000.
+    #[cfg_attr(feature = "server", schemars(range(min = 1)))]
     pub ttl_ms: u64,
     /// Least cosine of two questions that count as the same. Default 0.95.
+    #[cfg_attr(feature = "server", schemars(range(min = 0.5, max = 1)))]
     pub threshold: f32,
 }
 
