@@ -15,6 +15,7 @@ use crate::config::Overrides;
 use crate::services::ServiceError;
 use crate::services::backup::{self, BackupInput, BackupManifest, Closed, Target};
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse backup --to house.tar            of the running server, or of ./data when none runs
@@ -236,9 +237,9 @@ fn tell(manifest: &BackupManifest, done: &str, json: bool) -> Result<(), CliErro
     let began = i64::try_from(manifest.began_ms).ok();
     let began = began.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     output::say(format_args!(
-        "{done}: {} files, {} bytes, of boathouse {} at {}",
-        manifest.files.len(),
-        manifest.bytes(),
+        "{done}: {}, {}, of boathouse {} at {}",
+        counted(manifest.files.len(), "file"),
+        counted(manifest.bytes(), "byte"),
         manifest.boathouse,
         began.map_or_else(String::new, |began| began.to_string()),
     ));

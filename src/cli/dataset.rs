@@ -10,6 +10,7 @@ use super::output;
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Where the server tells of its job.
 const JOB: &str = "/v1/datasets/job";
@@ -148,9 +149,9 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
     }
     let (counts, outcomes) = (&receipt["counts"], &receipt["outcomes"]);
     output::say(format_args!(
-        "{} tasks of {} records: {}",
-        counts["tasks"],
-        counts["in"],
+        "{} of {}: {}",
+        counted(&counts["tasks"], "task"),
+        counted(&counts["in"], "record"),
         words(outcomes, &[])
     ));
     let shown = ["in", "tasks"];
@@ -159,8 +160,9 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
         output::say("nothing has changed since the last time");
     } else {
         output::say(format_args!(
-            "{} records were read, the tasks of {} days written",
-            receipt["lines_read"], receipt["partitions_written"]
+            "read: {}; written: the tasks of {}",
+            counted(&receipt["lines_read"], "record"),
+            counted(&receipt["partitions_written"], "day")
         ));
     }
     output::say(text(&receipt["path"]));
@@ -196,11 +198,11 @@ pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), Cli
     }
     let counts = &receipt["counts"];
     output::say(format_args!(
-        "{}: {} rows to learn from and {} held out, of {} tasks",
+        "{}: {} to learn from and {} held out, of {}",
         text(&receipt["name"]),
-        counts["train"],
+        counted(&counts["train"], "row"),
         counts["test"],
-        counts["in"]
+        counted(&counts["in"], "task")
     ));
     let left_out = words(counts, &["in", "further", "train", "test"]);
     if !left_out.is_empty() {
@@ -224,11 +226,11 @@ fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
     }
     for one in listed["exports"].as_array().into_iter().flatten() {
         output::say(format_args!(
-            "{:<24} {:<10} {:<8} {:>8} rows  {}",
+            "{:<24} {:<10} {:<8} {:>13}  {}",
             text(&one["name"]),
             text(&one["kind"]),
             text(&one["flavour"]),
-            one["rows"],
+            counted(&one["rows"], "row"),
             text(&one["path"])
         ));
     }

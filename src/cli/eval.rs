@@ -12,6 +12,7 @@ use super::{output, serve, transfer};
 use crate::config::Overrides;
 use crate::services::evaluate::{self, EvalFolder, Evaluation, Report, Way};
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse eval embed config/demo/trecqa      on a set of files
@@ -127,9 +128,12 @@ fn evidence(overrides: &Overrides, args: &EvidenceArgs) -> Result<(), CliError> 
     if let Some(folder) = &args.to {
         evaluate::write(&set, folder).map_err(|error| CliError::failed(error.to_string()))?;
         output::say(format_args!(
-            "{} documents and {} questions in {}",
-            documents.len(),
-            set.queries.as_deref().unwrap_or_default().lines().count(),
+            "{} and {} in {}",
+            counted(documents.len(), "document"),
+            counted(
+                set.queries.as_deref().unwrap_or_default().lines().count(),
+                "question"
+            ),
             folder.display()
         ));
         return Ok(());
@@ -175,8 +179,9 @@ fn print(report: &Report, what: &dyn Display) {
     output::say(format_args!("{} on {what}", report.model));
     if let Some(found) = &report.retrieval {
         output::say(format_args!(
-            "  {} documents, {} queries    nDCG@10  recall@10",
-            found.documents, found.queries
+            "  {}, {}    nDCG@10  recall@10",
+            counted(found.documents, "document"),
+            counted(found.queries, "query")
         ));
         for score in &found.scores {
             let by = match (score.way, &report.refiner) {
@@ -192,8 +197,8 @@ fn print(report: &Report, what: &dyn Display) {
     }
     if let Some(found) = &report.sts {
         output::say(format_args!(
-            "  {} pairs, Spearman {:.1}",
-            found.pairs,
+            "  {}, Spearman {:.1}",
+            counted(found.pairs, "pair"),
             found.spearman * 100.0
         ));
     }

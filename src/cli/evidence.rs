@@ -9,6 +9,7 @@ use super::server::{self, ServerArgs};
 use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse evidence list                                 the newest 20 records, one line each
@@ -162,7 +163,8 @@ async fn list(client: &Client, args: &ListArgs) -> Result<(), CliError> {
     }
     if unreadable > 0 {
         output::note(format_args!(
-            "{unreadable} lines are no records as they were written; see `boathouse audit`"
+            "not records as they were written: {}; see `boathouse audit`",
+            counted(unreadable, "line")
         ));
     }
     Ok(())
@@ -299,20 +301,21 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
         true => String::new(),
         false => format!(" ({})", kinds.join(", ")),
     };
-    output::say(format_args!("{} records{list} {done}", answer["erased"]));
+    let records = counted(&answer["erased"], "record");
+    output::say(format_args!("{records}{list} {done}"));
     for (name, what) in [
         (
             "unverifiable",
-            "of them are of the first version: their content cannot be verified afterwards, the chain can",
+            "of the first version, whose content cannot be verified afterwards; the chain can",
         ),
-        ("already_erased", "named were erased before"),
+        ("already_erased", "named and erased before"),
         (
             "unreadable",
-            "lines of the journal are no records as they were written, and stay; see `boathouse audit`",
+            "not a record as it was written, which stays; see `boathouse audit`",
         ),
     ] {
         if answer[name].as_u64().unwrap_or_default() > 0 {
-            output::say(format_args!("{} {what}", answer[name]));
+            output::say(format_args!("{what}: {}", answer[name]));
         }
     }
 }

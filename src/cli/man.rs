@@ -7,6 +7,7 @@ use clap_mangen::Man;
 
 use super::error::CliError;
 use super::output;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse man | man -l -                                     read it
@@ -33,6 +34,10 @@ pub(super) fn run(args: &ManArgs) -> Result<(), CliError> {
     std::fs::create_dir_all(dir).map_err(failed)?;
     clap_mangen::generate_to(super::command(), dir).map_err(failed)?;
     let pages = std::fs::read_dir(dir).map_err(failed)?.count();
-    output::note(format_args!("{} holds {pages} pages", dir.display()));
+    output::note(format_args!(
+        "{} holds {}",
+        dir.display(),
+        counted(pages, "page")
+    ));
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::server::{self, ServerArgs};
 use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse points count docs --filter '{\"lang\": \"en\"}'
@@ -203,8 +204,8 @@ fn upsert(overrides: &Overrides, args: &UpsertArgs) -> Result<(), CliError> {
             if answer.status != 200 {
                 let refused = refused(&path, &answer);
                 return Err(CliError::failed(format!(
-                    "{refused}; {stored} of {} points are stored, and none of the {} of this request",
-                    points.len(),
+                    "{refused}; stored: {stored} of {}, and none of the {} of this request",
+                    counted(points.len(), "point"),
                     batch.len()
                 )));
             }
@@ -218,7 +219,8 @@ fn upsert(overrides: &Overrides, args: &UpsertArgs) -> Result<(), CliError> {
     match args.json {
         true => output::say(json!({"upserted": stored})),
         false => output::say(format_args!(
-            "{stored} points stored in collection {}",
+            "{} stored in collection {}",
+            counted(stored, "point"),
             args.collection
         )),
     }
@@ -273,8 +275,9 @@ fn delete(overrides: &Overrides, args: &DeleteArgs) -> Result<(), CliError> {
     let answer = server::ask(overrides, &args.server, async |client| {
         if args.filter.is_some() && !args.yes {
             let path = format!("{collection}/count");
-            let counted = client.must(Method::Post, &path, Some(&body)).await?;
-            let question = format!("Delete {} points for good?", counted["count"]);
+            let found = client.must(Method::Post, &path, Some(&body)).await?;
+            let points = counted(&found["count"], "point");
+            let question = format!("Delete {points} for good?");
             if !input::confirmed(&question)? {
                 return Err(CliError::failed("nothing was deleted"));
             }
@@ -284,7 +287,10 @@ fn delete(overrides: &Overrides, args: &DeleteArgs) -> Result<(), CliError> {
     })?;
     match args.json {
         true => output::say(answer),
-        false => output::say(format_args!("{} points deleted", answer["deleted"])),
+        false => {
+            let points = counted(&answer["deleted"], "point");
+            output::say(format_args!("{points} deleted"));
+        }
     }
     Ok(())
 }

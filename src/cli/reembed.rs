@@ -11,6 +11,7 @@ use super::output;
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Time between two looks at how far it is.
 const EVERY: Duration = Duration::from_millis(200);
@@ -70,8 +71,8 @@ pub(super) fn run(overrides: &Overrides, args: &ReembedArgs) -> Result<(), CliEr
             return Ok(());
         }
         output::say(format_args!(
-            "{name}: {} points embedded anew by {}",
-            done["done"],
+            "{name}: {} embedded anew by {}",
+            counted(&done["done"], "point"),
             done["embedder"].as_str().unwrap_or_default()
         ));
         Ok(())

@@ -19,6 +19,7 @@ use crate::services::replay::{
     Answered, Asked, Candidate, Outcome, Plan, Replay, Replayed, Retrieval, Selection,
 };
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse replay small --model up/small                        what was accepted, asked of another model
@@ -197,8 +198,8 @@ pub(super) fn run(overrides: &Overrides, args: &ReplayArgs) -> Result<(), CliErr
     })?;
     if stopped {
         return Err(CliError::interrupted(format!(
-            "stopped after {} tasks; the same command goes on from here",
-            replay.done()
+            "stopped after {}; the same command goes on from here",
+            counted(replay.done(), "task")
         )));
     }
     let (summary, page) = replay.report().map_err(failed)?;

@@ -12,6 +12,7 @@ use super::server::{self, ServerArgs};
 use super::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Characters of a prompt or an answer in a list.
 const SHOWN: usize = 300;
@@ -150,7 +151,7 @@ fn picture(page: &Value) -> String {
         let calls = task["tool_calls"].as_array().map_or(0, Vec::len);
         let calls = match calls {
             0 => String::new(),
-            count => format!(" ({count} tool calls)"),
+            count => format!(" ({})", counted(count, "tool call")),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(

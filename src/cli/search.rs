@@ -13,6 +13,7 @@ use super::output::{self, Paint};
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const SEARCH_EXAMPLES: &str = "Examples:
   boathouse search docs 'what happens when the queue is full?'
@@ -279,8 +280,8 @@ async fn each(
     match failed {
         0 => Ok(()),
         failed => Err(CliError::failed(format!(
-            "{failed} of {} searches failed",
-            questions.len()
+            "{failed} of {} failed",
+            counted(questions.len(), "search")
         ))),
     }
 }

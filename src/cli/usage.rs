@@ -11,6 +11,7 @@ use super::output;
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse usage
@@ -111,7 +112,8 @@ fn tell(answer: &Value, by: Option<By>) {
     let left_out = answer["left_out"].as_u64().unwrap_or_default();
     if left_out > 0 {
         output::note(format_args!(
-            "{left_out} rows are in the total and not in the list: ask for fewer days"
+            "not in the list, but in the total: {}; ask for fewer days",
+            counted(left_out, "row")
         ));
     }
 }

@@ -8,6 +8,7 @@ use super::output::{self, Paint};
 use super::server::{self, RunningArgs, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const EXAMPLES: &str = "Examples:
   boathouse validators list
@@ -126,7 +127,8 @@ fn tell_tables(answer: &Value) {
     for table in list(&answer["tables"]) {
         let name = Paint::Strong.on(output::cell(&table["table"]));
         let source = output::cell(&table["source"]);
-        output::say(format_args!("{name}: {} rows of {source}", table["rows"]));
+        let rows = counted(&table["rows"], "row");
+        output::say(format_args!("{name}: {rows} of {source}"));
         if let Some(error) = table["error"].as_str() {
             output::say(format_args!(
                 "  {}",

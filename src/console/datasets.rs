@@ -12,6 +12,7 @@ use super::page::{alert, page, see, table, told};
 use crate::services::collections::encoded;
 use crate::services::dataset::{self, ExportInput, Folder, Folders, JobOutput, MaterializeInput};
 use crate::services::{ServiceError, Services};
+use crate::types::plain::counted;
 
 const HERE: &str = "/console/datasets";
 /// By which htmx hears of an event, and the event.
@@ -145,7 +146,7 @@ fn progress(job: &JobOutput) -> Markup {
                     label { "Under way: " b { (name) }
                         @if job.of > 0 { progress max=(job.of) value=(job.done) {} } @else { progress {} }
                     }
-                    span.of { (count(job.done)) " of " (count(job.of)) " lines" }
+                    span.of { (count(job.done)) " of " (counted(count(job.of), "line")) }
                     @if job.cancelled {
                         span.state.s-stopping { "stopping" }
                     } @else {
@@ -249,7 +250,7 @@ fn tasks(folder: &Folder) -> Markup {
             @if let Some(as_of) = value["as_of_ms"].as_u64() { p.note { "As of " (moment(as_of)) " UTC" } }
             h3 { "What became of them" } (counts(&value["outcomes"]))
             h3 { "What was read" } (counts(&value["counts"]))
-            details { summary { (size(outputs)) " files, by day" } (files(&value["outputs"])) }
+            details { summary { (counted(size(outputs), "file")) ", by day" } (files(&value["outputs"])) }
             (receipt(value, folder))
         }
     }
@@ -264,7 +265,7 @@ fn one_export(folder: &Folder) -> Markup {
                 Ok(value) => {
                     p.note {
                         (value["kind"].as_str().unwrap_or("")) ", " (value["flavour"].as_str().unwrap_or(""))
-                        @if let Some(rows) = value["rows"].as_u64() { ", " (count(rows)) " rows" }
+                        @if let Some(rows) = value["rows"].as_u64() { ", " (counted(count(rows), "row")) }
                         @if let Some(as_of) = value["as_of_ms"].as_u64() { ", as of " (moment(as_of)) " UTC" }
                     }
                     (counts(&value["counts"]))

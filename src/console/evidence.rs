@@ -12,6 +12,7 @@ use crate::services::collections::{encoded, point_path};
 use crate::services::evidence::{self, EvidenceInput, EvidenceOutput};
 use crate::services::{ServiceError, Services};
 use crate::types::evidence::{EvidenceRecord, Kind};
+use crate::types::plain::counted;
 
 const HERE: &str = "/console/evidence";
 /// Records of a page.
@@ -141,7 +142,7 @@ fn records(asked: &Asked, found: &EvidenceOutput) -> Markup {
         }
         @if found.unreadable > 0 {
             p.alert role="alert" {
-                (count(found.unreadable)) " lines on the way are no records as they were written; " code { "boathouse audit" } " names them."
+                "On the way, not records as they were written: " (counted(count(found.unreadable), "line")) "; " code { "boathouse audit" } " names them."
             }
         }
         @if let Some(next) = found.next {
@@ -171,19 +172,19 @@ fn summary(record: &EvidenceRecord) -> String {
         Kind::Search => {
             let hits = body["hits"].as_array().map_or(0, Vec::len);
             format!(
-                "{} in {}: {} hits",
+                "{} in {}: {}",
                 text("query"),
                 text("collection"),
-                size(hits)
+                counted(size(hits), "hit")
             )
         }
         Kind::Validation => {
             let findings = body["findings"].as_array().map_or(0, Vec::len);
             format!(
-                "{}: {}, {} findings",
+                "{}: {}, {}",
                 text("kind"),
                 text("verdict"),
-                size(findings)
+                counted(size(findings), "finding")
             )
         }
         Kind::Feedback => format!("{} {} {}", text("target"), text("rating"), text("comment")),

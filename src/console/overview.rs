@@ -14,6 +14,7 @@ use crate::services::health::{self, Figures};
 use crate::services::trends::{self, Stretch};
 use crate::services::usage::{self, UsageInput};
 use crate::services::{Services, dataset};
+use crate::types::plain::counted;
 use crate::types::usage::UsageSums;
 
 const HERE: &str = "/console";
@@ -62,7 +63,7 @@ fn tiles(services: &Services, figures: &Figures, now: Option<&Stretch>) -> Marku
             (tile("Cached vectors", count(figures.cache.entries), bytes(figures.cache.bytes)))
             (tile("Cached answers", bytes(figures.kept.bytes), String::new()))
             @if let Some(name) = job.job {
-                (tile("Dataset job", name, format!("{} of {} lines", count(job.done), count(job.of))))
+                (tile("Dataset job", name, format!("{} of {}", count(job.done), counted(count(job.of), "line"))))
             }
         }
     }
@@ -173,7 +174,7 @@ impl Month {
                     @if self.models.len() > 1 { (row("all", &self.total)) }
                 }))
                 @if self.total.unpriced > 0 {
-                    p.note { "The cost of " (count(self.total.unpriced)) " answers is not known; it is in no sum." }
+                    p.note { "The cost of " (counted(count(self.total.unpriced), "answer")) " is not known; it is in no sum." }
                 }
             }
         }

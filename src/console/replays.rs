@@ -12,6 +12,7 @@ use crate::services::Services;
 use crate::services::replay::{
     self, Compared, Cost, Listed, Mean, Replayed, Report, Summary, compare, digits, is_better_low,
 };
+use crate::types::plain::counted;
 
 const HERE: &str = "/console/replays";
 /// Tasks of a page.
@@ -113,7 +114,7 @@ fn asked(report: &Report) -> Markup {
 fn means(summary: &Summary) -> Markup {
     html! {
         p.note {
-            (size(summary.tasks)) " tasks, " (size(summary.failed)) " without an answer. Intervals hold 95 of 100 samples drawn anew; a "
+            (counted(size(summary.tasks), "task")) ", " (size(summary.failed)) " without an answer. Intervals hold 95 of 100 samples drawn anew; a "
             "difference whose interval holds 0 is none."
         }
         (table("Means", &["Measure", "Candidate", "Recorded", "Difference", "#Tasks"], &html! {

@@ -11,6 +11,7 @@ use super::page::{alert, failure, page, see, table};
 use crate::services::collections::point_path;
 use crate::services::review::{self, Decision, ReviewInput, ReviewPage, ReviewQuery, ReviewTask};
 use crate::services::{ServiceError, Services};
+use crate::types::plain::counted;
 
 const HERE: &str = "/console/review";
 /// Characters of a text in the list.
@@ -88,7 +89,7 @@ fn back() -> Markup {
 
 fn waiting(found: &ReviewPage) -> Markup {
     html! {
-        p.note { (size(found.total)) " wait for a person." }
+        p.note { "Waiting for a person: " (counted(size(found.total), "task")) "." }
         @if found.tasks.is_empty() {
             p.empty { "Nothing waits." }
         } @else {

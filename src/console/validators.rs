@@ -12,6 +12,7 @@ use super::figures::{pretty, size};
 use super::page::{alert, page, table};
 use crate::services::validate::{self, ValidateInput, ValidateOutput};
 use crate::services::{ServiceError, Services, tables};
+use crate::types::plain::counted;
 
 const HERE: &str = "/console/validators";
 
@@ -170,7 +171,7 @@ fn rules(validator: &Value) -> Markup {
     let text = |rule: &Value, field: &str| rule[field].as_str().unwrap_or_default().to_owned();
     html! {
         details {
-            summary { (name(validator)) span.of { " " (size(rules.len())) " rules" } }
+            summary { (name(validator)) span.of { " " (counted(size(rules.len()), "rule")) } }
             (table(name(validator), &["Rule", "Counts as", "What it is about"], &html! {
                 @for rule in rules {
                     tr {

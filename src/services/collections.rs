@@ -15,6 +15,7 @@ use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
 use crate::types::collection::{CollectionSpec, FieldKind, Refiner, Schema};
 use crate::types::error_kind::ErrorKind;
+use crate::types::plain::counted;
 use crate::types::point::{Metric, Point};
 use crate::types::trace::Trace;
 
@@ -439,8 +440,9 @@ pub(super) async fn write(
         let spec = info_of(services, name, &cell).await?.spec;
         let Some(model) = &spec.embedder else {
             return Err(ServiceError::bad_request(format!(
-                "collection {name} has no embedder: points[{}] needs a vector of {} numbers",
-                places[0], spec.dim
+                "collection {name} has no embedder: points[{}] needs a vector of {}",
+                places[0],
+                counted(spec.dim, "number")
             ))
             .param(format!("points[{}].vector", places[0])));
         };

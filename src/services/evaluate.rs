@@ -13,6 +13,7 @@ pub use crate::engines::embedding::evaluation::{Report, Way};
 use crate::engines::embedding::{Embedder, Embedders, EmbeddingConfig};
 use crate::storage::dataset_store::{DatasetStore, TaskLines};
 pub use crate::storage::eval_set::EvalFolder;
+use crate::types::plain::counted;
 
 /// A model to be measured, and perhaps one that refines its searches.
 pub struct Evaluation {
@@ -93,8 +94,8 @@ pub fn of_evidence(
     judged.keep(|id| known.contains(id));
     if judged.is_empty() {
         return Err(ServiceError::bad_request(format!(
-            "no question to ask: {cited} accepted answers cite passages of collection {collection:?}, and none of these \
-             passages is in it now"
+            "no question to ask: of collection {collection:?}, where {} had passages, none of these passages is left",
+            counted(cited, "accepted answer")
         )));
     }
     let corpus = documents.iter();

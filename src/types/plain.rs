@@ -1,5 +1,7 @@
 //! What a parser says is wrong, in words of JSON instead of names of Rust types.
 
+use std::fmt::Display;
+
 /// Forms of names of types, each with what people call it. The name of a type of ours follows those that end with a space.
 const NAMES: &[(&str, &str)] = &[
     ("internally tagged enum ", "an object"),
@@ -31,6 +33,26 @@ const NAMES: &[(&str, &str)] = &[
 ];
 const EXPECTED: &str = ", expected ";
 const UNTAGGED: &str = "data did not match any variant of untagged enum ";
+
+/// A number of things: `1 finding`, `2 findings`.
+///
+/// ```
+/// use boathouse::types::plain::counted;
+///
+/// let said = [counted(1, "query"), counted(2, "query"), counted(0, "search"), counted(3, "tool call")];
+/// assert_eq!(said, ["1 query", "2 queries", "0 searches", "3 tool calls"]);
+/// ```
+pub fn counted(count: impl Display, thing: &str) -> String {
+    let count = count.to_string();
+    if count == "1" {
+        return format!("1 {thing}");
+    }
+    match thing.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{count} {stem}ies"),
+        _ if thing.ends_with(['s', 'x']) || thing.ends_with("ch") => format!("{count} {thing}es"),
+        _ => format!("{count} {thing}s"),
+    }
+}
 
 /// Puts a message of serde into words that do not name types of Rust.
 ///

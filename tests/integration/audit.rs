@@ -41,7 +41,7 @@ fn what_was_changed_or_cut_is_named() {
     let (status, told, said) = audit(&data, &kept);
     assert_eq!(status, Some(0), "{said}");
     assert!(
-        told.starts_with("3 records in 1 files, the last is 3 "),
+        told.starts_with("3 records in 1 file, the last is 3 "),
         "{told}"
     );
     process.child.kill().unwrap();

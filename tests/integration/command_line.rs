@@ -131,7 +131,7 @@ fn a_folder_is_ingested_with_what_was_left_out_named() {
         &url,
     ];
     for passages in [
-        "1 passages in collection notes",
+        "1 passage in collection notes",
         "0 passages in collection notes",
     ] {
         let (status, shown, said) = run(&arguments, &[]);
@@ -178,11 +178,11 @@ fn passages_that_cannot_be_stored_are_named_and_a_shorter_file_leaves_nothing_be
     );
     let (status, shown, said) = ingest("# One\nThe ferry leaves.\n");
     assert_eq!(status, Some(0), "{said}");
-    assert!(shown.contains("1 passages in collection docs"), "{shown}");
-    assert!(said.contains("removed 1 passages"), "{said}");
+    assert!(shown.contains("1 passage in collection docs"), "{shown}");
+    assert!(said.contains("removed 1 passage"), "{said}");
     let (status, _, said) = ingest("");
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("removed 1 passages"), "{said}");
+    assert!(said.contains("removed 1 passage"), "{said}");
     let (status, _, said) = ingest("");
     assert_eq!(status, Some(1));
     assert!(said.contains("nothing to ingest"), "{said}");

@@ -471,7 +471,7 @@ fn evidence_is_filtered_paged_and_read_whole() {
         assert_eq!(count(&text), 10, "{text}");
         let text = page(&api, "/console/evidence?kind=search").await;
         assert!(
-            count(&text) == 1 && text.contains("ferry in docs: 1 hits"),
+            count(&text) == 1 && text.contains("ferry in docs: 1 hit<"),
             "{text}"
         );
         let text = page(&api, "/console/evidence/7").await;

@@ -124,7 +124,7 @@ fn a_damaged_collection_is_told_and_repaired_while_the_server_is_stopped() {
     let (status, said) = run(&["collection", "check"]);
     assert_eq!(status, Some(1), "{said}");
     for part in [
-        "good: sound; 1 points",
+        "good: sound; 1 point",
         "bad: damaged in one place; 2 points",
         "one record is lost",
     ] {

@@ -140,7 +140,7 @@ fn what_is_there_is_left_alone_and_what_has_changed_replaces_its_passages() {
     assert_eq!(status, Some(0), "{said}");
     for part in [
         "removed 2 passages",
-        "1 passages in collection docs; one document is as it was",
+        "1 passage in collection docs; one document is as it was",
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
     }
@@ -156,7 +156,7 @@ fn what_is_there_is_left_alone_and_what_has_changed_replaces_its_passages() {
     });
     let (_, said) = ingest(&process, &[docs_text]);
     assert!(
-        said.contains("1 passages in collection docs; one document is as it was"),
+        said.contains("1 passage in collection docs; one document is as it was"),
         "{said}"
     );
     let texts: Vec<String> = passages(&process).into_iter().map(|one| one.1).collect();

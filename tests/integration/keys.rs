@@ -281,7 +281,7 @@ fn use_counts_under_the_keys_name_and_its_tokens_end() {
         let over = chat().await;
         assert_eq!(over.status, 429, "{}", over.text());
         assert_eq!(over.json()["error"]["code"], "insufficient_quota");
-        assert!(over.text().contains("1 tokens a day"), "{}", over.text());
+        assert!(over.text().contains("1 token a day"), "{}", over.text());
         // Another key goes on.
         let other = ask(
             &api,

@@ -192,7 +192,7 @@ fn what_cannot_be_embedded_anew_is_refused_or_fails_whole() {
         let textless = api.post(REEMBED, by.clone()).await;
         assert_eq!(textless.status, 409, "{}", textless.text());
         assert!(
-            said(&textless).contains("1 points have no text"),
+            said(&textless).contains("without a text and so not to be embedded anew: 1 point:"),
             "{}",
             textless.text()
         );

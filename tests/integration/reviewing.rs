@@ -226,7 +226,7 @@ fn the_console_lists_shows_and_decides() {
         );
         let text = list.text();
         assert!(
-            text.contains("2 wait")
+            text.contains("Waiting for a person: 2 tasks.")
                 && text.contains("&lt;script&gt;")
                 && text.contains("no_feedback"),
             "{text}"

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Finding;
 use crate::config::Settings;
 use crate::engines::embedding::{Embedder, Embedders};
+use crate::types::plain::counted;
 
 const CHECK: &str = "embedding";
 
@@ -29,8 +30,8 @@ pub fn models(settings: &Settings) -> Vec<Finding> {
             Ok(embedded) => Finding::ok(
                 CHECK,
                 format!(
-                    "{name} answers: {} numbers in {} ms",
-                    embedded.vectors.first().map_or(0, Vec::len),
+                    "{name} answers: {} in {} ms",
+                    counted(embedded.vectors.first().map_or(0, Vec::len), "number"),
                     started.elapsed().as_millis()
                 ),
             ),

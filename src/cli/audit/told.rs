@@ -4,6 +4,7 @@ use crate::cli::output::say;
 use crate::services::audit::{
     AuditReport, Chain, Drift, Folder, Measure, Profile, SchemaReport, Way,
 };
+use crate::types::plain::counted;
 
 /// Says all of it, section by section.
 pub(super) fn tell(report: &AuditReport) {
@@ -26,8 +27,11 @@ pub(super) fn tell(report: &AuditReport) {
 
 fn chain(report: &Chain) {
     say(format_args!(
-        "{} records in {} files, the last is {} {}",
-        report.records, report.segments, report.head_seq, report.head_hash
+        "{} in {}, the last is {} {}",
+        counted(report.records, "record"),
+        counted(report.segments, "file"),
+        report.head_seq,
+        report.head_hash
     ));
     if let Some(removed) = &report.removed {
         say(format_args!(
@@ -52,8 +56,8 @@ fn chain(report: &Chain) {
     }
     if report.torn_bytes > 0 {
         say(format_args!(
-            "the last line is not finished: {} bytes, of a write under way or of a crash; the next start cuts them off",
-            report.torn_bytes
+            "the last line is not finished: {}, of a write under way or of a crash; the next start cuts it off",
+            counted(report.torn_bytes, "byte")
         ));
     }
     for problem in &report.problems {
@@ -70,7 +74,8 @@ fn schemas(report: &SchemaReport) {
     let wrong = report.problem_count;
     let fit = report.checked.saturating_sub(wrong);
     say(format_args!(
-        "schemas: {fit} records as their kind's says, {wrong} not"
+        "schemas: {} as the schema of its kind says, {wrong} not",
+        counted(fit, "record")
     ));
     for problem in &report.problems {
         let (file, line, seq) = (&problem.file, problem.line, problem.seq);
@@ -99,7 +104,9 @@ fn folder(folder: &Folder) {
         false => "not as the receipt says",
     };
     say(format_args!(
-        "datasets/{name}: {files} files, {bytes} bytes, {verdict}"
+        "datasets/{name}: {}, {}, {verdict}",
+        counted(files, "file"),
+        counted(bytes, "byte")
     ));
     for problem in &folder.problems {
         say(format_args!("  {}: {}", problem.file, problem.message));
@@ -116,7 +123,8 @@ fn profile(profile: &Profile) {
     };
     let (calls, latency, retrieval) = (profile.calls, profile.latency, profile.retrieval);
     say(format_args!(
-        "production: {calls} calls, {:.1} % failed; latency p50 {} ms, p95 {} ms",
+        "production: {}, {:.1} % failed; latency p50 {} ms, p95 {} ms",
+        counted(calls, "call"),
         percent(profile.failed, calls),
         latency.p50_ms,
         latency.p95_ms
@@ -130,8 +138,10 @@ fn profile(profile: &Profile) {
     ));
     let tokens = profile.tokens;
     say(format_args!(
-        "  tokens of {} calls: {:.0} read, {:.0} written",
-        tokens.calls, tokens.prompt, tokens.completion
+        "  tokens of {}: {:.0} read, {:.0} written",
+        counted(tokens.calls, "call"),
+        tokens.prompt,
+        tokens.completion
     ));
     for (what, mix) in [("outcomes", &profile.outcomes), ("models", &profile.models)] {
         let shares = mix

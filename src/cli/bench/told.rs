@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::run::Measured;
 use crate::cli::output;
+use crate::types::plain::counted;
 
 /// Shown of each distribution.
 const QUANTILES: [(&str, f64); 5] = [
@@ -71,8 +72,9 @@ impl Told {
         let others = self.measured.statuses.iter();
         for (status, count) in others.filter(|(status, _)| !(200..300).contains(*status)) {
             output::say(format_args!(
-                "{:>11} {count} answers of status {status}",
-                ""
+                "{:>11} {} of status {status}",
+                "",
+                counted(count, "answer")
             ));
         }
         if !self.measured.refused.is_empty() {

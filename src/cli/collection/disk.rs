@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::{input, output, privacy, serve};
 use crate::config::Overrides;
 use crate::services::repair::{Checked, Damage, Offline};
+use crate::types::plain::counted;
 
 fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::failed(error.to_string())
@@ -101,9 +102,9 @@ pub(super) fn repair(overrides: &Overrides, args: &RepairArgs) -> Result<(), Cli
         return Ok(());
     }
     output::say(format_args!(
-        "{}: repaired, {} points; the damaged files are in {}",
+        "{}: repaired, {}; the damaged files are in {}",
         args.name,
-        repaired.points,
+        counted(repaired.points, "point"),
         kept.display()
     ));
     Ok(())
@@ -136,8 +137,10 @@ fn tell(name: &str, checked: &Checked) {
         places => format!("damaged in {places} places"),
     };
     output::say(format_args!(
-        "{name}: {state}; {} points can be read, of {} records in the snapshot and {} in the log",
-        checked.points, files.snapshot_records, files.log_records
+        "{name}: {state}; {} can be read, of {} in the snapshot and {} in the log",
+        counted(checked.points, "point"),
+        counted(files.snapshot_records, "record"),
+        files.log_records
     ));
     for Damage {
         file,
@@ -154,13 +157,14 @@ fn tell(name: &str, checked: &Checked) {
             None => "nobody can tell how many records are lost".to_owned(),
         };
         output::say(format_args!(
-            "  {file} at byte {offset}, {bytes} bytes: {reason}; {lost}"
+            "  {file} at byte {offset}, {}: {reason}; {lost}",
+            counted(bytes, "byte")
         ));
     }
     if files.torn_bytes > 0 {
         output::say(format_args!(
-            "  the last {} bytes of the log are a write that a crash cut short: it was never acknowledged",
-            files.torn_bytes
+            "  at the end of the log stands {} of a write that a crash cut short: it was never acknowledged",
+            counted(files.torn_bytes, "byte")
         ));
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::server::{self, ServerArgs};
 use crate::cli::{input, output};
 use crate::config::Overrides;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const KINDS: [&str; 5] = ["keyword", "integer", "float", "bool", "datetime"];
 
@@ -249,11 +250,11 @@ pub(super) fn create(overrides: &Overrides, args: &CreateArgs) -> Result<(), Cli
         None => ", given vectors only".to_owned(),
     };
     output::say(format_args!(
-        "{}: {made}; {} dimensions{by}, {}, {} points",
+        "{}: {made}; {}{by}, {}, {}",
         args.name,
-        info["dim"],
+        counted(&info["dim"], "dimension"),
         output::cell(&info["metric"]),
-        info["points"]
+        counted(&info["points"], "point")
     ));
     Ok(())
 }
@@ -277,8 +278,8 @@ pub(super) fn delete(overrides: &Overrides, args: &DeleteArgs) -> Result<(), Cli
 async fn sure(client: &Client, name: &str) -> Result<(), CliError> {
     let found = client.must(Method::Get, &path(name), None).await?;
     let question = format!(
-        "Remove {name} with its {} points for good?",
-        found["points"]
+        "Remove {name} with its {} for good?",
+        counted(&found["points"], "point")
     );
     match input::confirmed(&question)? {
         true => Ok(()),

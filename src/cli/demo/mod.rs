@@ -13,6 +13,7 @@ use super::server::url_of;
 use super::{logging, output, privacy, serve};
 use crate::app::{App, StartError};
 use crate::config::{LogConfig, Overrides, Settings};
+use crate::types::plain::counted;
 use steps::Demo;
 
 const EXAMPLES: &str = "Examples:
@@ -50,7 +51,8 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
         let outcome = match failed {
             0 => Ok(()),
             count => Err(CliError::failed(format!(
-                "{count} steps of the demo failed"
+                "{} of the demo failed",
+                counted(count, "step")
             ))),
         };
         if args.exit {

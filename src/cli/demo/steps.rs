@@ -9,6 +9,7 @@ use crate::cli::client::{Answer, Client, refused};
 use crate::cli::error::CliError;
 use crate::cli::{ingest, reembed};
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 const COLLECTION: &str = "demo";
 const QUESTION: &str = "What happens to the queue when a worker panics?";
@@ -92,15 +93,15 @@ impl Demo {
             .must(Method::Put, &path, Some(&json!({})))
             .await?;
         let mut lines = vec![format!(
-            "{COLLECTION}: {} dimensions by {}",
-            info["dim"],
+            "{COLLECTION}: {} by {}",
+            counted(&info["dim"], "dimension"),
             short(&info["embedder"], 40)
         )];
         if !info["outdated"].is_null() {
             let run = reembed::reembed(&self.client, COLLECTION, None, |_| {}).await?;
             lines.push(format!(
-                "it was made by an older version of the model: {} points embedded anew",
-                run["done"]
+                "it was made by an older version of the model: {} embedded anew",
+                counted(&run["done"], "point")
             ));
         }
         Ok(lines)
@@ -110,11 +111,12 @@ impl Demo {
         let items = corpus::items().map_err(CliError::failed)?;
         let sent = ingest::send(&self.client, COLLECTION, &items).await?.stored;
         let path = format!("/v1/collections/{COLLECTION}/points/count");
-        let counted = self.post(&path, json!({})).await?;
-        let stored = counted["count"].as_u64().unwrap_or(0);
-        expect(stored >= sent as u64, "all passages to be stored", &counted)?;
+        let found = self.post(&path, json!({})).await?;
+        let stored = found["count"].as_u64().unwrap_or(0);
+        expect(stored >= sent as u64, "all passages to be stored", &found)?;
         Ok(vec![format!(
-            "{sent} passages sent, {stored} stored, each durable when it was acknowledged"
+            "{} sent, {stored} stored, each durable when it was acknowledged",
+            counted(sent, "passage")
         )])
     }
 
@@ -161,8 +163,9 @@ impl Demo {
         Ok(vec![
             format!("\"{QUESTION}\""),
             format!(
-                "{} ({citations} citations)",
-                short(&message["content"], 200)
+                "{} ({})",
+                short(&message["content"], 200),
+                counted(citations, "citation")
             ),
         ])
     }
@@ -254,7 +257,8 @@ impl Demo {
         let rows = receipt["rows"].as_u64().unwrap_or(0);
         expect(rows > 0, "at least the accepted answer as a row", &receipt)?;
         Ok(vec![format!(
-            "{rows} rows in {}",
+            "{} in {}",
+            counted(rows, "row"),
             short(&receipt["path"], 100)
         )])
     }
@@ -310,7 +314,10 @@ impl Demo {
             .as_array()
             .map_or(0, Vec::len);
         expect(length > 0, "a vector", &answer.body)?;
-        Ok(vec![format!("200, a vector of {length} numbers")])
+        Ok(vec![format!(
+            "200, a vector of {}",
+            counted(length, "number")
+        )])
     }
 
     /// The embedding cell as the tree shows it.

@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::app::doctor::Finding;
 use crate::config::Settings;
+use crate::types::plain::counted;
 
 /// Open files of everything but collections and connections, about.
 const OWN_FILES: u64 = 256;
@@ -157,7 +158,8 @@ fn judge_files(limit: u64, collections: u64) -> Finding {
     const CHECK: &str = "open files";
     let least = OWN_FILES + 2 * collections;
     let what = format!(
-        "at most {limit}; {collections} collections take {}",
+        "at most {limit}; {} may hold {} open",
+        counted(collections, "collection"),
         2 * collections
     );
     let fix =

@@ -17,6 +17,7 @@ use crate::config::Overrides;
 use crate::services::import::{Mapped, Mapping, SHIPPED};
 use crate::types::foreign::ForeignConversation;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Most conversations in one request.
 const BATCH: usize = 200;
@@ -297,15 +298,15 @@ impl Import {
         output::say(match self.counts.imported + self.counts.known {
             0 => format!(
                 "{path}: {}, {} of {}{more}",
-                number(counts.lines, "line"),
-                number(counts.mapped, "conversation"),
+                counted(counts.lines, "line"),
+                counted(counts.mapped, "conversation"),
                 self.source
             ),
             _ => format!(
                 "{path}: {} of {} imported with {}, {} there already{more}",
-                number(counts.imported, "conversation"),
+                counted(counts.imported, "conversation"),
                 self.source,
-                number(counts.feedback, "judgement"),
+                counted(counts.feedback, "judgement"),
                 counts.known
             ),
         });
@@ -319,17 +320,9 @@ impl Import {
             )),
             (_, 0) => Ok(()),
             (_, failed) => Err(CliError::failed(format!(
-                "{failed} of {} lines could not be imported, see above",
-                self.counts.lines
+                "{failed} of {} could not be imported, see above",
+                counted(self.counts.lines, "line")
             ))),
         }
-    }
-}
-
-/// So many of something.
-fn number(count: u64, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
     }
 }

@@ -18,6 +18,7 @@ use super::extract::Extractor;
 use super::output;
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
+use crate::types::plain::counted;
 
 pub(super) use self::loader::send;
 
@@ -125,8 +126,8 @@ async fn ingest(
 fn tell(args: &IngestArgs, sent: &Sent, outcome: &Outcome, files: usize) -> Result<(), CliError> {
     if outcome.removed > 0 {
         output::note(format_args!(
-            "removed {} passages that their documents no longer have",
-            outcome.removed
+            "removed {} that the documents no longer have",
+            counted(outcome.removed, "passage")
         ));
     }
     let something = sent.stored + sent.skipped.len() + outcome.unchanged + outcome.removed > 0;
@@ -149,8 +150,9 @@ fn tell(args: &IngestArgs, sent: &Sent, outcome: &Outcome, files: usize) -> Resu
             count => format!("; {count} documents are as they were"),
         };
         output::say(format_args!(
-            "{} passages in collection {}{skipped}{unchanged}",
-            sent.stored, args.collection
+            "{} in collection {}{skipped}{unchanged}",
+            counted(sent.stored, "passage"),
+            args.collection
         ));
     }
     for (path, reason) in &outcome.failed {
@@ -162,7 +164,8 @@ fn tell(args: &IngestArgs, sent: &Sent, outcome: &Outcome, files: usize) -> Resu
             "nothing to ingest: no text in the paths given",
         )),
         failed => Err(CliError::failed(format!(
-            "{failed} of {files} files could not be read, see above; the others are ingested"
+            "{failed} of {} could not be read, see above; the rest is ingested",
+            counted(files, "file")
         ))),
     }
 }

@@ -3,12 +3,14 @@
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::services::replay::{Cost, Mean, Summary, digits, is_better_low};
+use crate::types::plain::counted;
 
 /// Says what came out.
 pub(super) fn print(summary: &Summary) {
     output::say(format_args!(
-        "{} tasks, {} without an answer; means with the interval of 95 in 100",
-        summary.tasks, summary.failed
+        "{}, {} without an answer; means with the interval of 95 in 100",
+        counted(summary.tasks, "task"),
+        summary.failed
     ));
     output::say(format_args!(
         "  {:<18} {:>28} {:>28} {:>28}",
@@ -31,7 +33,9 @@ fn money(summary: &Summary) -> String {
     let said = |cost: &Cost| match (&cost.sum, cost.unknown) {
         (None, _) => "not known".to_owned(),
         (Some(sum), 0) => shown(sum),
-        (Some(sum), unknown) => format!("{}, {unknown} tasks not known", shown(sum)),
+        (Some(sum), unknown) => {
+            format!("{}, {} not known", shown(sum), counted(unknown, "task"))
+        }
     };
     let cost = &summary.cost;
     format!(

@@ -13,6 +13,7 @@ use self::parquet::ParquetWriter;
 use super::error::CliError;
 use super::output;
 use crate::services::tables;
+use crate::types::plain::counted;
 use crate::types::roster::RosterRow;
 
 const EXAMPLES: &str = "Examples:
@@ -56,8 +57,8 @@ pub(super) fn run(command: &RosterCommand) -> Result<(), CliError> {
         return Ok(());
     }
     output::say(format_args!(
-        "{} workers in {}",
-        args.rows,
+        "{} in {}",
+        counted(args.rows, "worker"),
         args.out.display()
     ));
     Ok(())

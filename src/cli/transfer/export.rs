@@ -15,6 +15,7 @@ use crate::config::Overrides;
 use crate::transport::HttpStream;
 use crate::types::export::ExportLine;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Runs the command.
 pub(in crate::cli) fn run(overrides: &Overrides, args: &ExportArgs) -> Result<(), CliError> {
@@ -38,7 +39,8 @@ pub(in crate::cli) fn run(overrides: &Overrides, args: &ExportArgs) -> Result<()
         return Ok(());
     }
     output::say(format_args!(
-        "{points} points of collection {} in {}",
+        "{} of collection {} in {}",
+        counted(points, "point"),
         args.name,
         args.to.display()
     ));
@@ -131,7 +133,8 @@ pub(in crate::cli) async fn read(
     bar.finish_and_clear();
     if !ended {
         return Err(CliError::failed(format!(
-            "the export broke off after {points} points; run it again"
+            "the export broke off after {}; run it again",
+            counted(points, "point")
         )));
     }
     Ok(points)

@@ -12,6 +12,7 @@ use crate::cli::{output, server};
 use crate::config::Overrides;
 use crate::types::export::ExportHead;
 use crate::types::http::Method;
+use crate::types::plain::counted;
 
 /// Most points in one request.
 const BATCH: usize = 512;
@@ -31,7 +32,8 @@ pub(in crate::cli) fn run(overrides: &Overrides, args: &ImportArgs) -> Result<()
         return Ok(());
     }
     output::say(format_args!(
-        "{imported} points of {} in collection {}",
+        "{} of {} in collection {}",
+        counted(imported, "point"),
         args.from.display(),
         args.name
     ));
@@ -227,7 +229,8 @@ async fn send(
         target.send(client, &batch).await.map_err(|error| {
             bar.abandon();
             CliError::failed(format!(
-                "{error}; {done} points are imported: mend it and go on with --skip {done}"
+                "{error}; imported so far: {}; mend it and go on with --skip {done}",
+                counted(done, "point")
             ))
         })?;
         done += batch.len();

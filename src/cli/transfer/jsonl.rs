@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Head, Row, Source, failed};
 use crate::cli::error::CliError;
 use crate::types::export::{EXPORT_FORMAT, ExportHead, ExportLine};
+use crate::types::plain::counted;
 
 /// Longest line: some times what a point may hold.
 const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -123,8 +124,9 @@ impl Lines {
             }
             Some(ExportLine { end: Some(end), .. }) => {
                 if end.points != self.points {
-                    let reason = format!("{} points stand before it", self.points);
-                    return Err(self.wrong(format!("the end counts {}, {reason}", end.points)));
+                    let before = counted(self.points, "point");
+                    let reason = format!("the end counts {}, before it: {before}", end.points);
+                    return Err(self.wrong(reason));
                 }
                 self.ended = true;
                 self.point()

@@ -102,7 +102,7 @@ fn json_lines_that_are_cut_short_or_wrong_are_told_with_their_line() {
     check(&[&head, &point], "the end is missing");
     check(
         &[&head, &end],
-        "line 2: the end counts 1, 0 points stand before it",
+        "line 2: the end counts 1, before it: 0 points",
     );
     check(&[&head, &point, &end, &point], "line 4: more after the end");
     check(

@@ -2,6 +2,7 @@
 
 use crate::engines::upstream::{Reaction, UpstreamError};
 use crate::types::error_kind::ErrorKind;
+use crate::types::plain::counted;
 
 /// A failed embedding, or a model that cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +73,10 @@ pub enum EmbedError {
         max: usize,
     },
     /// Ask for more dimensions; the vector says nothing in the first ones.
-    #[error("the first {dims} dimensions of this vector are zero; ask for more of them")]
+    #[error(
+        "nothing but zero stands in the first {} of this vector; ask for more of them",
+        counted(dims, "dimension")
+    )]
     ZeroPrefix {
         /// What was asked for.
         dims: usize,
@@ -91,8 +95,9 @@ pub enum EmbedError {
     },
     /// The upstream serves another model than before; restart, or set `dim`.
     #[error(
-        "{name} gave a vector of {got} numbers where it has {expected}: its upstream serves another \
-         model; restart, or correct embedding.embedders.{name}.dim"
+        "{name} gave a vector of {} where it has {expected}: its upstream serves another \
+         model; restart, or correct embedding.embedders.{name}.dim",
+        counted(got, "number")
     )]
     DimensionChanged {
         /// The model's name.
@@ -145,7 +150,11 @@ pub enum EmbedError {
         reason: String,
     },
     /// The model does not keep its promise; report it.
-    #[error("the model gave {got} vectors for {texts} texts")]
+    #[error(
+        "the model gave {} for {}",
+        counted(got, "vector"),
+        counted(texts, "text")
+    )]
     WrongCount {
         /// Vectors or token counts that came.
         got: usize,

@@ -9,6 +9,7 @@ use super::vector::normalize;
 use super::{Embedded, EmbedderConfig, ModelInfo};
 use crate::engines::upstream::UpstreamError;
 use crate::types::http::{HttpCall, HttpReply};
+use crate::types::plain::counted;
 
 /// Hex digits of the fingerprint: 64 bits tell a handful of models apart.
 const FINGERPRINT_DIGITS: usize = 16;
@@ -104,8 +105,9 @@ impl RemoteModel {
             message,
         };
         if vectors.len() != texts.len() {
-            let (got, sent) = (vectors.len(), texts.len());
-            return Err(malformed(format!("{got} vectors for {sent} texts")).into());
+            let got = counted(vectors.len(), "vector");
+            let sent = counted(texts.len(), "text");
+            return Err(malformed(format!("{got} for {sent}")).into());
         }
         for (index, vector) in vectors.iter_mut().enumerate() {
             let finite = vector.iter().all(|value| value.is_finite());

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::engines::dataset::SCHEMAS;
 use crate::types::evidence::{EvidenceRecord, Kind};
+use crate::types::plain::counted;
 
 /// Misfits of one record that are told.
 const TOLD: usize = 5;
@@ -186,7 +187,7 @@ impl Node {
         if few || self.max_items.is_some_and(|most| count > most) {
             found.push(Misfit {
                 path: path.to_owned(),
-                message: format!("has {count} items"),
+                message: format!("has {}", counted(count, "item")),
             });
         }
         if let Some(node) = &self.items {
@@ -383,7 +384,7 @@ mod tests {
             [("/payload_sha256".to_owned(), hash)]
         );
         let body = json!({"reason": "", "by": "id", "records": [[1]]});
-        let few = ("/records/0".to_owned(), "has 1 items".to_owned());
+        let few = ("/records/0".to_owned(), "has 1 item".to_owned());
         assert_eq!(said(Kind::Erasure, body), [few]);
         let body = json!({"target": "", "rating": "accepted", "score": 2});
         let high = ("/score".to_owned(), "is above 1".to_owned());

@@ -2,6 +2,7 @@
 
 use crate::storage::disk::StorageError;
 use crate::types::error_kind::ErrorKind;
+use crate::types::plain::counted;
 
 /// A failed operation on a collection.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -41,7 +42,8 @@ pub enum IndexError {
     BadSpec(String),
     /// Points that no model can embed. Give them a text or delete them; nothing was changed.
     #[error(
-        "{count} points have no text and cannot be embedded anew: {}{}; give them a text, or delete them",
+        "without a text and so not to be embedded anew: {}: {}{}; give each a text, or delete it",
+        counted(count, "point"),
         ids.join(", "),
         if *count > ids.len() { ", …" } else { "" }
     )]

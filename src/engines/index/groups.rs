@@ -9,6 +9,7 @@ use super::filter::visit;
 use super::search::Ranking;
 use super::top::Ranked;
 use super::{GroupBy, HitGroup, Plan, SearchRequest};
+use crate::types::plain::counted;
 
 /// Most hits that groups are made of.
 pub(super) const MAX_CANDIDATES: usize = 10_000;
@@ -43,8 +44,8 @@ pub(super) fn find<'a>(
         let groups = gather(ranking.contents, &found, group, k);
         let full = groups.len() == k && groups.iter().all(|found| found.hits.len() == group.size);
         if full || found.len() < depth || depth == MAX_CANDIDATES {
-            let (hits, by) = (found.len(), &group.path);
-            plan.reason = format!("{}; {hits} hits grouped by {by}", plan.reason);
+            let (hits, by) = (counted(found.len(), "hit"), &group.path);
+            plan.reason = format!("{}; {hits} grouped by {by}", plan.reason);
             return (groups, plan);
         }
         depth = (AHEAD * depth).min(MAX_CANDIDATES);

@@ -6,6 +6,7 @@ use super::backends::{self, Graph};
 use super::contents::Contents;
 use super::top::{Ranked, Top};
 use super::{Bits, IndexConfig, Plan, SearchPath, distance};
+use crate::types::plain::counted;
 
 /// Rows of a walk that are ranked by their vectors, for each hit: it may have gone by codes.
 const RESCORED: usize = 2;
@@ -175,11 +176,15 @@ impl<'a> Search<'a> {
         compared += scanned;
         // Fewer than there are to find: what is left lies beyond rows that do not match.
         if old < k.min(count - scanned) {
-            return Err((format!("the graph led to only {old} points"), compared));
+            let led = counted(old, "point");
+            return Err((format!("the graph led to only {led}"), compared));
         }
         let reason = match scanned {
             0 => "the collection is large".to_owned(),
-            _ => format!("the collection is large; {scanned} newer points were scanned"),
+            _ => format!(
+                "the collection is large; {} scanned besides",
+                counted(scanned, "newer point")
+            ),
         };
         let plan = Plan {
             ef: Some(ef),

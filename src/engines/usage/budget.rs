@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::types::plain::counted;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -126,7 +127,8 @@ pub fn check_tokens(
     let next_ms = u64::try_from(next.as_millisecond()).unwrap_or(now_ms);
     Err(Exceeded {
         message: format!(
-            "the key {key} may take {limit} tokens a day, and has taken {taken}; it begins anew at {next}"
+            "the key {key} may take {} a day, and has taken {taken}; it begins anew at {next}",
+            counted(limit, "token")
         ),
         retry_after_ms: next_ms.saturating_sub(now_ms),
     })

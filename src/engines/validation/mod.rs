@@ -60,7 +60,6 @@ pub use roster::{
     read_csv, read_jsonl,
 };
 pub use rule::Rule;
-pub use shown::counted;
 pub use validators::RuleFile;
 
 /// Judges one kind of payload.

@@ -15,6 +15,7 @@ use crate::storage::dataset_store::{
     DatasetStore, DatasetStoreError, FileReceipt, HashedLines, files, hash_file, task_file_date,
 };
 use crate::storage::evidence_log::VerifyReport;
+use crate::types::plain::counted;
 
 const RECEIPT: &str = "receipt.json";
 /// Looks at a folder that is replaced meanwhile.
@@ -366,7 +367,11 @@ fn is_within(path: &str) -> bool {
 /// How a file differs from its receipt.
 fn changed(receipt: &FileReceipt, found: &FileReceipt) -> String {
     if found.bytes != receipt.bytes {
-        return format!("has {} bytes, had {}", found.bytes, receipt.bytes);
+        return format!(
+            "has {}, had {}",
+            counted(found.bytes, "byte"),
+            receipt.bytes
+        );
     }
     if found.sha256 != receipt.sha256 {
         return format!(
@@ -375,7 +380,8 @@ fn changed(receipt: &FileReceipt, found: &FileReceipt) -> String {
         );
     }
     format!(
-        "has {} lines, the receipt says {}",
-        found.rows, receipt.rows
+        "has {}, the receipt says {}",
+        counted(found.rows, "line"),
+        receipt.rows
     )
 }

@@ -8,13 +8,14 @@ use sha2::{Digest as _, Sha256};
 use super::caller::Caller;
 use super::input::{CacheInput, ChatInput};
 use crate::engines::chat::CacheMode;
-use crate::engines::validation::{Levels, counted, held_json};
+use crate::engines::validation::{Levels, held_json};
 use crate::services::validate::{self, ValidateInput};
 use crate::services::{Asker, ServiceError, Services, evidence};
 use crate::types::chat::{ChatReply, Passage, Role};
 use crate::types::demand::{Demand, Judgement, OnFail};
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::{Kind, ValidationEvidence};
+use crate::types::plain::counted;
 use crate::types::validation::{Finding, Report, Severity};
 
 /// Most validators of one demand.

@@ -16,6 +16,7 @@ use crate::storage::disk::StorageError;
 use crate::storage::key_file::{self, Stamp};
 use crate::types::api_key::{ApiKey, Scope};
 use crate::types::error_kind::ErrorKind;
+use crate::types::plain::counted;
 use sessions::Sessions;
 
 /// The command that makes a key, for messages.
@@ -167,7 +168,10 @@ pub fn denied(why: Denied) -> ServiceError {
             retry_after_ms: Some(retry_after_ms),
             ..ServiceError::new(
                 ErrorKind::TooManyRequests,
-                format!("the API key may send {limit} requests a minute"),
+                format!(
+                    "the API key may send {} a minute",
+                    counted(limit, "request")
+                ),
             )
         }
         .code("rate_limit_exceeded"),

@@ -18,6 +18,7 @@ use crate::storage::dataset_store::hex;
 use crate::storage::disk::{StorageError, names_in, sync_dir};
 use crate::storage::file_lock::FileLock;
 use crate::storage::os;
+use crate::types::plain::counted;
 
 /// Longest manifest, bytes.
 const MAX_MANIFEST_BYTES: u64 = 1 << 30;
@@ -224,7 +225,11 @@ fn judge(manifest: &[u8], seal: &[u8], seen: &[BackupFile]) -> Result<BackupMani
             Some(found) if found.path == written.path => {
                 let reason = match found.bytes == written.bytes {
                     true => "its sha256 is another".to_owned(),
-                    false => format!("it has {} bytes of {}", found.bytes, written.bytes),
+                    false => format!(
+                        "it has {} of {}",
+                        counted(found.bytes, "byte"),
+                        written.bytes
+                    ),
                 };
                 return Err(BackupError::damaged(&written.path, reason));
             }

@@ -12,6 +12,7 @@ use crate::engines::dataset::{
 use crate::storage::dataset_store::{
     DatasetStore, FileReceipt, HashedFile, Staging, TaskLines, sha256, task_file_date,
 };
+use crate::types::plain::counted;
 
 /// Rows that OpenAI's fine-tuning wants at least.
 const OPENAI_LEAST: u64 = 10;
@@ -221,8 +222,8 @@ fn note(counts: &ExportCounts, flavour: Flavour) -> Option<String> {
     }
     (flavour == Flavour::OpenAi && counts.train < OPENAI_LEAST).then(|| {
         format!(
-            "{} rows to learn from: OpenAI's fine-tuning refuses fewer than {OPENAI_LEAST}",
-            counts.train
+            "{} to learn from: OpenAI's fine-tuning refuses fewer than {OPENAI_LEAST}",
+            counted(counts.train, "row")
         )
     })
 }
@@ -244,8 +245,8 @@ fn why_empty(counts: &ExportCounts) -> String {
         None => "",
     };
     format!(
-        "no rows: all {} tasks were left out ({}){advice}",
-        counts.read,
+        "no rows: left out of {}: {}{advice}",
+        counted(counts.read, "task"),
         reasons.join(", ")
     )
 }

@@ -522,7 +522,7 @@ fn empty_worlds_give_empty_answers_that_say_why() {
     let exported = world.export("sft", None).unwrap();
     let note = exported["note"].as_str().unwrap();
     assert!(
-        note.contains("all 2 tasks were left out (1 needs_review, 1 rejected)"),
+        note.contains("left out of 2 tasks: 1 needs_review, 1 rejected"),
         "{note}"
     );
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{DurableCollection, ReembedInfo, Writer};
 use crate::engines::index::{IndexError, Progress, Scope};
 use crate::types::collection::CollectionSpec;
+use crate::types::plain::counted;
 
 /// Sizes and state of a collection.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -198,8 +199,11 @@ impl DurableCollection {
             snapshot_bytes: self.gauges.snapshot_bytes(),
             cut_at_open: self.cut.as_ref().map(|cut| {
                 format!(
-                    "{} bytes at byte {} of {}: {}",
-                    cut.bytes, cut.offset, cut.file, cut.reason
+                    "{} at byte {} of {}: {}",
+                    counted(cut.bytes, "byte"),
+                    cut.offset,
+                    cut.file,
+                    cut.reason
                 )
             }),
             spec,

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use similar::{ChangeTag, TextDiff};
 
 use super::{Cost, Mean, Replayed, Summary, digits};
+use crate::types::plain::counted;
 
 /// Tasks that are shown one by one, those that fell back most first.
 const SHOWN: usize = 200;
@@ -168,7 +169,10 @@ fn money(cost: &Cost) -> String {
     match (&cost.sum, cost.unknown) {
         (None, _) => "not known".to_owned(),
         (sum, 0) => shown(sum.as_ref()),
-        (sum, unknown) => format!("{}, {unknown} tasks not known", shown(sum.as_ref())),
+        (sum, unknown) => {
+            let unknown = counted(unknown, "task");
+            format!("{}, {unknown} not known", shown(sum.as_ref()))
+        }
     }
 }
 

@@ -261,7 +261,7 @@ fn costs_are_summed_where_they_are_known_and_the_rest_is_told() {
     let page = html("t", &all, &lines);
     assert!(page.contains("candidate 0.000600 "), "{page}");
     assert!(
-        page.contains("1 tasks not known") && page.contains(" · cost not known"),
+        page.contains("1 task not known") && page.contains(" · cost not known"),
         "{page}"
     );
 

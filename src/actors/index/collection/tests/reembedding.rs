@@ -208,7 +208,9 @@ fn points_without_a_text_are_told_before_anything_is_done() {
     let error = collection.begin_reembedding(target()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(
-        error.to_string().contains("1 points have no text"),
+        error
+            .to_string()
+            .contains("without a text and so not to be embedded anew: 1 point:"),
         "{error}"
     );
     assert!(error.to_string().contains(": none;"), "{error}");

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{Filling, Table, TableError};
+use crate::types::plain::counted;
 
 /// Reads a table from CSV whose first line names the columns; `source` is what errors name.
 ///
@@ -71,7 +72,10 @@ fn unread(error: &csv::Error) -> String {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => {
-            format!("{len} fields, the header has {expected_len}; quote fields that hold commas")
+            format!(
+                "{}, the header has {expected_len}; quote fields that hold commas",
+                counted(len, "field")
+            )
         }
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
         _ => error.to_string(),

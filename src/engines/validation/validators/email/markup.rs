@@ -6,7 +6,8 @@ use super::html::Page;
 use super::links::{self, Judge};
 use super::rules;
 use crate::engines::validation::Rule;
-use crate::engines::validation::shown::{counted, quoted};
+use crate::engines::validation::shown::quoted;
+use crate::types::plain::counted;
 use crate::types::validation::Finding;
 
 /// Examples named in one finding.
