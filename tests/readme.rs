@@ -1,6 +1,7 @@
-//! Runs the commands of README.md against a running server, as written, and compares the answers' keys.
+//! Runs the commands of README.md and docs/OPERATING.md against a running server, as written, and compares the answers' keys.
 //!
-//! In a `console` block a line with `$ ` is a command (continued by `\`), what follows is what it prints.
+//! In a `console` block a line with `$ ` is a command (continued by `\`), what follows is what it prints. What a test cannot run,
+//! such as containers, stands in blocks of `sh`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,25 +10,27 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");
+const OPERATING: &str = include_str!("../docs/OPERATING.md");
 /// The address that README's commands name.
 const DOCUMENTED: &str = "127.0.0.1:8642";
 
-/// A command and what README says it prints.
+/// A command and what the page says it prints.
 struct Example {
     command: String,
     output: String,
 }
 
-fn examples() -> Vec<Example> {
+fn examples(page: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
     let mut inside = false;
     let mut continued = false;
-    for line in README.lines() {
+    for line in page.lines() {
         if line.starts_with("```") {
             inside = line.trim() == "```console";
             continue;
@@ -61,7 +64,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(data: &std::path::Path) -> Self {
+    fn start(data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_boathouse"))
             .args(["serve", "--port", "0", "--data"])
             .arg(data)
@@ -83,6 +86,23 @@ impl Server {
             .unwrap()
             .to_owned();
         Self { child, address }
+    }
+
+    /// Runs a command line that finds this server and its folder.
+    fn run(&self, line: &str, data: &Path) -> Output {
+        let binary = Path::new(env!("CARGO_BIN_EXE_boathouse")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        Command::new("sh")
+            .args(["-c", line])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("PATH", format!("{}:{path}", binary.display()))
+            .env(
+                "BOATHOUSE__HTTP__PORT",
+                self.address.rsplit(':').next().unwrap(),
+            )
+            .env("BOATHOUSE__STORAGE__DATA_DIR", data)
+            .output()
+            .unwrap()
     }
 }
 
@@ -124,13 +144,37 @@ fn same_keys(path: &str, documented: &Value, real: &Value) {
     }
 }
 
+/// Holds what a command printed to what the page says.
+fn prints(command: &str, output: &str, printed: &str) {
+    let output = output.trim();
+    if output.starts_with('{') {
+        let documented: Value = serde_json::from_str(output)
+            .unwrap_or_else(|error| panic!("{command}: the documented output: {error}"));
+        let real: Value = serde_json::from_str(printed.trim())
+            .unwrap_or_else(|error| panic!("{command}: {error}: {printed}"));
+        same_keys("", &documented, &real);
+        return;
+    }
+    // Prose: each documented line must stand in what was printed.
+    for part in output
+        .lines()
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && *part != "…")
+    {
+        assert!(
+            printed.contains(part),
+            "{command}\nthe page shows {part:?}\nprinted:\n{printed}"
+        );
+    }
+}
+
 #[test]
 fn every_command_of_the_readme_runs_as_written() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
     let have_curl = Command::new("curl").arg("--version").output().is_ok();
     let mut ran = 0;
-    for Example { command, output } in examples() {
+    for Example { command, output } in examples(README) {
         let line = command.replace(DOCUMENTED, &server.address);
         let line = line.replace("cargo run --release --", env!("CARGO_BIN_EXE_boathouse"));
         // The server itself, the test that runs here, and a clone of the project are covered elsewhere.
@@ -142,40 +186,59 @@ fn every_command_of_the_readme_runs_as_written() {
             eprintln!("skipped, curl is not installed: {command}");
             continue;
         }
-        let ran_command = Command::new("sh")
-            .args(["-c", &line])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env(
-                "BOATHOUSE__HTTP__PORT",
-                server.address.rsplit(':').next().unwrap(),
-            )
-            .env("BOATHOUSE__STORAGE__DATA_DIR", data.path())
-            .output()
-            .unwrap();
+        let ran_command = server.run(&line, data.path());
         let printed = String::from_utf8_lossy(&ran_command.stdout);
         let said = String::from_utf8_lossy(&ran_command.stderr);
         assert!(ran_command.status.success(), "{line}\n{printed}\n{said}");
         ran += 1;
-        let output = output.trim();
-        if output.starts_with('{') {
-            let documented: Value = serde_json::from_str(output)
-                .unwrap_or_else(|error| panic!("{command}: README's output: {error}"));
-            let real: Value = serde_json::from_str(printed.trim())
-                .unwrap_or_else(|error| panic!("{line}: {error}: {printed}"));
-            same_keys("", &documented, &real);
-        } else {
-            // Prose output: each documented line must stand in what was printed.
-            for part in output
-                .lines()
-                .map(str::trim)
-                .filter(|part| !part.is_empty() && *part != "…")
-            {
-                assert!(
-                    printed.contains(part),
-                    "{line}\nREADME shows {part:?}\nprinted:\n{printed}"
-                );
-            }
-        }
+        prints(&command, &output, &printed);
     }
     assert!(ran >= 5 || !have_curl, "README has too few commands: {ran}");
+}
+
+#[test]
+fn the_commands_for_operators_run_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backups) = (folder.path().join("data"), folder.path().join("backups"));
+    let (etc, restored) = (
+        folder.path().join("boathouse.toml"),
+        folder.path().join("restored"),
+    );
+    std::fs::create_dir(&backups).unwrap();
+    std::fs::write(&etc, "[log]\nformat = \"json\"\n").unwrap();
+    let server = Server::start(&data);
+    // Something to back up.
+    let said = server.run("boathouse feedback some-answer accepted", &data);
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    let mut ran = 0;
+    for Example { command, output } in examples(OPERATING) {
+        let mut line = command.clone();
+        for (documented, place) in [
+            ("/etc/boathouse/boathouse.toml", &etc),
+            ("/var/backups", &backups),
+            ("/var/lib/boathouse-new", &restored),
+        ] {
+            line = line.replace(documented, &place.display().to_string());
+        }
+        // It is named after the moment that it was made.
+        let made = std::fs::read_dir(&backups).unwrap();
+        let mut made = made.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        if let Some(made) = made.find(|name| name.ends_with(".tar")) {
+            line = line.replace("boathouse-20261129T060000Z.tar", &made);
+        }
+        let done = server.run(&line, &data);
+        let printed = String::from_utf8_lossy(&done.stdout);
+        let said = String::from_utf8_lossy(&done.stderr);
+        // The machine of a test may well have something to look at.
+        let fine = done.status.success()
+            || (line.starts_with("boathouse doctor") && done.status.code() == Some(1));
+        assert!(fine, "{line}\n{printed}\n{said}");
+        prints(&command, &output, &printed);
+        ran += 1;
+    }
+    assert!(ran >= 10, "docs/OPERATING.md has too few commands: {ran}");
 }
