@@ -166,13 +166,14 @@ impl Grounding {
         cites: bool,
         findings: &mut Vec<Finding>,
     ) {
-        let claims = claims(answer);
+        let max = self.config.max_sentences;
+        let (claims, count) = claims(answer, max);
         if claims.is_empty() {
             return;
         }
         let pieces = Pieces::of(texts.iter().copied(), &self.embedder);
         let asked = read(question);
-        for claim in claims.iter().take(self.config.max_sentences) {
+        for claim in &claims {
             let mut cited = BTreeSet::new();
             let mut beyond = BTreeSet::new();
             for number in claim.cited.iter().copied() {
@@ -204,12 +205,8 @@ impl Grounding {
                 one.judge(&pieces, &asked, findings);
             }
         }
-        if claims.len() > self.config.max_sentences {
-            let max = self.config.max_sentences;
-            let message = format!(
-                "only the first {max} of {} sentences were judged",
-                claims.len()
-            );
+        if count > max {
+            let message = format!("only the first {max} of {count} sentences were judged");
             findings.push(rules::CUT.finding(ANSWER, message));
         }
     }
