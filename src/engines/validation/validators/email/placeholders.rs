@@ -75,20 +75,13 @@ const WORDS: &[(&[&str], &str)] = &[
             r"|(?-u:\b)(?i-u:lorem)\s+(?i-u:ipsum)(?-u:\b)",
         ),
     ),
-    // For a name; for an amount; for the value of a line.
+    // For a name, as programs write it and nothing else follows: "Thanks, none of this" and "Hi Nan," are people's; for an
+    // amount; for the value of a line.
     (
-        &[
-            "undefined",
-            "null",
-            "nan",
-            "none",
-            "nil",
-            "n/a",
-            "invalid date",
-        ],
+        &["undefined", "null", "nan", "none", "n/a", "invalid date"],
         concat!(
             r"(?-u:\b)(?i-u:dear|hi|hello|hey|greetings|thanks|thank you|welcome|morning|afternoon|evening),?",
-            r"[ \t]+(?i-u:undefined|null|nan|none|nil|n/a)(?-u:\b)",
+            r"[ \t]+(?:undefined|null|NaN|None|N/A)(?:[,.!]|[ \t]*\r?(?m:$))",
             r"|[$\x{20ac}\x{a3}][ ]?(?:NaN|undefined|null)(?-u:\b)|(?-u:\b)Invalid Date(?-u:\b)",
             r"|(?m:^)[ \t]*[A-Z][A-Za-z]*(?:[ \t][A-Za-z]+){0,3}:[ \t]*(?:undefined|null|NaN)[ \t]*\r?(?m:$)",
         ),
@@ -168,7 +161,13 @@ fn find(text: &str) -> Vec<Range<usize>> {
     let seen = COMPILED.needles.seen(text);
     let words = COMPILED.words.iter().enumerate();
     for (_, word) in words.filter(|(at, _)| seen.has(*at)) {
-        all.extend(word.find_iter(text).map(|found| found.range()));
+        // What a pattern needs after the word is no part of the placeholder.
+        all.extend(word.find_iter(text).map(|found| {
+            let word = found
+                .as_str()
+                .trim_end_matches([',', '.', '!', ' ', '\t', '\r']);
+            found.start()..found.start() + word.len()
+        }));
     }
     all.extend(of_nobody(text));
     if all.is_empty() {

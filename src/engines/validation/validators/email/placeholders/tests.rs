@@ -75,6 +75,8 @@ fn placeholders_of_each_language_are_found() {
         ("Hi undefined,", "Hi undefined"),
         ("Dear null, welcome", "Dear null"),
         ("Thank you, NaN", "Thank you, NaN"),
+        ("GOOD MORNING None!", "MORNING None"),
+        ("Dear N/A \r\nx", "Dear N/A"),
         ("you earn $NaN an hour", "$NaN"),
         ("Start date: null\nx", "Start date: null"),
     ];
@@ -96,6 +98,8 @@ fn ordinary_text_is_left_alone() {
         "{\"a\": {\"b\": [1, 2]}, \"c\": null}, list[NAME], \\frac{a}{b}, f(x){y}, style={{a: 1}}",
         "use `{{name}}` and `%s`, or\n```\nDear {name},\n${HOME} TODO\n```\nas code",
         "XXX-XX-1234 and 4111-XXXX-XXXX-1111, at $5 or $ 5, 50%, 100%s, a%20s, width=50%;",
+        "Thanks, none of this is urgent. Good morning, none of us can come.",
+        "Hi Nan,\nThanks, Nil. Thanks, None of us can.\nWelcome Null-Kelvin",
         "Hi,\nHello!\nHello all, none of it; the value is null or undefined in JavaScript",
         "Dear all, Allergies: None\n<ana@x.com> <https://x.com> <b>your name</b> 5 <6",
         "a ` alone, *bold* **x** #1 #tag $HOME {\n}",
