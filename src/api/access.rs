@@ -20,6 +20,8 @@ pub(super) enum Refusal {
     Error(Box<ServiceError>),
     /// A person's browser asks for a page: it is sent to where one logs in.
     LogIn,
+    /// A script of a page of the console asks, whose session has ended: the page is sent there.
+    LogInAgain,
 }
 
 /// Looks at keys for one worker. While the server has none, that is one look at one number.
@@ -58,10 +60,14 @@ impl Access {
         let ring = self.ring.borrow();
         let grant = match found(keys, &ring, request) {
             Ok(grant) => grant,
-            Err(error) if error.kind == ErrorKind::Unauthorized && is_page(request, path) => {
-                return Err(Refusal::LogIn);
+            Err(error) => {
+                let stranger = error.kind == ErrorKind::Unauthorized;
+                return Err(match stranger {
+                    true if is_page(request, path) => Refusal::LogIn,
+                    true if is_part(request, path) => Refusal::LogInAgain,
+                    _ => Refusal::Error(error),
+                });
             }
-            Err(error) => return Err(Refusal::Error(error)),
         };
         match scope {
             Some(scope) if !grant.may(scope) => {
@@ -141,6 +147,11 @@ fn is_page(request: &ServiceRequest, path: &str) -> bool {
             .iter()
             .any(|start| path == "/" || path.starts_with(start))
         && accepts.is_some_and(|kinds| kinds.contains("text/html"))
+}
+
+/// Whether a page of the console asks for a part of itself, or sends a form, by its script.
+fn is_part(request: &ServiceRequest, path: &str) -> bool {
+    path.starts_with("/console") && request.headers().contains_key(login::BY_SCRIPT)
 }
 
 #[cfg(test)]

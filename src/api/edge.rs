@@ -194,6 +194,7 @@ impl<S> EdgeService<S> {
             }
             Err(Refusal::Error(error)) => Some(Refused::Error(error)),
             Err(Refusal::LogIn) => Some(Refused::Told(login::way_in(uri))),
+            Err(Refusal::LogInAgain) => Some(Refused::Told(login::way_back_in(headers))),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The way into the console where the server has keys: a browser shows one once, and gets a cookie that is not the key.
 
+use actix_web::http::Uri;
 use actix_web::http::header::{COOKIE as COOKIE_HEADER, HeaderMap, ORIGIN};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{Data, Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
@@ -30,6 +32,30 @@ pub(super) struct Shown {
 
 /// Sends a browser that asked for `uri` to the form, and back to it afterwards.
 pub fn way_in(uri: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header(("location", address(uri)))
+        .insert_header(("cache-control", "no-store"))
+        .finish()
+}
+
+/// The header that the script of our pages sends with each request.
+pub const BY_SCRIPT: &str = "hx-request";
+
+/// Has the script that asked send its whole page to the form, and back to it afterwards. A redirect it would follow by
+/// itself, and show the form within the page.
+pub fn way_back_in(headers: &HeaderMap) -> HttpResponse {
+    let page = headers.get("hx-current-url");
+    let page = page.and_then(|url| url.to_str().ok()?.parse::<Uri>().ok());
+    let page = page.as_ref().and_then(Uri::path_and_query);
+    let page = page.map_or("/console", PathAndQuery::as_str);
+    HttpResponse::Unauthorized()
+        .insert_header(("hx-redirect", address(place(page))))
+        .insert_header(("cache-control", "no-store"))
+        .finish()
+}
+
+/// Where the form is that leads to `uri`.
+fn address(uri: &str) -> String {
     let next: String = uri
         .bytes()
         .map(|byte| match byte {
@@ -39,10 +65,7 @@ pub fn way_in(uri: &str) -> HttpResponse {
             _ => format!("%{byte:02X}"),
         })
         .collect();
-    HttpResponse::SeeOther()
-        .insert_header(("location", format!("/console/login?next={next}")))
-        .insert_header(("cache-control", "no-store"))
-        .finish()
+    format!("/console/login?next={next}")
 }
 
 pub(super) async fn form(

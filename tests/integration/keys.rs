@@ -672,6 +672,45 @@ fn a_browser_logs_in_works_and_logs_out() {
         assert!(out.header("set-cookie").contains("Max-Age=0"));
         assert_eq!(get("/console").await.status, 303);
         assert_eq!(get("/v1/collections").await.status, 401);
+
+        // What htmx sends at the end of a session, reading and writing: the whole page goes to the form.
+        let url = format!("{own}/console/search?collection=docs&q=a%20b");
+        let script = [
+            ("accept", "*/*"),
+            ("hx-request", "true"),
+            ("hx-current-url", url.as_str()),
+            ("origin", own.as_str()),
+        ];
+        let form = "/console/login?next=/console/search%3Fcollection%3Ddocs%26q%3Da%2520b";
+        for (method, path) in [
+            (Method::Get, "/console/tree"),
+            (Method::Post, "/console/datasets/cancel"),
+        ] {
+            let answer = api.send_with(&script, method, path, "").await;
+            assert_eq!(
+                (answer.status, answer.header("hx-redirect")),
+                (401, form),
+                "{path}"
+            );
+        }
+        for url in [
+            "",
+            "https://evil.example",
+            "//evil.example/a",
+            "javascript:1",
+        ] {
+            let script = [("hx-request", "true"), ("hx-current-url", url)];
+            let answer = api
+                .send_with(&script, Method::Get, "/console/tree", "")
+                .await;
+            let to = answer.header("hx-redirect");
+            assert!(to.starts_with("/console/login?next=/"), "{url}: {to}");
+            assert!(!to.contains("evil"), "{url}: {to}");
+        }
+        let api_call = api
+            .send_with(&script, Method::Get, "/v1/collections", "")
+            .await;
+        assert_eq!((api_call.status, api_call.header("hx-redirect")), (401, ""));
     });
 }
 

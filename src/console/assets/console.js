@@ -8,7 +8,7 @@
     if (document.hidden && event.detail.requestConfig.verb === "get" && live(event)) event.preventDefault();
   });
 
-  // The session has ended, or another page came in place of this one: show that.
+  // Another page came in place of this one: show that. (At the end of a session the server names the page to go to.)
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, requestConfig } = event.detail;
     if (requestConfig.verb !== "get" || !live(event)) return;
