@@ -58,6 +58,15 @@ pub(super) fn take_key(file: Option<&Path>) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The header with the key of this run, if it has one.
+pub(super) fn authorization() -> Option<(String, String)> {
+    KEY.get().cloned().flatten().map(|key| bearer(&key))
+}
+
+fn bearer(key: &str) -> (String, String) {
+    ("authorization".to_owned(), format!("Bearer {key}"))
+}
+
 /// Talks to one server.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -102,14 +111,12 @@ impl Client {
     /// The same with this key, or none.
     fn with_key(base: impl Into<String>, key: Option<String>) -> Self {
         let base: String = base.into();
-        let client = Self {
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(key.map(|key| bearer(&key)));
+        Self {
             base: base.trim_end_matches('/').to_owned(),
             transport: Arc::new(Transport::new(CONNECT)),
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        };
-        match key {
-            Some(key) => client.with_header("authorization", &format!("Bearer {key}")),
-            None => client,
+            headers,
         }
     }
 

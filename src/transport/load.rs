@@ -55,8 +55,8 @@ impl LoadCall {
 pub struct LoadReply {
     /// The HTTP status.
     pub status: u16,
-    /// Until the first bytes of the body; until its end where it has none.
-    pub first_byte: Duration,
+    /// When the first bytes of the body came; its end where it has none.
+    pub first_byte: Instant,
     /// Bytes of the body.
     pub bytes: u64,
 }
@@ -67,10 +67,13 @@ pub struct LoadConnection(SendRequest<Full<Bytes>>);
 impl LoadConnection {
     /// Connects. The connection is moved by a task beside, so this needs a `LocalSet`.
     ///
-    /// Errors: nobody listens there.
-    pub async fn open(address: SocketAddr) -> Result<Self, TransportError> {
+    /// Errors: nobody listens there, or takes the connection within `timeout`.
+    pub async fn open(address: SocketAddr, timeout: Duration) -> Result<Self, TransportError> {
         let refused = |error: std::io::Error| TransportError::Connect(error.to_string());
-        let stream = TcpStream::connect(address).await.map_err(refused)?;
+        let stream = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+            Ok(stream) => stream.map_err(refused)?,
+            Err(_) => return Err(late("connecting", timeout)),
+        };
         stream.set_nodelay(true).map_err(refused)?;
         let (sender, io) = handshake(TokioIo::new(stream))
             .await
@@ -91,11 +94,15 @@ impl LoadConnection {
         let exchange = exchange(&mut self.0, call.0.clone());
         match tokio::time::timeout(timeout, exchange).await {
             Ok(reply) => reply.map_err(|error| TransportError::Broken(error.to_string())),
-            Err(_) => Err(TransportError::Timeout {
-                phase: "the answer",
-                after_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-            }),
+            Err(_) => Err(late("the answer", timeout)),
         }
+    }
+}
+
+fn late(phase: &'static str, timeout: Duration) -> TransportError {
+    TransportError::Timeout {
+        phase,
+        after_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
@@ -103,7 +110,6 @@ async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
 ) -> Result<LoadReply, hyper::Error> {
-    let started = Instant::now();
     sender.ready().await?;
     let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
@@ -112,13 +118,13 @@ async fn exchange(
     while let Some(frame) = body.frame().await {
         let data = frame?.data_ref().map_or(0, Bytes::len);
         if data > 0 && first_byte.is_none() {
-            first_byte = Some(started.elapsed());
+            first_byte = Some(Instant::now());
         }
         bytes += data as u64;
     }
     Ok(LoadReply {
         status,
-        first_byte: first_byte.unwrap_or_else(|| started.elapsed()),
+        first_byte: first_byte.unwrap_or_else(Instant::now),
         bytes,
     })
 }
@@ -148,7 +154,7 @@ mod tests {
         let server = Server::start(vec![script]);
         let address = server.url()["http://".len()..].parse().unwrap();
         let work = async {
-            let mut connection = LoadConnection::open(address).await.unwrap();
+            let mut connection = LoadConnection::open(address, LONG).await.unwrap();
             connection.ask(&call("/v1/embeddings"), timeout).await
         };
         let reply = tokio::task::LocalSet::new().run_until(work).await;

@@ -13,9 +13,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::error::CliError;
-use super::{output, server};
+use super::{client, output, server};
 use crate::config::Overrides;
-use run::{Measured, Plan, Shared, of_thread};
+use run::{Measured, Plan, Shared, due_within, of_thread};
 use told::Told;
 use workload::{Load, Workload};
 
@@ -28,7 +28,8 @@ const EXAMPLES: &str = "Examples:
 
 Without --rate each connection sends its next request when it has its answer (closed loop): that finds the capacity.
 With --rate requests fall due by the clock (open loop), and latency counts from then, waiting for a free connection
-included: that tells what users of such a load would see. Plain http only: measure the server, not a proxy before it.
+included: that tells what users of such a load would see. What fell due and could not be sent in the time is told.
+What was answered within the time, divided by it, is answered/s. Plain http only: measure the server, not a proxy.
 The tool computes too: on the server's machine it takes some of its cores. What is asked becomes evidence, as always.
 
 Exit status: 0 measured, 1 nothing was answered, 2 wrong arguments.";
@@ -66,8 +67,9 @@ pub(super) struct BenchArgs {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(rate) if rate > 0.0 && rate <= 1e7 => Ok(rate),
-        _ => Err("a number of requests a second, above 0 and at most 10000000".to_owned()),
+        // Once a day and less is no load, and far less could not be counted in time.
+        Ok(rate) if (1e-5..=1e7).contains(&rate) => Ok(rate),
+        _ => Err("a number of requests a second, from 0.00001 to 10000000".to_owned()),
     }
 }
 
@@ -109,10 +111,18 @@ pub(super) fn run(overrides: &Overrides, args: &BenchArgs) -> Result<(), CliErro
                 timeout: Duration::from_secs(args.timeout.into()),
                 run: now_ns(),
             };
+            let measured = measure(&system, &plan, &stop, &stopped)?;
+            let unsent = match rate {
+                Some(rate) if !*stopped.borrow() => {
+                    due_within(plan.warm_up + plan.time, *rate).saturating_sub(measured.sent)
+                }
+                _ => 0,
+            };
             let told = Told {
                 connections,
                 rate: *rate,
-                measured: measure(&system, &plan, &stop, &stopped)?,
+                unsent,
+                measured,
             };
             if !args.json {
                 told.say(load.streamed);
@@ -141,7 +151,10 @@ fn document(base: &str, args: &BenchArgs, load: &Load, runs: &[Told]) -> serde_j
 }
 
 fn headers() -> Vec<(String, String)> {
-    vec![("content-type".to_owned(), "application/json".to_owned())]
+    let kind = ("content-type".to_owned(), "application/json".to_owned());
+    std::iter::once(kind)
+        .chain(client::authorization())
+        .collect()
 }
 
 fn threads(asked: Option<u16>) -> usize {
@@ -261,7 +274,7 @@ mod tests {
     #[test]
     fn rates_are_positive_numbers() {
         assert_eq!(rate("0.5"), Ok(0.5));
-        for wrong in ["0", "-1", "much", "inf", "NaN"] {
+        for wrong in ["0", "-1", "1e-300", "1e8", "much", "inf", "NaN"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! Sends the load and measures what comes back.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -40,7 +41,12 @@ pub(super) struct Plan<'p> {
 
 /// What a run brought, without its warm-up.
 pub(super) struct Measured {
+    /// How long was measured: the planned time, unless somebody ended it.
     pub(super) seconds: f64,
+    /// Successes that were whole within that time.
+    pub(super) in_time: u64,
+    /// Requests that were sent, those of the warm-up among them.
+    pub(super) sent: u64,
     pub(super) statuses: BTreeMap<u16, u64>,
     /// Requests without an answer, by why.
     pub(super) failures: BTreeMap<String, u64>,
@@ -60,6 +66,8 @@ impl Measured {
         };
         Ok(Self {
             seconds: 0.0,
+            in_time: 0,
+            sent: 0,
             statuses: BTreeMap::new(),
             failures: BTreeMap::new(),
             latency: histogram()?,
@@ -70,7 +78,10 @@ impl Measured {
 
     /// Takes in what another part of the run brought.
     pub(super) fn add(&mut self, other: &Self) {
-        self.seconds = self.seconds.max(other.seconds);
+        // A part that had nothing more to do does not know of an early end.
+        self.seconds = self.seconds.min(other.seconds);
+        self.in_time += other.in_time;
+        self.sent += other.sent;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
         }
@@ -121,24 +132,55 @@ pub(super) fn of_thread(
         .map_err(|error| CliError::failed(format!("no event loop: {error}")))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let own = (thread..plan.connections).step_by(plan.threads);
-        let opened = join_all(own.map(|_| LoadConnection::open(plan.address))).await;
-        let opened: Result<Vec<_>, _> = opened.into_iter().collect();
+        let opening = join_all(own.map(|_| LoadConnection::open(plan.address, plan.timeout)));
+        let mut stop = shared.stop.clone();
+        let opened: Result<Vec<_>, _> = tokio::select! {
+            opened = opening => opened.into_iter().collect(),
+            _ = stop.wait_for(|stop| *stop) => Ok(Vec::new()),
+        };
         // The others wait here, also for one that failed.
         shared.open.wait();
         let opened = opened.map_err(|error| CliError::failed(error.to_string()))?;
         let started = Instant::now();
+        let measured = RefCell::new(Measured::new()?);
         let clients = opened.into_iter().map(|connection| Client {
             plan,
             shared,
             started,
+            measured: &measured,
             connection: Some(connection),
         });
-        let mut all = Measured::new()?;
-        for measured in join_all(clients.map(Client::run)).await {
-            all.add(&measured?);
+        for ended in join_all(clients.map(Client::run)).await {
+            ended?;
         }
-        Ok(all)
+        let mut measured = measured.into_inner();
+        let time = match *shared.stop.borrow() {
+            true => Instant::now()
+                .saturating_duration_since(started + plan.warm_up)
+                .min(plan.time),
+            false => plan.time,
+        };
+        measured.seconds = time.as_secs_f64();
+        Ok(measured)
     })
+}
+
+/// When request `number` falls due, from the beginning.
+fn due(number: u64, rate: f64) -> Duration {
+    Duration::from_secs_f64(number as f64 / rate)
+}
+
+/// How many requests fall due within `time`.
+pub(super) fn due_within(time: Duration, rate: f64) -> u64 {
+    let mut count = (rate * time.as_secs_f64()).ceil() as u64;
+    // What was rounded there is set right.
+    while count > 0 && due(count - 1, rate) >= time {
+        count -= 1;
+    }
+    while due(count, rate) < time {
+        count += 1;
+    }
+    count
 }
 
 /// One connection at work.
@@ -146,12 +188,13 @@ struct Client<'p> {
     plan: &'p Plan<'p>,
     shared: &'p Shared,
     started: Instant,
+    /// What the connections of its thread bring: a histogram for each would fill the memory.
+    measured: &'p RefCell<Measured>,
     connection: Option<LoadConnection>,
 }
 
 impl Client<'_> {
-    async fn run(mut self) -> Result<Measured, CliError> {
-        let mut measured = Measured::new()?;
+    async fn run(mut self) -> Result<(), CliError> {
         let mut stop = self.shared.stop.clone();
         let warm = self.started + self.plan.warm_up;
         let until = warm + self.plan.time;
@@ -159,11 +202,13 @@ impl Client<'_> {
         let fixed = fixed.map(|body| self.call(body.to_vec())).transpose()?;
         loop {
             let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
-            let due = match self.plan.rate {
-                Some(rate) => self.started + Duration::from_secs_f64(number as f64 / rate),
-                None => Instant::now(),
-            };
-            if due >= until {
+            let now = Instant::now();
+            let due = self
+                .plan
+                .rate
+                .map_or(now, |rate| self.started + due(number, rate));
+            // What is due and was not sent by then is counted, not sent: a server that is too slow would never come to an end.
+            if due.max(now) >= until {
                 break;
             }
             let call = match &fixed {
@@ -172,6 +217,7 @@ impl Client<'_> {
             };
             let exchange = async {
                 let begun = turn(due).await;
+                self.measured.borrow_mut().sent += 1;
                 (begun, self.exchange(&call).await)
             };
             let (begun, reply) = tokio::select! {
@@ -181,16 +227,14 @@ impl Client<'_> {
             let now = Instant::now();
             self.shared.answers.fetch_add(1, Ordering::Relaxed);
             if now >= warm {
-                measured.seconds = now.duration_since(warm).as_secs_f64();
-                let waited = now.duration_since(begun);
-                note(&mut measured, reply.as_ref(), waited);
+                note(&mut self.measured.borrow_mut(), &reply, begun, now, until);
             }
             if reply.is_err() {
                 self.connection = None;
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        Ok(measured)
+        Ok(())
     }
 
     fn call(&self, body: Vec<u8>) -> Result<LoadCall, CliError> {
@@ -212,7 +256,7 @@ impl Client<'_> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
-                let opened = LoadConnection::open(self.plan.address).await?;
+                let opened = LoadConnection::open(self.plan.address, self.plan.timeout).await?;
                 self.connection.insert(opened)
             }
         };
@@ -231,18 +275,67 @@ async fn turn(due: Instant) -> Instant {
     Instant::now()
 }
 
-fn note(measured: &mut Measured, reply: Result<&LoadReply, &TransportError>, waited: Duration) {
-    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(LONGEST_US);
+/// Notes what came at `now` of a request that fell due at `begun`.
+fn note(
+    measured: &mut Measured,
+    reply: &Result<LoadReply, TransportError>,
+    begun: Instant,
+    now: Instant,
+    until: Instant,
+) {
+    let since = |moment: Instant| {
+        let us = moment.saturating_duration_since(begun).as_micros();
+        u64::try_from(us).unwrap_or(LONGEST_US)
+    };
     match reply {
         Ok(reply) => {
             *measured.statuses.entry(reply.status).or_default() += 1;
             if (200..300).contains(&reply.status) {
-                measured.latency.saturating_record(us(waited));
-                measured.first_byte.saturating_record(us(reply.first_byte));
+                measured.in_time += u64::from(now < until);
+                measured.latency.saturating_record(since(now));
+                let first = since(reply.first_byte);
+                measured.first_byte.saturating_record(first);
             } else {
-                measured.refused.saturating_record(us(waited));
+                measured.refused.saturating_record(since(now));
             }
         }
         Err(error) => *measured.failures.entry(error.to_string()).or_default() += 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_fall_due_from_the_beginning_until_before_the_end() {
+        let seconds = Duration::from_secs_f64;
+        for (time, rate, count) in [
+            (1.0, 3.0, 3),
+            (1.0, 2.5, 3),
+            (10.0, 1.1, 11),
+            (0.5, 0.1, 1),
+            (11.0, 0.1, 2),
+            (0.0, 5.0, 0),
+            (3_600.0, 1e-5, 1),
+        ] {
+            assert_eq!(due_within(seconds(time), rate), count, "{time} s at {rate}");
+        }
+    }
+
+    #[test]
+    fn first_bytes_count_from_when_a_request_fell_due_and_late_answers_not_for_the_rate() {
+        let mut measured = Measured::new().unwrap();
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        let reply = Ok(LoadReply {
+            status: 200,
+            first_byte: at(40),
+            bytes: 1,
+        });
+        note(&mut measured, &reply, begun, at(50), at(100));
+        note(&mut measured, &reply, begun, at(100), at(100));
+        assert_eq!((measured.in_time, measured.latency.len()), (1, 2));
+        assert_eq!(measured.first_byte.min() / 1_000, 40);
     }
 }

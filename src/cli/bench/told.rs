@@ -20,15 +20,17 @@ const QUANTILES: [(&str, f64); 5] = [
 pub(super) struct Told {
     pub(super) connections: usize,
     pub(super) rate: Option<f64>,
+    /// Requests that fell due and were not sent within the time.
+    pub(super) unsent: u64,
     pub(super) measured: Measured,
 }
 
 impl Told {
-    /// Successes a second.
+    /// Successes a second: those of the time that was measured, which one late answer makes no longer.
     fn per_second(&self) -> f64 {
         match self.measured.seconds {
             0.0 => 0.0,
-            seconds => self.measured.latency.len() as f64 / seconds,
+            seconds => self.measured.in_time as f64 / seconds,
         }
     }
 
@@ -47,6 +49,9 @@ impl Told {
             "failures": self.measured.failures,
             "latency_ms": quantiles(&self.measured.latency),
         });
+        if self.rate.is_some() {
+            told["unsent"] = self.unsent.into();
+        }
         if streamed {
             told["first_byte_ms"] = quantiles(&self.measured.first_byte);
         }
@@ -68,6 +73,12 @@ impl Told {
         if streamed {
             let first = columns(&self.measured.first_byte);
             output::say(format_args!("{:>33} {first}", "to the first bytes"));
+        }
+        if self.unsent > 0 {
+            output::say(format_args!(
+                "{:>11} {} of the requests that fell due were not sent in time",
+                "", self.unsent
+            ));
         }
         let others = self.measured.statuses.iter();
         for (status, count) in others.filter(|(status, _)| !(200..300).contains(*status)) {
