@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::client::{Client, refused};
 use super::error::CliError;
 use super::output;
 use super::server::{self, ServerArgs};
@@ -141,7 +142,7 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
         overrides,
         common,
         "/v1/materialize",
-        Some(&body),
+        &body,
         "reading the journal",
     )?;
     if common.json {
@@ -192,7 +193,7 @@ pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), Cli
         body.insert("negatives".to_owned(), negatives);
     }
     let body = Value::Object(body);
-    let receipt = ask(overrides, common, "/v1/exports", Some(&body), "exporting")?;
+    let receipt = ask(overrides, common, "/v1/exports", &body, "exporting")?;
     if common.json {
         return print(&receipt);
     }
@@ -220,7 +221,9 @@ pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), Cli
 }
 
 fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
-    let listed = ask(overrides, common, "/v1/exports", None, "listing")?;
+    let listed = server::ask(overrides, &common.server, async |client| {
+        client.must(Method::Get, "/v1/exports", None).await
+    })?;
     if common.json {
         return print(&listed);
     }
@@ -237,30 +240,25 @@ fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Asks while a bar shows how far the server is: posts the body, or reads without one. Interrupted, it stops the job.
+/// Has a job done while a bar shows how far the server is. Interrupted, it stops the job, unless that may be another's.
 fn ask(
     overrides: &Overrides,
     common: &Common,
     path: &str,
-    body: Option<&Value>,
+    body: &Value,
     doing: &'static str,
 ) -> Result<Value, CliError> {
-    let method = if body.is_some() {
-        Method::Post
-    } else {
-        Method::Get
-    };
     let bar = output::progress(0, doing);
     let answer = server::until_done(overrides, &common.server, async |client| {
-        let mut answer = std::pin::pin!(client.must(method, path, body));
+        // Jobs wait for each other, and a server with one under way does not tell whose it is.
+        let before = client.ask(Method::Get, JOB, None).await?;
+        let own = before.status == 200 && before.body["job"].is_null();
+        let mut answer = std::pin::pin!(client.must(Method::Post, path, Some(body)));
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
                 answer = &mut answer => return answer,
-                _ = &mut interrupt => {
-                    client.ask(Method::Delete, JOB, None).await?;
-                    return Err(CliError::interrupted("stopped; what was there before is as it was"));
-                }
+                _ = &mut interrupt => return Err(CliError::interrupted(stop(client, own).await)),
                 () = tokio::time::sleep(LOOK) => {
                     let job = client.ask(Method::Get, JOB, None).await?.body;
                     bar.set_length(job["of"].as_u64().unwrap_or_default());
@@ -271,6 +269,23 @@ fn ask(
     });
     bar.finish_and_clear();
     answer
+}
+
+/// Stops the job that this command began, and says what became of it.
+async fn stop(client: &Client, own: bool) -> String {
+    if !own {
+        let said =
+            "no longer waited for; another job was under way before it, so that none was stopped";
+        return format!("{said}: `boathouse jobs list` tells what there is");
+    }
+    match client.ask(Method::Delete, JOB, None).await {
+        Ok(answer) => match answer.status {
+            200 => "stopped; what was there before is as it was".to_owned(),
+            404 => "no longer waited for; the server had nothing under way to stop".to_owned(),
+            _ => format!("it goes on in the server: {}", refused(JOB, &answer)),
+        },
+        Err(error) => format!("whether it was stopped is not known: {error}"),
+    }
 }
 
 fn print(receipt: &Value) -> Result<(), CliError> {

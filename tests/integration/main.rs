@@ -27,6 +27,8 @@ mod evidence_eval;
 mod harness;
 mod imports;
 mod ingest;
+#[cfg(unix)]
+mod interrupting;
 mod iterating;
 mod kept_answers;
 mod keys;
