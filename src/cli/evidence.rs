@@ -250,7 +250,8 @@ async fn erase(client: &Client, args: &EraseArgs) -> Result<(), CliError> {
     }
     if !args.yes {
         tell(&would, false, "would be erased");
-        if !input::confirmed("Erase their content for good?")? {
+        let question = "Erase their content for good?".to_owned();
+        if !input::confirmed_meanwhile(question).await? {
             return Err(CliError::failed("nothing was erased"));
         }
     }

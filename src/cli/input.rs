@@ -70,6 +70,17 @@ pub(super) fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<
         .collect()
 }
 
+/// Asks on the terminal while other work goes on, such as waiting for Ctrl-C; only a yes is one.
+///
+/// Errors: there is no terminal to ask on.
+pub(super) async fn confirmed_meanwhile(question: String) -> Result<bool, CliError> {
+    let (told, answer) = tokio::sync::oneshot::channel();
+    // No task: nothing ends one that reads from a terminal, and a runtime would wait for it at its end.
+    std::thread::spawn(move || told.send(confirmed(&question)));
+    let unasked = |_| CliError::failed("nobody could be asked");
+    answer.await.map_err(unasked)?
+}
+
 /// Asks on the terminal; only a yes is one.
 ///
 /// Errors: there is no terminal to ask on.
@@ -77,8 +88,11 @@ pub(super) fn confirmed(question: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
         return Err(CliError::failed("give --yes to do so without being asked"));
     }
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+    {
+        // Not locked any longer than that: what Ctrl-C did must be told, too.
+        let mut out = std::io::stderr().lock();
+        let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+    }
     let mut answer = String::new();
     std::io::stdin()
         .read_line(&mut answer)

@@ -278,7 +278,7 @@ fn delete(overrides: &Overrides, args: &DeleteArgs) -> Result<(), CliError> {
             let found = client.must(Method::Post, &path, Some(&body)).await?;
             let points = counted(&found["count"], "point");
             let question = format!("Delete {points} for good?");
-            if !input::confirmed(&question)? {
+            if !input::confirmed_meanwhile(question).await? {
                 return Err(CliError::failed("nothing was deleted"));
             }
         }

@@ -281,7 +281,7 @@ async fn sure(client: &Client, name: &str) -> Result<(), CliError> {
         "Remove {name} with its {} for good?",
         counted(&found["points"], "point")
     );
-    match input::confirmed(&question)? {
+    match input::confirmed_meanwhile(question).await? {
         true => Ok(()),
         false => Err(CliError::failed("nothing was removed")),
     }
