@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
+use super::client::{Client, refused};
 use super::error::CliError;
 use super::input;
 use super::output::{self, Paint};
@@ -26,6 +26,10 @@ Exit status: 0 pass, 3 repairable, 4 fail (the worst, with --each), 1 not judged
 
 /// Payloads of one request.
 const BATCH: usize = 1_000;
+/// Bytes of them with what is known of each, about.
+const BATCH_BYTES: usize = 4 << 20;
+/// Most characters of a finding that are shown.
+const SHOWN: usize = 1_000;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -116,25 +120,30 @@ async fn each(
 ) -> Result<(), CliError> {
     let lines = text.lines().enumerate();
     let lines: Vec<_> = lines.filter(|(_, line)| !line.trim().is_empty()).collect();
+    let known = Value::Object(template.clone()).to_string().len();
     let (mut worst, mut failed) = (0, 0);
-    for part in lines.chunks(BATCH) {
+    for part in batches(&lines, known) {
         let mut items = Vec::with_capacity(part.len());
-        for (at, line) in part {
-            let mut item = template.clone();
-            let payload = input::parse(line, &format!("line {}", at + 1))?;
-            item.insert("payload".to_owned(), payload);
-            items.push(Value::Object(item));
+        let mut unread = Vec::with_capacity(part.len());
+        for (_, line) in part {
+            let payload = input::parse(line, "the payload");
+            unread.push(payload.as_ref().err().map(CliError::to_string));
+            if let Ok(payload) = payload {
+                let mut item = template.clone();
+                item.insert("payload".to_owned(), payload);
+                items.push(Value::Object(item));
+            }
         }
-        let body = json!({"items": items});
-        let answer = client
-            .must(Method::Post, "/v1/validate", Some(&body))
-            .await?;
-        let results = answer["results"].as_array().into_iter().flatten();
-        for ((at, _), result) in part.iter().zip(results) {
-            tell(args, &format!("line {}: ", at + 1), result);
+        let mut results = judged(client, items).await?.into_iter();
+        for ((at, _), unread) in part.iter().zip(unread) {
+            let result = match unread {
+                Some(why) => not_judged(&why),
+                None => results.next().unwrap_or_default(),
+            };
+            tell(args, &format!("line {}: ", at + 1), &result);
             match result.get("error") {
                 Some(_) => failed += 1,
-                None => worst = worst.max(status(result)),
+                None => worst = worst.max(status(&result)),
             }
         }
     }
@@ -145,6 +154,45 @@ async fn each(
             lines.len()
         ))),
     }
+}
+
+/// Cuts the lines so that no request is too large, when each takes `known` bytes along.
+fn batches<'l, 't>(
+    lines: &'l [(usize, &'t str)],
+    known: usize,
+) -> impl Iterator<Item = &'l [(usize, &'t str)]> {
+    let mut left = lines;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = left.iter().take(BATCH).take_while(|(_, line)| {
+            bytes += line.len() + known;
+            bytes <= BATCH_BYTES
+        });
+        // One that is too large by itself is for the server to refuse.
+        let (batch, rest) = left.split_at_checked(fits.count().max(1))?;
+        left = rest;
+        Some(batch)
+    })
+}
+
+/// What the server says of each item. One that it does not take costs nothing but itself.
+async fn judged(client: &Client, items: Vec<Value>) -> Result<Vec<Value>, CliError> {
+    const PATH: &str = "/v1/validate";
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let alone = items.len() == 1;
+    let body = json!({"items": items});
+    let mut answer = client.settled(Method::Post, PATH, Some(&body)).await?;
+    match (answer.status, answer.body["results"].take()) {
+        (200, Value::Array(results)) => Ok(results),
+        (413, _) if alone => Ok(vec![not_judged(&answer.said())]),
+        _ => Err(refused(PATH, &answer)),
+    }
+}
+
+fn not_judged(why: &str) -> Value {
+    json!({"error": {"detail": why}})
 }
 
 /// The exit status of a verdict.
@@ -168,10 +216,10 @@ fn tell(args: &ValidateArgs, place: &str, report: &Value) {
         return output::say(report);
     }
     if let Some(error) = report.get("error") {
-        let said = error["detail"].as_str().unwrap_or_default();
+        let said = output::line(error["detail"].as_str().unwrap_or_default(), SHOWN);
         return output::say(format_args!("{place}not judged: {said}"));
     }
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let word = |value: &Value| output::line(value.as_str().unwrap_or_default(), SHOWN);
     let verdict = word(&report["verdict"]);
     let paint = match verdict.as_str() {
         "pass" => Paint::Good,
@@ -188,7 +236,8 @@ fn tell(args: &ValidateArgs, place: &str, report: &Value) {
             format!(" {path}")
         };
         output::say(format_args!("  {severity:<8} {rule}{path}: {message}"));
-        if let Some(suggestion) = finding["suggestion"].as_str() {
+        if finding["suggestion"].is_string() {
+            let suggestion = word(&finding["suggestion"]);
             output::say(format_args!("           {suggestion}"));
         }
     }
@@ -212,4 +261,22 @@ async fn list(client: &Client, json: bool) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_bounded_in_items_and_bytes_with_what_is_known_of_each() {
+        let sizes = |count: usize, length: usize, known: usize| -> Vec<usize> {
+            let line = "x".repeat(length);
+            let lines = vec![(0, line.as_str()); count];
+            batches(&lines, known).map(<[_]>::len).collect()
+        };
+        assert_eq!(sizes(1_001, 10, 20), [1_000, 1]);
+        assert_eq!(sizes(7, 10, BATCH_BYTES / 3), [2, 2, 2, 1]);
+        assert_eq!(sizes(2, 10, BATCH_BYTES * 2), [1, 1]);
+        assert!(sizes(0, 0, 9).is_empty());
+    }
 }

@@ -220,6 +220,34 @@ fn the_command_line_ends_with_the_verdict() {
         told.starts_with("line 1: pass\nline 3: repairable\n"),
         "{told}"
     );
+    // A line that is no JSON costs nothing but itself.
+    let broken = file("broken", format!("{good}\n{{\n{bad}\n"));
+    let (status, told, said) = run(&["email", &broken, "--each"]);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("1 of 3 not judged"), "{said}");
+    let not_judged = "line 1: pass\nline 2: not judged: the payload is no JSON: ";
+    assert!(told.starts_with(not_judged), "{told}");
+    assert!(told.contains("\nline 3: repairable\n"), "{told}");
+    let (_, told, _) = run(&["email", &broken, "--each", "--json"]);
+    let told: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told.len(), 3);
+    assert!(told[1]["error"]["detail"].is_string(), "{told:?}");
+    // What is known of each counts, too: all of it at once would be more than a request may have.
+    let known = json!({"sent": "x".repeat(40_000)}).to_string();
+    let many = file("many", format!("{good}\n").repeat(1_000));
+    let known = file("known", known);
+    let context = format!("@{known}");
+    let (_, told, said) = run(&["email", &many, "--each", "--context", &context]);
+    assert_eq!(
+        told.lines()
+            .filter(|line| line.starts_with("line "))
+            .count(),
+        1_000,
+        "{said}"
+    );
     let (status, told, _) = run(&["email", &bad_file, "--json"]);
     let report: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
