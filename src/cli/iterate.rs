@@ -18,6 +18,9 @@ const EXAMPLES: &str = "Examples:
 
 Attempts are told on stderr, the answer on stdout. Exit status: 0 it passes, 1 it does not.";
 
+/// Most characters of a finding that are shown.
+const SHOWN: usize = 1_000;
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct IterateArgs {
@@ -57,7 +60,9 @@ pub(super) fn run(overrides: &Overrides, args: &IterateArgs) -> Result<(), CliEr
         for attempt in answer["attempts"].as_array().into_iter().flatten() {
             output::note(told(attempt));
         }
-        output::say(answer["answer"].as_str().unwrap_or_default());
+        output::say(output::foreign(
+            answer["answer"].as_str().unwrap_or_default(),
+        ));
     }
     match answer["end"].as_str() {
         Some("passed") => Ok(()),
@@ -96,7 +101,7 @@ fn body(args: &IterateArgs) -> Result<Value, CliError> {
 
 /// One attempt and what was found in it.
 fn told(attempt: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("not judged").to_owned();
+    let text = |value: &Value| output::line(value.as_str().unwrap_or("not judged"), SHOWN);
     let mut told = format!(
         "attempt {}: {}",
         attempt["attempt"],
@@ -154,10 +159,10 @@ mod tests {
     #[test]
     fn attempts_are_told_with_their_findings() {
         let attempt = json!({"attempt": 1, "verdict": "repairable", "findings": [
-            {"rule": "email.placeholder", "message": "left"}]});
+            {"rule": "email.placeholder", "message": "left\u{1b}[2J\nover"}]});
         assert_eq!(
             told(&attempt),
-            "attempt 1: repairable\n  email.placeholder: left"
+            "attempt 1: repairable\n  email.placeholder: left[2J over"
         );
         assert_eq!(
             told(&json!({"attempt": 2, "verdict": null})),

@@ -1,5 +1,6 @@
 //! What a command says: results to stdout, everything else to stderr, colours only where a terminal shows them.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,8 @@ pub(super) fn note(line: impl Display) {
 
 /// Writes why a command failed.
 pub(super) fn complain(error: &impl Display) {
+    // It may quote a server, or a file.
+    let error = plain(&error.to_string());
     note(format_args!(
         "{} {error}",
         Paint::Bad.on_notes("boathouse:")
@@ -103,6 +106,20 @@ pub(super) fn line(text: &str, most: usize) -> String {
         short.push('…');
     }
     short
+}
+
+/// A text from elsewhere, such as what a model wrote: as it is, but on a terminal without what could move its cursor.
+pub(super) fn foreign(text: &str) -> Cow<'_, str> {
+    match on_terminal() {
+        true => Cow::Owned(plain(text)),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// A text with its line breaks and tabs, and without all other signs that a terminal obeys.
+pub(super) fn plain(text: &str) -> String {
+    let harmless = |sign: &char| !sign.is_control() || matches!(sign, '\n' | '\t');
+    text.chars().filter(harmless).collect()
 }
 
 /// Writes rows under their headings, each column as wide as it must be. A heading that begins with `>` is of numbers, which
@@ -234,5 +251,6 @@ mod tests {
         assert_eq!(line("a\n\tb\u{1b}[2Jc\u{7}", 20), "a b[2Jc");
         assert_eq!(line("abcdef", 3), "abc…");
         assert_eq!(line("abc", 3), "abc");
+        assert_eq!(plain("a\u{1b}[2J\n\tb\r\u{9b}1m"), "a[2J\n\tb1m");
     }
 }

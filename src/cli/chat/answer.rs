@@ -52,7 +52,8 @@ impl Answer {
     /// What stands after the text.
     fn tell(&self) {
         for (name, arguments) in &self.calls {
-            output::say(format_args!("calls {name}({arguments})"));
+            let call = format!("calls {name}({arguments})");
+            output::say(output::foreign(&call));
         }
         if !self.citations.is_empty() {
             output::say("");
@@ -73,12 +74,6 @@ impl Answer {
             _ => {}
         }
     }
-}
-
-/// A text from elsewhere without what could move the terminal's cursor.
-fn plain(text: &str) -> String {
-    let harmless = |sign: &char| !sign.is_control() || matches!(sign, '\n' | '\t');
-    text.chars().filter(harmless).collect()
 }
 
 /// Asks, writes the answer as it comes, and returns it as the next message of the conversation.
@@ -105,10 +100,7 @@ pub(super) async fn tell(
             }
             Some(Event::Chunk(chunk)) => {
                 let added = answer.take(&chunk);
-                match output::on_terminal() {
-                    true => output::write(plain(&added)),
-                    false => output::write(added),
-                }
+                output::write(output::foreign(&added));
             }
             None => match stream.next().await {
                 Ok(Some(bytes)) => events.push(&bytes),
@@ -164,6 +156,5 @@ mod tests {
         );
         assert_eq!(answer.citations.len(), 1);
         assert_eq!(answer.calls, [("f".to_owned(), "{\"x\":1}".to_owned())]);
-        assert_eq!(plain("a\u{1b}[2J\nb"), "a[2J\nb");
     }
 }
