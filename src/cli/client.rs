@@ -73,6 +73,7 @@ pub(super) struct Client {
     base: String,
     transport: Arc<Transport>,
     headers: Vec<(String, String)>,
+    own: bool,
 }
 
 /// An answer of the API.
@@ -117,15 +118,25 @@ impl Client {
             base: base.trim_end_matches('/').to_owned(),
             transport: Arc::new(Transport::new(CONNECT)),
             headers,
+            own: false,
         }
+    }
+
+    /// Whether its server runs in this process, and ends with the command.
+    pub(super) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// A client of a server in this process, which it lets in whatever keys the folder has.
     pub(super) fn of(app: &App) -> Result<Self, CliError> {
         let base = url_of(app.address());
-        Ok(match app.owner_key()? {
+        let client = match app.owner_key()? {
             Some(key) => Self::with_key(base, Some(key)),
             None => Self::new(base),
+        };
+        Ok(Self {
+            own: true,
+            ..client
         })
     }
 

@@ -60,9 +60,12 @@ pub(super) fn run(overrides: &Overrides, args: &ReembedArgs) -> Result<(), CliEr
         });
         let done = tokio::select! {
             done = work => done,
-            _ = tokio::signal::ctrl_c() => Err(CliError::interrupted(format!(
-                "{name}: it goes on in the server; `boathouse collection reembed {name} --cancel` ends it"
-            ))),
+            _ = tokio::signal::ctrl_c() => Err(CliError::interrupted(match client.is_own() {
+                true => format!("{name}: stopped, for there is no server that would go on; it is as it was"),
+                false => format!(
+                    "{name}: it goes on in the server; `boathouse collection reembed {name} --cancel` ends it"
+                ),
+            })),
         };
         bar.finish_and_clear();
         let done = done?;
