@@ -8,6 +8,7 @@ them; a width's time is its best round. One thread everywhere, and the time is t
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -142,8 +143,9 @@ def at_recall(points, wanted):
 
 
 def figure(id, value):
-    """A line for `benches/compare/run.py`."""
-    if path := os.environ.get("BOATHOUSE_FIGURES"):
+    """A line for `benches/compare/run.py`. What could not be measured is left out: no table can hold it."""
+    path = os.environ.get("BOATHOUSE_FIGURES")
+    if path and math.isfinite(value):
         with open(path, "a") as file:
             print(json.dumps({"id": id, "median": value, "low": value, "high": value}), file=file)
 
