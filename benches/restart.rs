@@ -60,12 +60,16 @@ fn fresh(round: usize, request: usize, texts: usize) -> Vec<u8> {
     post("/v1/embeddings", &body.to_string())
 }
 
-/// Whether it was answered with success; a connection that is refused or breaks is a no.
+/// Whether it was answered with success; a connection that is refused or breaks is a no. `sent` is called once, also when
+/// nothing could be sent: others may wait for it.
 fn answered(address: SocketAddr, request: &[u8], sent: impl FnOnce()) -> bool {
     let exchange = || -> std::io::Result<[u8; 12]> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.write_all(request)?;
+        let stream = TcpStream::connect(address).and_then(|mut stream| {
+            stream.write_all(request)?;
+            Ok(stream)
+        });
         sent();
+        let mut stream = stream?;
         let mut answer = [0; 12];
         stream.read_exact(&mut answer)?;
         Ok(answer)
