@@ -144,7 +144,7 @@ async fn list(client: &Client, args: &ListArgs) -> Result<(), CliError> {
     let mut left = args.limit;
     let mut after = args.after;
     let mut unreadable = 0;
-    while left > 0 {
+    while left > 0 && !output::unheard() {
         let path = query(args, after, left.min(PAGE));
         let page = client.must(Method::Get, &path, None).await?;
         let records = page["records"].as_array().map_or(&[][..], Vec::as_slice);

@@ -133,6 +133,10 @@ fn a_damaged_collection_is_told_and_repaired_while_the_server_is_stopped() {
     let (status, said) = run(&["collection", "repair", "bad"]);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("--yes"), "{said}");
+    // Who is asked is told of what, also where stdout is for JSON.
+    let (status, said) = run(&["collection", "repair", "bad", "--json"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("one record is lost"), "{said}");
     let (status, said) = run(&["collection", "repair", "bad", "--yes"]);
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("bad: repaired, 2 points"), "{said}");

@@ -57,7 +57,7 @@ pub(super) fn check(overrides: &Overrides, args: &CheckArgs) -> Result<(), CliEr
         damaged += usize::from(!sound);
         bar.suspend(|| match (&checked, args.json) {
             (Ok(checked), true) => output::say(json_of(name, checked)),
-            (Ok(checked), false) => tell(name, checked),
+            (Ok(checked), false) => output::say(told(name, checked)),
             (Err(error), true) => {
                 output::say(json!({"name": name, "sound": false, "error": error.to_string()}));
             }
@@ -84,12 +84,15 @@ pub(super) fn repair(overrides: &Overrides, args: &RepairArgs) -> Result<(), Cli
     if found.files.damages.is_empty() {
         match args.json {
             true => output::say(json_of(&args.name, &found)),
-            false => tell(&args.name, &found),
+            false => output::say(told(&args.name, &found)),
         }
         return Ok(());
     }
-    if !args.json {
-        tell(&args.name, &found);
+    match args.json {
+        false => output::say(told(&args.name, &found)),
+        // Who is asked must know, and stdout is for JSON.
+        true if !args.yes => output::note(told(&args.name, &found)),
+        true => {}
     }
     if !args.yes && !input::confirmed("Repair, and lose what is named above?")? {
         return Err(failed("nothing was changed"));
@@ -129,19 +132,20 @@ fn json_of(name: &str, checked: &Checked) -> Value {
     })
 }
 
-fn tell(name: &str, checked: &Checked) {
+/// What was found, a line for the whole and one for each place.
+fn told(name: &str, checked: &Checked) -> String {
     let files = &checked.files;
     let state = match files.damages.len() {
         0 => "sound".to_owned(),
         1 => "damaged in one place".to_owned(),
         places => format!("damaged in {places} places"),
     };
-    output::say(format_args!(
+    let mut lines = vec![format!(
         "{name}: {state}; {} can be read, of {} in the snapshot and {} in the log",
         counted(checked.points, "point"),
         counted(files.snapshot_records, "record"),
         files.log_records
-    ));
+    )];
     for Damage {
         file,
         offset,
@@ -156,15 +160,16 @@ fn tell(name: &str, checked: &Checked) {
             Some(records) => format!("{records} records are lost"),
             None => "nobody can tell how many records are lost".to_owned(),
         };
-        output::say(format_args!(
+        lines.push(format!(
             "  {file} at byte {offset}, {}: {reason}; {lost}",
             counted(bytes, "byte")
         ));
     }
     if files.torn_bytes > 0 {
-        output::say(format_args!(
+        lines.push(format!(
             "  at the end of the log stands {} of a write that a crash cut short: it was never acknowledged",
             counted(files.torn_bytes, "byte")
         ));
     }
+    lines.join("\n")
 }

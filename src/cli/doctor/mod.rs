@@ -3,8 +3,6 @@
 mod machine;
 mod server;
 
-use std::io::IsTerminal as _;
-
 use clap::Args;
 use serde_json::json;
 
@@ -73,10 +71,9 @@ struct Told {
 
 impl Told {
     fn new(json: bool) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
         Self {
             json,
-            coloured: std::io::stdout().is_terminal() && !plain,
+            coloured: output::colours(&std::io::stdout()),
             found: Vec::new(),
         }
     }
