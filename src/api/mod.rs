@@ -51,5 +51,5 @@ pub fn configure(app: &mut web::ServiceConfig, state: &EdgeState) {
         .app_data(web::Data::from(Arc::clone(&state.metrics)))
         .app_data(state.limits)
         .app_data(web::PayloadConfig::new(state.limits.max_body_bytes));
-    routes::mount(app);
+    routes::mount(app, &state.limits);
 }

@@ -2,12 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::figures::{bytes, count, moment, pretty, size};
+use super::form::TimedForm;
 use super::page::{alert, page, see, table, told};
 use crate::services::collections::encoded;
 use crate::services::dataset::{self, ExportInput, Folder, Folders, JobOutput, MaterializeInput};
@@ -71,7 +72,10 @@ pub(super) async fn job(services: Data<Services>, before: Query<Before>) -> Http
     reply
 }
 
-pub(super) async fn materialize(services: Data<Services>, form: Form<Materialize>) -> HttpResponse {
+pub(super) async fn materialize(
+    services: Data<Services>,
+    form: TimedForm<Materialize>,
+) -> HttpResponse {
     let input = MaterializeInput {
         force: form.force.is_some(),
     };
@@ -81,8 +85,8 @@ pub(super) async fn materialize(services: Data<Services>, form: Form<Materialize
     }
 }
 
-pub(super) async fn export(services: Data<Services>, form: Form<Export>) -> HttpResponse {
-    let Form(Export {
+pub(super) async fn export(services: Data<Services>, form: TimedForm<Export>) -> HttpResponse {
+    let TimedForm(Export {
         kind,
         flavour,
         name,

@@ -3,11 +3,12 @@
 use actix_web::http::Uri;
 use actix_web::http::header::{COOKIE as COOKIE_HEADER, HeaderMap, ORIGIN};
 use actix_web::http::uri::PathAndQuery;
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::form::TimedForm;
 use super::page::{page, see};
 use crate::services::Services;
 use crate::services::keys::{HOW_TO_MAKE, SESSION_MS};
@@ -87,9 +88,9 @@ pub(super) async fn form(
 pub(super) async fn log_in(
     request: HttpRequest,
     services: Data<Services>,
-    shown: Form<Shown>,
+    shown: TimedForm<Shown>,
 ) -> HttpResponse {
-    let Form(Shown { key, next }) = shown;
+    let TimedForm(Shown { key, next }) = shown;
     let secret = match services.keys.log_in(&key) {
         Ok(secret) => secret,
         Err(error) => {

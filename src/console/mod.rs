@@ -11,6 +11,7 @@ mod datasets;
 mod evidence;
 mod examples;
 mod figures;
+mod form;
 pub mod login;
 mod overview;
 mod page;
@@ -31,12 +32,15 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use crate::services::Asker;
 use crate::services::keys::Grant;
 
+pub use form::Surroundings;
+
 /// Largest form: some corrected answers of the longest kind, with every byte escaped.
 const MAX_FORM_BYTES: usize = 2 << 20;
 
 /// Mounts the console.
-pub fn mount(app: &mut ServiceConfig) {
+pub fn mount(app: &mut ServiceConfig, surroundings: Surroundings) {
     app.app_data(FormConfig::default().limit(MAX_FORM_BYTES))
+        .app_data(surroundings)
         .route("/", get().to(root))
         .route("/console", get().to(overview::show))
         .route("/console/login", get().to(login::form))

@@ -1,12 +1,13 @@
 //! The pages of the review queue: what waits, one task with everything of it, and buttons that decide.
 
-use actix_web::web::{Data, Form, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::asker;
 use super::figures::{beginning, size};
+use super::form::TimedForm;
 use super::page::{alert, failure, page, see, table};
 use crate::services::collections::point_path;
 use crate::services::review::{self, Decision, ReviewInput, ReviewPage, ReviewQuery, ReviewTask};
@@ -57,9 +58,9 @@ pub(super) async fn decide(
     request: HttpRequest,
     services: Data<Services>,
     task: Path<String>,
-    decided: Form<Decided>,
+    decided: TimedForm<Decided>,
 ) -> HttpResponse {
-    let Form(decided) = decided;
+    let TimedForm(decided) = decided;
     let given = |text: String| Some(text).filter(|text| !text.trim().is_empty());
     // Forms end their lines as networks do.
     let answer = decided.answer.replace("\r\n", "\n");

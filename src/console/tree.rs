@@ -1,12 +1,13 @@
 //! The supervision tree, live, with its crash reports and dead letters. It asks no cell, so it is there while workers hang.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
 use supervisors::{CrashSummary, DeadLetter, NodeKind, TreeSnapshot};
 
 use super::figures::{count, moment, size};
+use super::form::TimedForm;
 use super::page::{alert, page, see, table, told};
 use crate::services::collections::encoded;
 use crate::services::{ServiceError, Services, health, supervision};
@@ -53,7 +54,7 @@ pub(super) async fn show(services: Data<Services>, done: Query<Done>) -> HttpRes
     whole(&services, text.as_deref(), None)
 }
 
-pub(super) async fn restart(services: Data<Services>, cell: Form<Cell>) -> HttpResponse {
+pub(super) async fn restart(services: Data<Services>, cell: TimedForm<Cell>) -> HttpResponse {
     let id = &cell.id;
     match supervision::restart(&services, id).await {
         Ok(()) => see(&format!("{HERE}?restarted={}", encoded(id))),
@@ -61,14 +62,14 @@ pub(super) async fn restart(services: Data<Services>, cell: Form<Cell>) -> HttpR
     }
 }
 
-pub(super) async fn release(services: Data<Services>, letter: Form<Letter>) -> HttpResponse {
+pub(super) async fn release(services: Data<Services>, letter: TimedForm<Letter>) -> HttpResponse {
     match supervision::release(&services, &letter.digest) {
         Ok(()) => see(&format!("{HERE}?released={}", encoded(&letter.digest))),
         Err(error) => whole(&services, None, Some(&error)),
     }
 }
 
-pub(super) async fn forget(services: Data<Services>, letter: Form<Letter>) -> HttpResponse {
+pub(super) async fn forget(services: Data<Services>, letter: TimedForm<Letter>) -> HttpResponse {
     match supervision::forget(&services, &letter.digest) {
         Ok(()) => see(&format!("{HERE}?forgotten={}", encoded(&letter.digest))),
         Err(error) => whole(&services, None, Some(&error)),

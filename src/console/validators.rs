@@ -1,6 +1,6 @@
 //! The validators playground: a payload, what it is judged by, and the findings; and the rules of every kind.
 
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::asker;
 use super::examples;
 use super::figures::{pretty, size};
+use super::form::TimedForm;
 use super::page::{alert, page, table};
 use crate::services::validate::{self, ValidateInput, ValidateOutput};
 use crate::services::{ServiceError, Services, tables};
@@ -72,7 +73,7 @@ pub(super) async fn show(services: Data<Services>, chosen: Query<Chosen>) -> Htt
 pub(super) async fn judge(
     request: HttpRequest,
     services: Data<Services>,
-    given: Form<Given>,
+    given: TimedForm<Given>,
 ) -> HttpResponse {
     let judged = match given.input() {
         Ok(input) => validate::validate(&services, asker(&request), input).await,

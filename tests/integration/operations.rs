@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{serve, serve_with, settings};
@@ -126,19 +128,27 @@ fn a_body_that_does_not_arrive_is_given_up() {
     settings.http.deadline_ms = 200;
     serve_with(settings, async |api| {
         let address = api.address;
-        let reply = actix_web::rt::task::spawn_blocking(move || {
-            let mut socket = std::net::TcpStream::connect(address).unwrap();
-            let head =
-                "POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{";
-            socket.write_all(head.as_bytes()).unwrap();
-            let mut reply = [0; 4096];
-            let count = socket.read(&mut reply).unwrap();
-            String::from_utf8_lossy(&reply[..count]).into_owned()
-        });
-        let reply = reply.await.unwrap();
-        assert!(
-            reply.starts_with("HTTP/1.1 504") && reply.contains("did not arrive"),
-            "{reply}"
-        );
+        // The second one is a form that is open to everybody, also where there are keys.
+        for head in [
+            "POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{",
+            "POST /console/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: 9\r\n\r\n",
+        ] {
+            let reply = actix_web::rt::task::spawn_blocking(move || {
+                let mut socket = std::net::TcpStream::connect(address).unwrap();
+                socket
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                socket.write_all(head.as_bytes()).unwrap();
+                let mut reply = [0; 4096];
+                let count = socket.read(&mut reply).unwrap();
+                String::from_utf8_lossy(&reply[..count]).into_owned()
+            });
+            let reply = reply.await.unwrap();
+            assert!(
+                reply.starts_with("HTTP/1.1 504") && reply.contains("did not arrive"),
+                "{head}: {reply}"
+            );
+        }
     });
 }

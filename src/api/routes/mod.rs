@@ -22,12 +22,13 @@ pub(super) mod validation;
 use actix_web::web::{self, ServiceConfig, delete, get, post, put};
 use actix_web::{Resource, Route};
 
+use super::context::{Context, EdgeLimits};
 use super::error::{no_method, no_route, refused};
 use super::mcp;
-use crate::console;
+use crate::console::{self, Surroundings};
 
 /// Mounts every route.
-pub(super) fn mount(app: &mut ServiceConfig) {
+pub(super) fn mount(app: &mut ServiceConfig, limits: &EdgeLimits) {
     app.app_data(
         web::PathConfig::default()
             .error_handler(|error, request| refused(request, error.to_string())),
@@ -39,7 +40,11 @@ pub(super) fn mount(app: &mut ServiceConfig) {
     for (path, routes) in table() {
         app.service(resource(path, routes));
     }
-    console::mount(app);
+    let surroundings = Surroundings {
+        form_timeout: limits.body_timeout,
+        fail: |request, error| Context::of(request).fail(error).into(),
+    };
+    console::mount(app, surroundings);
     app.service(
         utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}")
             .config(utoipa_swagger_ui::Config::from("/openapi.json")),
