@@ -1,5 +1,6 @@
 //! `boathouse backup` and `boathouse restore`: everything that is kept, out and in.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use indicatif::ProgressBar;
 
 use super::client::Client;
 use super::error::CliError;
-use super::{output, serve, server};
+use super::{output, privacy, serve, server};
+use crate::app;
 use crate::config::Overrides;
-use crate::services::ServiceError;
 use crate::services::backup::{self, BackupInput, BackupManifest, Closed, Target};
+use crate::services::{ServiceError, keys};
 use crate::types::http::Method;
 use crate::types::plain::counted;
 
@@ -83,6 +85,9 @@ pub(super) fn run(overrides: &Overrides, args: &BackupArgs) -> Result<(), CliErr
             return tell(&manifest, &format!("{} is whole", file.display()), *json);
         }
         let path = place(args.to.as_deref().unwrap_or(Path::new(".")))?;
+        if args.url.is_none() {
+            refuse_within(&path, &serve::settings(overrides)?.storage.data_dir)?;
+        }
         let input = BackupInput {
             models: args.models,
         };
@@ -102,14 +107,31 @@ pub(super) fn run(overrides: &Overrides, args: &BackupArgs) -> Result<(), CliErr
 
 /// Runs `boathouse restore`.
 pub(super) fn restore(overrides: &Overrides, args: &RestoreArgs) -> Result<(), CliError> {
-    let data_dir = serve::settings(overrides)?.storage.data_dir;
+    let storage = serve::settings(overrides)?.storage;
+    privacy::keep(&storage)?;
+    let data_dir = storage.data_dir;
     actix_web::rt::System::new().block_on(async {
         let (from, to) = (args.from.clone(), data_dir.clone());
         let bar = output::byte_progress(length(&from), "restored");
         let manifest = stoppable(bar, move |go_on| backup::restore(&from, &to, go_on)).await?;
         let done = format!("restored into {}", data_dir.display());
-        tell(&manifest, &done, args.json)
+        tell(&manifest, &done, args.json)?;
+        tell_keys(&data_dir)
     })
+}
+
+/// Says which keys are good now: those that were revoked after the backup are so again.
+fn tell_keys(data_dir: &Path) -> Result<(), CliError> {
+    let keys = keys::list(data_dir).map_err(failed)?;
+    let good = keys.iter().filter(|key| key.state == "good");
+    let good: Vec<String> = good
+        .map(|key| format!("{} ({})", key.name, key.id))
+        .collect();
+    if !good.is_empty() {
+        let good = good.join(", ");
+        output::note(format_args!("  good API keys, as they were then: {good}"));
+    }
+    Ok(())
 }
 
 /// Where the backup goes: in a folder it is named by the time.
@@ -129,6 +151,24 @@ fn place(to: &Path) -> Result<PathBuf, CliError> {
         .ok_or_else(|| CliError::failed("no name is free"))
 }
 
+/// Refuses a backup that would lie in what it is a backup of.
+fn refuse_within(path: &Path, data_dir: &Path) -> Result<(), CliError> {
+    let folder = path.parent().filter(|one| !one.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    // What is not there is told where it is used.
+    let (Ok(folder), Ok(data)) = (folder, data_dir.canonicalize()) else {
+        return Ok(());
+    };
+    if folder.starts_with(&data) {
+        return Err(CliError::failed(format!(
+            "{} is in the data folder {}, and would be lost with it; name another folder with --to",
+            path.display(),
+            data_dir.display()
+        )));
+    }
+    Ok(())
+}
+
 /// Fills the file: from the data folder where nobody has it, from the server where it does.
 async fn write(
     overrides: &Overrides,
@@ -136,25 +176,18 @@ async fn write(
     input: BackupInput,
     mut target: Target,
 ) -> Result<Target, CliError> {
-    let closed = match url {
-        Some(_) => None,
+    let url = match url {
+        Some(url) => url.to_owned(),
         None => {
             let data_dir = serve::settings(overrides)?.storage.data_dir;
-            Closed::open(&data_dir).map_err(failed)?
+            if let Some(closed) = Closed::open(&data_dir).map_err(failed)? {
+                return write_closed(closed, input, target).await;
+            }
+            // The address of the settings may be another server's.
+            server::url_of(holder(&data_dir)?)
         }
     };
-    if let Some(closed) = closed {
-        let bar = output::byte_progress(closed.bytes_about(&input), "backed up");
-        return stoppable(bar, move |go_on| {
-            closed.back_up(&input, |piece| match go_on(piece.len() as u64) {
-                true => target.write(piece).map_err(ServiceError::from),
-                false => Err(backup::stopped()),
-            })?;
-            Ok(target)
-        })
-        .await;
-    }
-    let client = Client::new(server::running(overrides, url)?);
+    let client = Client::new(url);
     let path = format!("/v1/backup?models={}", input.models);
     let mut stream = client.stream(Method::Get, &path, None).await?;
     let about = stream.head().header("x-boathouse-bytes-about");
@@ -181,6 +214,33 @@ async fn write(
     }
     bar.finish_and_clear();
     Ok(target)
+}
+
+/// The same from a data folder that nobody has.
+async fn write_closed(
+    closed: Closed,
+    input: BackupInput,
+    mut target: Target,
+) -> Result<Target, CliError> {
+    let bar = output::byte_progress(closed.bytes_about(&input), "backed up");
+    stoppable(bar, move |go_on| {
+        closed.back_up(&input, |piece| match go_on(piece.len() as u64) {
+            true => target.write(piece).map_err(ServiceError::from),
+            false => Err(backup::stopped()),
+        })?;
+        Ok(target)
+    })
+    .await
+}
+
+/// Where the server listens that has a data folder.
+fn holder(data_dir: &Path) -> Result<SocketAddr, CliError> {
+    app::served_at(data_dir).ok_or_else(|| {
+        CliError::failed(format!(
+            "a command has the data folder {} open, or a server that does not serve yet; try again",
+            data_dir.display()
+        ))
+    })
 }
 
 async fn verified(path: &Path) -> Result<BackupManifest, CliError> {

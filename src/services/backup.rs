@@ -163,7 +163,7 @@ impl Backup {
             };
             if let Err(error) = added {
                 let error = told(error);
-                return Ok(Next::End(self.take_packer().fail(&error.message)?));
+                return Ok(Next::End(self.take_packer().fail(&error.message)));
             }
         }
     }

@@ -27,6 +27,14 @@ impl File {
         Ok(Self::of(file, path))
     }
 
+    /// Creates a file that is not there yet.
+    pub(crate) fn create_new(path: &Path) -> io::Result<Self> {
+        #[cfg(test)]
+        faults::before(faults::Call::Create(path.to_owned()))?;
+        let file = fs::File::create_new(path)?;
+        Ok(Self::of(file, path))
+    }
+
     /// Opens a file that is there, to be written from `at` on.
     pub(crate) fn open_at(path: &Path, at: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().write(true).open(path)?;

@@ -269,6 +269,80 @@ fn a_collection_that_cannot_open_is_kept_as_it_lies_and_told() {
     });
 }
 
+#[test]
+fn the_server_is_asked_that_has_the_folder_and_backups_hold_no_backups() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| folder.path().join(name));
+    let [house, other] = [&ours, &theirs].map(|data| Process::start(data));
+    block_on(async {
+        Api::new(house.address).collection("ours", &["a"]).await;
+        Api::new(other.address).collection("theirs", &["b"]).await;
+    });
+    let back_up = |to: &Path| {
+        let mut command = command();
+        // The other one is where the settings say that a server is.
+        command
+            .env("BOATHOUSE__STORAGE__DATA_DIR", &ours)
+            .env("BOATHOUSE__HTTP__PORT", other.address.port().to_string());
+        finish(command.args(["backup", "--to", text(to)]))
+    };
+    let (status, _, said) = back_up(&ours.join("house.tar"));
+    assert_eq!(status, Some(1));
+    assert!(said.contains("in the data folder"), "{said}");
+    fs::write(ours.join("house.tar"), "of before").unwrap();
+    let to = folder.path().join("house.tar");
+    let (status, shown, said) = back_up(&to);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(shown.contains("collections: 1 (ours)"), "{shown}");
+    assert!(said.contains("house.tar is left out"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_restored_folder_is_its_owners_only_and_its_good_keys_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let process = Process::start(&data);
+    block_on(async { Api::new(process.address).collection("docs", &["a"]).await });
+    drop(process);
+    for name in ["app", "guest"] {
+        let (status, _, said) = run(&[
+            "keys",
+            "new",
+            name,
+            "--scope",
+            "read",
+            "--data",
+            text(&data),
+        ]);
+        assert_eq!(status, Some(0), "{said}");
+    }
+    run(&["keys", "revoke", "guest", "--data", text(&data)]);
+    let tar = folder.path().join("house.tar");
+    let (status, _, said) = run(&["backup", "--to", text(&tar), "--data", text(&data)]);
+    assert_eq!(status, Some(0), "{said}");
+    let restored = folder.path().join("restored");
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell
+        .env_clear()
+        .current_dir(folder.path())
+        .args(["-c", "umask 022 && exec \"$0\" \"$@\""])
+        .args([env!("CARGO_BIN_EXE_boathouse"), "restore", text(&tar)])
+        .args(["--data", text(&restored)]);
+    let (status, _, said) = finish(&mut shell);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("good API keys") && said.contains("app (") && !said.contains("guest ("),
+        "{said}"
+    );
+    for path in ["", "collections", "collections/docs"] {
+        let path = restored.join(path);
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{}: {mode:o}", path.display());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_backup_that_is_stopped_leaves_nothing() {

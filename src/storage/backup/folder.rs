@@ -1,9 +1,11 @@
 //! What of a data folder belongs into a backup.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::is_backup;
 use super::pinned::Pinned;
 use crate::storage::disk::{self, StorageError};
 
@@ -20,6 +22,8 @@ const NOT_OTHERS: [&str; 8] = [
 ];
 /// Big, and to be had again by `boathouse models pull`.
 const MODELS: &str = "models";
+/// What ends the name of a dataset that is being replaced; see `dataset_store`.
+const OLD: &str = ".old";
 /// Readings of a folder that is replaced meanwhile.
 const TRIES: usize = 20;
 /// Deepest folder in a folder.
@@ -36,11 +40,11 @@ pub fn collection_names(data_dir: &Path) -> Result<Vec<String>, StorageError> {
 /// The folders of datasets that are replaced whole, each by its path in the data folder, and the files beside them.
 pub fn dataset_folders(data_dir: &Path) -> Result<Vec<String>, StorageError> {
     let mut found = Vec::new();
-    for name in names(&data_dir.join("datasets"))? {
+    for name in datasets_in(&data_dir.join("datasets"))? {
         let path = format!("datasets/{name}");
         match name.as_str() {
             "exports" | "replays" => {
-                let each = names(&data_dir.join(&path))?.into_iter();
+                let each = datasets_in(&data_dir.join(&path))?.into_iter();
                 found.extend(each.map(|name| format!("{path}/{name}")));
             }
             _ => found.push(path),
@@ -60,6 +64,19 @@ pub fn others(data_dir: &Path, with_models: bool) -> Result<Vec<String>, Storage
     Ok(found)
 }
 
+/// The names in a folder of datasets, also of those that are just being replaced.
+fn datasets_in(dir: &Path) -> Result<BTreeSet<String>, StorageError> {
+    let mut found: BTreeSet<String> = names(dir)?.into_iter().collect();
+    if dir.exists() {
+        let hidden = disk::names_in(dir)?;
+        let old = hidden
+            .iter()
+            .filter_map(|name| name.strip_prefix('.')?.strip_suffix(OLD));
+        found.extend(old.map(str::to_owned));
+    }
+    Ok(found)
+}
+
 /// Names in a folder but for hidden ones; none of a folder that is not there.
 fn names(dir: &Path) -> Result<Vec<String>, StorageError> {
     if !dir.exists() {
@@ -76,16 +93,23 @@ fn names(dir: &Path) -> Result<Vec<String>, StorageError> {
 /// Errors: it cannot be read; it is replaced all the time.
 pub fn whole_folder(data_dir: &Path, path: &str) -> Result<Vec<Pinned>, StorageError> {
     let full = data_dir.join(path);
+    let aside = moved_aside(&full);
     let mut tries = 0;
     loop {
         tries += 1;
-        let before = identity(&full);
-        if before.is_none() {
-            return Ok(Vec::new());
-        }
+        // Between the two renames of a replacement only the old one is there, under another name.
+        let (place, before) = match (identity(&full), identity(&aside)) {
+            (Some(found), _) => (&full, found),
+            (None, Some(found)) => (&aside, found),
+            // The replacement may have ended between the two looks.
+            (None, None) if tries < TRIES => continue,
+            (None, None) => return Ok(Vec::new()),
+        };
         let mut files = Vec::new();
-        let walked = walk(&full, path, &mut files, 0);
-        let quiet = identity(&full) == before;
+        let walked = walk(place, path, &mut files, 0);
+        // The old one is whole for as long as nothing has taken its place.
+        let quiet =
+            identity(place) == Some(before) && (place == &full || identity(&full).is_none());
         match walked {
             Ok(()) if quiet => return Ok(files),
             Err(error) if quiet && tries >= TRIES => return Err(error),
@@ -98,6 +122,12 @@ pub fn whole_folder(data_dir: &Path, path: &str) -> Result<Vec<Pinned>, StorageE
             }
         }
     }
+}
+
+/// Where a dataset is while another one takes its place.
+fn moved_aside(full: &Path) -> PathBuf {
+    let name = full.file_name().unwrap_or_default().to_string_lossy();
+    full.with_file_name(format!(".{name}{OLD}"))
 }
 
 /// What tells a folder from the one that takes its place.
@@ -147,7 +177,7 @@ pub fn estimate(data_dir: &Path, with_models: bool) -> u64 {
         let Ok(found) = fs::symlink_metadata(&path) else {
             continue;
         };
-        if found.is_file() {
+        if found.is_file() && !is_backup(&path.to_string_lossy()) {
             bytes += found.len();
         } else if found.is_dir() {
             let inside = disk::names_in(&path).unwrap_or_default();

@@ -40,8 +40,10 @@ const FORMAT: u8 = 1;
 const MANIFEST: &str = "manifest.json";
 /// The file that says what that is.
 const SEAL: &str = "manifest.sha256";
-/// Longest path in a backup, bytes: what every tar can hold.
-const MAX_PATH_BYTES: usize = 240;
+/// What the name of a backup in the making ends with.
+const PART: &str = ".part";
+/// Longest path in a backup, bytes: what systems open, with a data folder before it.
+const MAX_PATH_BYTES: usize = 3_000;
 
 /// A failed backup or restore.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +79,14 @@ pub enum BackupError {
         /// What is there.
         reason: String,
     },
+    /// There is a file where the backup should be written. Choose another name, or remove it.
+    #[error("{file} is there already: {reason}")]
+    Taken {
+        /// The file.
+        file: String,
+        /// What to do about it.
+        reason: &'static str,
+    },
     /// A file changed while it was read, though nobody should change it. Retry.
     #[error("{file} became shorter while it was read; back up again")]
     Changed {
@@ -102,7 +112,7 @@ impl BackupError {
         match self {
             Self::Storage(error) => error.kind(),
             Self::Damaged { .. } | Self::Format { .. } => ErrorKind::Unprocessable,
-            Self::NotEmpty { .. } | Self::Stopped => ErrorKind::Conflict,
+            Self::NotEmpty { .. } | Self::Taken { .. } | Self::Stopped => ErrorKind::Conflict,
             Self::Changed { .. } => ErrorKind::Unavailable,
             Self::Path { .. } => ErrorKind::Internal,
         }
@@ -189,10 +199,15 @@ fn only_the_owners(path: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// Whether a file is a backup, or one in the making, by its name. Nothing that is kept has such names.
+fn is_backup(path: &str) -> bool {
+    path.ends_with(".tar") || path.ends_with(PART)
+}
+
 /// Refuses what would leave the folder that a path is to be in, and what a tar cannot hold.
 fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() || path.len() > MAX_PATH_BYTES {
-        return Err("it is empty or longer than 240 bytes");
+        return Err("it is empty or longer than 3000 bytes");
     }
     if path.contains(['\\', '\0']) {
         return Err("it has a backslash in it");

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
 use super::pinned::Pinned;
-use super::{BackupError, BackupFile, BackupManifest, MANIFEST, SEAL, check_path};
+use super::{BackupError, BackupFile, BackupManifest, MANIFEST, SEAL, check_path, is_backup};
 use crate::storage::dataset_store::{hex, sha256};
 
 /// The file that says why a backup ends early.
@@ -44,10 +44,18 @@ impl Packer {
         &mut self.manifest
     }
 
-    /// Adds files, to be packed after those before.
+    /// Adds files, to be packed after those before. Earlier backups are left out, with a warning: each would hold all before it.
     ///
     /// Errors: a path that cannot stand in a backup; then none is added.
-    pub fn add(&mut self, files: Vec<Pinned>) -> Result<(), BackupError> {
+    pub fn add(&mut self, mut files: Vec<Pinned>) -> Result<(), BackupError> {
+        files.retain(|file| {
+            let path = file.path();
+            if is_backup(path) {
+                let warning = format!("{path} is left out: by its name it is a backup");
+                self.manifest.warnings.push(warning);
+            }
+            !is_backup(path)
+        });
         for file in &files {
             check_path(file.path()).map_err(|reason| BackupError::Path {
                 path: file.path().to_owned(),
@@ -66,7 +74,7 @@ impl Packer {
                 let Some(file) = self.waiting.pop_front() else {
                     break;
                 };
-                self.header(file.path(), file.bytes(), &mut piece)?;
+                self.header(file.path(), file.bytes(), &mut piece);
                 self.current = Some(Current {
                     left: file.bytes(),
                     file,
@@ -119,7 +127,7 @@ impl Packer {
         let seal = format!("{sum}  {MANIFEST}\n");
         let mut end = Vec::new();
         for (path, text) in [(MANIFEST, manifest), (SEAL, seal)] {
-            self.header(path, text.len() as u64, &mut end)?;
+            self.header(path, text.len() as u64, &mut end);
             end.extend_from_slice(text.as_bytes());
             pad(text.len() as u64, &mut end);
         }
@@ -128,30 +136,51 @@ impl Packer {
     }
 
     /// The end of a tar that cannot be gone on with, between two files: a file that says why, in place of the manifest.
-    pub fn fail(self, reason: &str) -> Result<Vec<u8>, BackupError> {
+    pub fn fail(self, reason: &str) -> Vec<u8> {
         let mut end = Vec::new();
-        self.header(FAILED, reason.len() as u64, &mut end)?;
+        self.header(FAILED, reason.len() as u64, &mut end);
         end.extend_from_slice(reason.as_bytes());
         pad(reason.len() as u64, &mut end);
         end.resize(end.len() + 2 * BLOCK, 0);
-        Ok(end)
+        end
     }
 
-    fn header(&self, path: &str, bytes: u64, out: &mut Vec<u8>) -> Result<(), BackupError> {
+    fn header(&self, path: &str, bytes: u64, out: &mut Vec<u8>) {
         let mut header = Header::new_ustar();
-        header.set_path(path).map_err(|_| BackupError::Path {
-            path: path.to_owned(),
-            reason: "a tar has no room for it",
-        })?;
-        header.set_entry_type(EntryType::Regular);
+        if header.set_path(path).is_err() {
+            // It has room for 100 bytes, or for 155 and 100 around a slash. What is longer goes before it, as GNU's tar has it.
+            let mut long = named("././@LongLink");
+            let length = path.len() + 1;
+            self.put(&mut long, EntryType::GNULongName, length as u64, out);
+            out.extend_from_slice(path.as_bytes());
+            out.push(0);
+            pad(length as u64, out);
+            header = named(path);
+        }
+        self.put(&mut header, EntryType::Regular, bytes, out);
+    }
+
+    fn put(&self, header: &mut Header, kind: EntryType, bytes: u64, out: &mut Vec<u8>) {
+        header.set_entry_type(kind);
         // Contents of people, and hashes of keys.
         header.set_mode(0o600);
         header.set_size(bytes);
         header.set_mtime(self.manifest.began_ms / 1_000);
         header.set_cksum();
         out.extend_from_slice(header.as_bytes());
-        Ok(())
     }
+}
+
+/// A header of GNU's with as much of this name as it holds.
+fn named(name: &str) -> Header {
+    let mut header = Header::new_gnu();
+    if let Some(gnu) = header.as_gnu_mut() {
+        let held = name.floor_char_boundary(gnu.name.len() - 1);
+        for (to, from) in gnu.name.iter_mut().zip(name.bytes().take(held)) {
+            *to = from;
+        }
+    }
+    header
 }
 
 /// Fills the last block of a file.

@@ -1,9 +1,9 @@
 //! The file that a backup is written to.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{BackupError, only_the_owners};
+use super::{BackupError, PART, only_the_owners};
 use crate::storage::disk::{self, StorageError};
 use crate::storage::os;
 
@@ -16,20 +16,23 @@ pub struct Target {
 }
 
 impl Target {
-    /// Begins the file. One that is there is not replaced.
+    /// Begins the file. One that is there is not replaced, nor one in the making.
     ///
     /// Errors: it is there; its folder cannot be written.
     pub fn create(path: &Path) -> Result<Self, BackupError> {
         if path.exists() {
-            return Err(BackupError::NotEmpty {
-                folder: path.display().to_string(),
-                reason: "is there already".to_owned(),
-            });
+            return Err(taken(path, "choose another name, it is not replaced"));
         }
         let mut name = path.as_os_str().to_owned();
-        name.push(".part");
+        name.push(PART);
         let part = PathBuf::from(name);
-        let file = os::File::create(&part).map_err(StorageError::io("create", &part))?;
+        let file = os::File::create_new(&part).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(
+                &part,
+                "another backup writes it; one that was killed may have left it, then remove it",
+            ),
+            _ => StorageError::io("create", &part)(error).into(),
+        })?;
         let target = Self {
             path: path.to_owned(),
             part,
@@ -65,6 +68,13 @@ impl Target {
         let folder = folder.unwrap_or(Path::new("."));
         disk::sync_dir(folder).map_err(StorageError::io("sync", &self.path))?;
         Ok(())
+    }
+}
+
+fn taken(path: &Path, reason: &'static str) -> BackupError {
+    BackupError::Taken {
+        file: path.display().to_string(),
+        reason,
     }
 }
 

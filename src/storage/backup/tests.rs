@@ -101,7 +101,7 @@ fn a_backup_that_ends_early_says_why() {
         .add(vec![Pinned::memory("a".to_owned(), b"x".to_vec())])
         .unwrap();
     let mut tar = packer.piece().unwrap().unwrap();
-    tar.extend(packer.fail("the disk is gone").unwrap());
+    tar.extend(packer.fail("the disk is gone"));
     let error = verified(&tar).unwrap_err().to_string();
     assert!(error.contains("the disk is gone"), "{error}");
 }
@@ -221,6 +221,89 @@ fn a_file_that_is_cut_while_it_is_read_is_told() {
             file: "f".to_owned()
         }
     );
+}
+
+#[test]
+fn names_of_any_length_are_packed_and_read_again() {
+    let names = [
+        "x".repeat(101),
+        format!("later/{}", "y".repeat(255)),
+        format!("{}/{}", "a".repeat(150), "b".repeat(90)),
+        format!("datasets/{}", "ü".repeat(120)),
+    ];
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| (name.as_str(), name.as_bytes()))
+        .collect();
+    let tar = backup_of(&files);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    restore(Cursor::new(&tar), &dir, &mut |_| true).unwrap();
+    for name in &names {
+        assert_eq!(fs::read(dir.join(name)).unwrap(), name.as_bytes(), "{name}");
+    }
+    assert_eq!(verified(&tar).unwrap().files.len(), names.len());
+}
+
+#[test]
+fn earlier_backups_are_left_out_and_told() {
+    let tar = backup_of(&[
+        ("house.tar", b"all that was"),
+        ("keys.json", b"hashes"),
+        ("later/boathouse-20261129T060000Z.tar.part", b"half of it"),
+        ("later/tar", b"kept"),
+    ]);
+    let manifest = verified(&tar).unwrap();
+    let paths: Vec<&str> = manifest.files.iter().map(|file| &*file.path).collect();
+    assert_eq!(paths, ["keys.json", "later/tar"]);
+    assert_eq!(manifest.warnings.len(), 2, "{:?}", manifest.warnings);
+    assert!(manifest.warnings[0].contains("house.tar"));
+}
+
+#[test]
+fn a_backup_in_the_making_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("house.tar");
+    let mut first = Target::create(&path).unwrap();
+    first.write(b"all of it").unwrap();
+    let error = Target::create(&path).unwrap_err();
+    assert!(matches!(error, BackupError::Taken { .. }), "{error}");
+    assert!(error.to_string().contains("house.tar.part"), "{error}");
+    first.written().unwrap();
+    first.commit().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"all of it");
+}
+
+#[test]
+fn a_dataset_is_there_also_while_it_is_being_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    // Between the two renames.
+    for path in [
+        "datasets/.tasks.old/receipt.json",
+        "datasets/.tasks.new/receipt.json",
+        "datasets/exports/.sft.old/receipt.json",
+        "datasets/exports/.kto.old/receipt.json",
+        "datasets/exports/kto/receipt.json",
+    ] {
+        let path = data.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    let folders = dataset_folders(data).unwrap();
+    assert_eq!(
+        folders,
+        [
+            "datasets/exports/kto",
+            "datasets/exports/sft",
+            "datasets/tasks"
+        ]
+    );
+    for folder in folders {
+        let pinned = whole_folder(data, &folder).unwrap();
+        let paths: Vec<&str> = pinned.iter().map(Pinned::path).collect();
+        assert_eq!(paths, [format!("{folder}/receipt.json")]);
+    }
 }
 
 #[test]
