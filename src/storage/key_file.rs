@@ -101,8 +101,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let tmp = path.with_extension("tmp");
     // What a killed command left may be open to others.
     drop(fs::remove_file(&tmp));
+    let folder = path.parent().unwrap_or(Path::new("."));
     let written = private(&tmp).and_then(|mut file| {
         file.write_all(bytes)?;
+        owned_as(folder, &file)?;
         file.sync_all()
     });
     if let Err(error) = written {
@@ -111,7 +113,27 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
         return Err(StorageError::io("write", &tmp)(error));
     }
     fs::rename(&tmp, path).map_err(StorageError::io("rename", &tmp))?;
-    sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(StorageError::io("sync", path))
+    sync_dir(folder).map_err(StorageError::io("sync", path))
+}
+
+/// Gives a file that root has made to whom the folder belongs: the server must be able to read it.
+#[cfg(unix)]
+fn owned_as(folder: &Path, file: &fs::File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let (wanted, found) = (fs::metadata(folder)?, file.metadata()?);
+    if wanted.uid() == found.uid() {
+        return Ok(());
+    }
+    match fchown(file, Some(wanted.uid()), Some(wanted.gid())) {
+        // Who is not root can give nothing away.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+fn owned_as(_: &Path, _: &fs::File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Creates a file that only its owner can read, whatever the process's umask.
@@ -183,6 +205,23 @@ mod tests {
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_belongs_to_whom_the_folder_belongs() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        let folder = tempfile::tempdir().unwrap();
+        // Only root can; for others it is their own in any case.
+        drop(chown(folder.path(), Some(12_345), Some(12_345)));
+        let path = path_in(folder.path());
+        add(&path, "a").unwrap();
+        let owner = |path: &Path| {
+            let found = fs::metadata(path).unwrap();
+            (found.uid(), found.gid())
+        };
+        assert_eq!(owner(&path).0, owner(folder.path()).0);
+        assert_eq!(owner(&path).1, owner(folder.path()).1);
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Keys {
     /// Looks whether the file is another one, and reads it then.
     ///
     /// Once there were keys, nobody is served without, also when the file is gone: that is for a restart to say.
-    /// Errors: a file that cannot be read, or makes no sense; the keys before it hold on.
+    /// Errors: a file that cannot be read, or makes no sense; the keys before it hold on, and where there were none, keys are needed
+    /// from then on.
     pub fn refresh(&self) -> Result<bool, ServiceError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = key_file::stamp(&self.path)?;
@@ -75,7 +76,13 @@ impl Keys {
             return Ok(false);
         }
         let before = self.ring();
-        let ring = ring_of(&self.path, self.owner.get(), Some(&before))?;
+        let ring = ring_of(&self.path, self.owner.get(), Some(&before));
+        let ring = ring.inspect_err(|_| {
+            // Somebody made keys: not to be able to tell which is no reason to go on without.
+            if found.is_some() && self.version() == 0 {
+                self.version.store(1, Ordering::Release);
+            }
+        })?;
         let closed = !ring.is_empty() || self.version() > 0;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         if closed {
@@ -256,6 +263,24 @@ mod tests {
         assert!(keys.refresh().is_err());
         assert!(keys.ring().admit(&made.key, now_ms()).is_ok());
         assert!(Keys::open(folder.path(), false).is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_closes_an_open_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::open(folder.path(), false).unwrap();
+        assert_eq!(keys.version(), 0);
+        // As of another user: it is there, and that is all that can be seen.
+        std::fs::create_dir(key_file::path_in(folder.path())).unwrap();
+        assert!(keys.refresh().is_err());
+        let closed = keys.version();
+        assert!(closed > 0);
+        assert!(keys.refresh().is_err(), "it is tried again");
+        std::fs::remove_dir(key_file::path_in(folder.path())).unwrap();
+        let made = new_key(folder.path(), "app");
+        assert!(keys.refresh().unwrap());
+        assert_ne!(keys.version(), closed);
+        assert!(keys.ring().admit(&made.key, now_ms()).is_ok());
     }
 
     #[test]
