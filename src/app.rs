@@ -553,7 +553,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         reembedding: tokio::sync::Notify::new(),
         chat: dispatcher,
         reloading: Reloading::new(
-            reload::source(source),
+            reload::source(source, settings),
             reload::flat(settings).map_err(part)?,
         ),
         backups: backup::Backups::new(data_dir.clone()),

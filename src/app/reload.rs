@@ -8,12 +8,13 @@ use crate::config::Settings;
 use crate::services::Services;
 use crate::services::reload::{self, FlatSettings, NewSettings, Source};
 
-/// Reads the settings for the services.
-pub(super) fn source(settings: SettingsSource) -> Source {
+/// Reads the settings for the services, which were started with others.
+pub(super) fn source(settings: SettingsSource, started: &Settings) -> Source {
+    let upstreams = policies::Upstreams::of(started);
     Box::new(move |tree| {
         let settings = settings().map_err(|error| error.to_string())?;
         Ok(NewSettings {
-            policies: policies::policies_of(&settings, tree),
+            policies: policies::policies_of(&settings, &upstreams, tree),
             log_filter: settings.log.filter.clone(),
             flat: flat(&settings)?,
         })

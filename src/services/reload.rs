@@ -163,6 +163,10 @@ fn changed(before: &FlatSettings, now: &FlatSettings) -> Vec<String> {
 }
 
 fn is_live(key: &str) -> bool {
+    // A cell has its threads from its start on.
+    if key.ends_with(".workers") {
+        return false;
+    }
     LIVE.iter().any(|live| {
         key.strip_prefix(live)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -188,7 +192,9 @@ mod tests {
             ("log.filter", true),
             ("log.format", false),
             ("log.filters", false),
-            ("supervisors.children.embedding.workers", true),
+            ("supervisors.children.embedding.workers", false),
+            ("supervisors.defaults.workers", false),
+            ("supervisors.children.embedding.inbox", true),
             ("supervisors.allow_crash", false),
             ("http.port", false),
         ] {

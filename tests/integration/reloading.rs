@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use boathouse::engines::chat::ProviderConfig;
+use boathouse::engines::embedding::EmbedderConfig;
+use serde_json::{Value, json};
 
 use crate::harness::{Process, command, serve_from, settings};
 
@@ -66,6 +68,74 @@ fn a_reload_takes_over_what_it_can_and_names_the_rest() {
             told["failed"][0].as_str().unwrap().contains("log.filter"),
             "{told}"
         );
+    });
+}
+
+#[test]
+fn a_reload_leaves_upstreams_with_the_bounds_of_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    let provider = |calls| ProviderConfig {
+        kind: Some("openai".to_owned()),
+        base_url: Some("http://127.0.0.1:9/v1".to_owned()),
+        max_concurrency: calls,
+        ..ProviderConfig::default()
+    };
+    settings.chat.providers = [
+        ("kept".to_owned(), provider(3)),
+        ("gone".to_owned(), provider(4)),
+    ]
+    .into();
+    settings.embedding.embedders = [(
+        "far".to_owned(),
+        EmbedderConfig {
+            kind: "openai".to_owned(),
+            base_url: "http://127.0.0.1:9/v1".to_owned(),
+            model: "m".to_owned(),
+            max_concurrency: 5,
+            ..EmbedderConfig::default()
+        },
+    )]
+    .into();
+    let mut later = settings.clone();
+    later.chat.providers = [("kept".to_owned(), provider(30))].into();
+    later
+        .embedding
+        .embedders
+        .get_mut("far")
+        .unwrap()
+        .max_concurrency = 50;
+    later.supervisors.defaults.inbox = 77;
+    later.supervisors.defaults.workers = 3;
+    let source = Box::new(move || Ok(later.clone()));
+    serve_from(settings, source, async move |api| {
+        let told = api.ok("/v1/reload", json!({})).await;
+        assert_eq!(told["applied"], json!(["supervisors.defaults.inbox"]));
+        let waits = told["needs_restart"].to_string();
+        for key in [
+            "chat.providers.kept.max_concurrency",
+            "embedding.embedders.far.max_concurrency",
+            "supervisors.defaults.workers",
+        ] {
+            assert!(waits.contains(key), "{waits}");
+        }
+        let tree = api.get("/v1/supervisors").await.json();
+        let capacity = |group: &str, cell: &str| {
+            let of = |children: &Value, id: &str| {
+                let mut children = children["children"].as_array().unwrap().iter();
+                children.find(|child| child["id"] == id).unwrap().clone()
+            };
+            of(&of(&tree, group), cell)["capacity"].clone()
+        };
+        for (group, cell, calls) in [
+            ("chat", "kept", 3),
+            ("chat", "gone", 4),
+            ("engines", "embedder.far", 5),
+            ("chat", "extractive", 77),
+        ] {
+            assert_eq!(capacity(group, cell), calls, "{cell}");
+        }
+        assert_eq!(api.get("/readyz").await.status, 200);
     });
 }
 
