@@ -12,6 +12,8 @@ use crate::upstream::{Reply, Upstream};
 
 const PROVIDER_KEY: &str = "sk-provider-0123456789abcdef";
 const FILE_KEY: &str = "sk-of-a-file-0123456789abcdef";
+/// Kept in the evidence, and written to no log.
+const QUESTION: &str = "when do the otters of the harbour sleep";
 
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -36,7 +38,10 @@ fn no_secret_is_written_or_told_anywhere() {
         let body = json!({"error": {"message": format!("bad key {key}"), "type": "auth"}});
         Reply::json(401, &body)
     };
-    let upstream = Upstream::start_each(vec![refusal(PROVIDER_KEY), refusal(FILE_KEY)]);
+    // And the question, as services with pydantic do.
+    let detail = json!({"type": "string_type", "loc": ["body"], "msg": "should be shorter", "input": QUESTION});
+    let echo = Reply::json(422, &json!({"detail": [detail]}));
+    let upstream = Upstream::start_each(vec![refusal(PROVIDER_KEY), refusal(FILE_KEY), echo]);
     let key_file = folder.path().join("key");
     std::fs::write(&key_file, format!("{FILE_KEY}\n")).unwrap();
     let settings = folder.path().join("boathouse.toml");
@@ -88,13 +93,27 @@ fn no_secret_is_written_or_told_anywhere() {
         let bearer = format!("Bearer {api_key}");
         let headers = [("authorization", bearer.as_str())];
         let question =
-            |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
-        for model in ["by-env/m", "by-file/m"] {
+            |model: &str| json!({"model": model, "messages": [{"role": "user", "content": QUESTION}]});
+        for model in ["by-env/m", "by-file/m", "by-env/m"] {
             let answer = api
                 .post_with(&headers, "/v1/chat/completions", question(model))
                 .await;
             assert_ne!(answer.status, 200, "{}", answer.text());
             told.push(answer.text());
+        }
+        let arguments = json!({"question": QUESTION, "model": "extractive", "collection": "docs"});
+        for params in [
+            json!({"name": "answer", "arguments": arguments}),
+            json!({"name": "search", "arguments": {"collection": "docs", "query": QUESTION}}),
+        ] {
+            let message =
+                json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+            let kinds = ("accept", "application/json, text/event-stream");
+            let version = ("mcp-protocol-version", "2025-06-18");
+            let kind = ("content-type", "application/json");
+            let headers = [headers[0], kinds, version, kind];
+            let answer = api.post_with(&headers, "/mcp", message).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
         }
         // A wrong key, a mistyped one, one in the wrong place; a crash; a login.
         let wrong = format!("Bearer {api_key}0");
@@ -142,6 +161,10 @@ fn no_secret_is_written_or_told_anywhere() {
     drop(server);
     let log = log.join().unwrap();
     assert!(log.contains("request answered"), "the log is on: {log}");
+    if let Some(at) = log.find(&QUESTION[5..]) {
+        let line = log[..at].lines().next_back().unwrap_or_default();
+        panic!("the question stands in the log: {line}");
+    }
     told.push(log);
     for file in files(&data) {
         let bytes = std::fs::read(&file).unwrap();

@@ -484,7 +484,8 @@ fn attempt_story(
         name: format!("upstream {}", candidate.provider),
         kind: SpanKind::Client,
         attributes,
-        error: outcome.is_err().then_some(told),
+        // Not the upstream's own words: they may repeat what it was asked.
+        error: outcome.is_err().then(|| word.to_owned()),
     }
 }
 

@@ -198,14 +198,14 @@ impl Upstream {
     pub(in crate::engines) fn json(&self, reply: &HttpReply) -> Result<Value, UpstreamError> {
         let parsed: Result<Value, _> = serde_json::from_slice(&reply.body);
         if !reply.head.is_success() {
-            let told = parsed
-                .as_ref()
-                .ok()
-                .and_then(error_of)
-                .unwrap_or_else(|| Told {
+            let told = match &parsed {
+                // JSON of another form may hold what was sent.
+                Ok(body) => error_of(body).unwrap_or_default(),
+                Err(_) => Told {
                     message: String::from_utf8_lossy(&reply.body).into_owned(),
                     ..Told::default()
-                });
+                },
+            };
             return Err(self.error(reply.head.status, &told, retry_after_ms(&reply.head)));
         }
         let body = parsed.map_err(|error| self.malformed(format!("it is not JSON: {error}")))?;
@@ -319,15 +319,7 @@ fn error_of(body: &Value) -> Option<Told> {
             ..Told::default()
         });
     }
-    let message = ["message", "detail", "msg", "error"]
-        .iter()
-        .filter_map(|field| error.get(field))
-        .map(|value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), ToOwned::to_owned)
-        })
-        .next();
+    let message = words_of(error);
     let code = error
         .get("code")
         .filter(|code| !code.is_null())
@@ -343,6 +335,25 @@ fn error_of(body: &Value) -> Option<Told> {
             .filter(|code| (400..600).contains(code)),
         code: code.and_then(Value::as_str).unwrap_or_default().to_owned(),
     })
+}
+
+/// The words of an object, and of what stands in their places: objects and lists also hold what was sent, such as `input`.
+fn words_of(error: &Value) -> Option<String> {
+    fn words(value: &Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(list) => {
+                let all: Vec<String> = list.iter().filter_map(words).collect();
+                (!all.is_empty()).then(|| all.join("; "))
+            }
+            Value::Object(_) => words_of(value),
+            _ => None,
+        }
+    }
+    ["message", "detail", "msg", "error"]
+        .iter()
+        .filter_map(|field| error.get(field))
+        .find_map(words)
 }
 
 /// Reads `retry-after-ms`, or `retry-after` in seconds; a date is not read.
@@ -486,9 +497,21 @@ mod tests {
                 Some(400),
             ),
             (
-                json!({"detail": [{"msg": "x"}]}),
-                "[{\"msg\":\"x\"}]",
+                json!({"detail": [{"msg": "x", "input": "a prompt"}, {"msg": "y"}]}),
+                "x; y",
                 "",
+                None,
+            ),
+            (
+                json!({"message": {"detail": [{"msg": "x", "ctx": {"input": "a prompt"}}]}, "type": "t"}),
+                "x",
+                "t",
+                None,
+            ),
+            (
+                json!({"detail": [{"input": "a prompt"}], "code": "c"}),
+                "\"c\"",
+                "c",
                 None,
             ),
             (json!({"message": "top", "type": "t"}), "top", "t", None),
@@ -547,6 +570,25 @@ mod tests {
         };
         let error = upstream.json(&reply).unwrap_err();
         assert!(error.to_string().contains("bad key ***"), "{error}");
+    }
+
+    #[test]
+    fn what_an_upstream_repeats_is_not_told() {
+        for body in [
+            json!({"detail": [{"loc": ["body"], "msg": "too long", "input": "a prompt"}]}),
+            json!({"request": {"prompt": "a prompt"}}),
+            json!([{"input": "a prompt"}]),
+        ] {
+            let reply = HttpReply {
+                head: HttpHead {
+                    status: 422,
+                    headers: Vec::new(),
+                },
+                body: body.to_string().into_bytes(),
+            };
+            let error = upstream(Some("k")).json(&reply).unwrap_err().to_string();
+            assert!(!error.contains("a prompt"), "{error}");
+        }
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub(super) fn story(
             None
         }
         Err(error) => {
-            attributes.push(("error.type", error.code.unwrap_or("error").into()));
-            Some(error.message.clone())
+            // Not the message: an upstream's words may repeat what it was asked.
+            let word = error.code.unwrap_or("error");
+            attributes.push(("error.type", word.into()));
+            Some(word.to_owned())
         }
     };
     Story {
