@@ -32,6 +32,9 @@ use instruments::Instruments;
 /// The name that our spans and metrics come under.
 const SCOPE: &str = "boathouse";
 
+/// Spans that wait for the collector where they hold questions and answers, 64 KiB each; one more is dropped.
+const CONTENT_SPANS: usize = 256;
+
 /// Where to, and how much.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -93,7 +96,13 @@ impl Telemetry {
             .with_retry_policy(RetryPolicy::disabled())
             .build()
             .map_err(failed)?;
-        let config = BatchConfigBuilder::default().with_scheduled_delay(options.span_interval);
+        let mut config = BatchConfigBuilder::default().with_scheduled_delay(options.span_interval);
+        if options.capture_content {
+            // Each may hold a question and an answer.
+            config = config
+                .with_max_queue_size(CONTENT_SPANS)
+                .with_max_export_batch_size(CONTENT_SPANS / 4);
+        }
         let mut spans = BatchSpanProcessor::new(spans, config.build());
         spans.set_resource(&resource);
         let reader = PeriodicReader::builder(metrics).with_interval(options.metrics_interval);

@@ -7,6 +7,9 @@ use crate::types::chat::ChatRequest;
 use crate::types::evidence::ChatEvidence;
 use crate::types::trace::{Attribute, SpanKind, Story};
 
+/// Most bytes of a question, and of an answer, that a span tells: spans wait in memory for a collector.
+const MAX_CONTENT_BYTES: usize = 64 << 10;
+
 /// Tells of a request that left `record`. Questions and answers are told only `with_content`.
 pub(super) fn story(
     id: &str,
@@ -61,20 +64,20 @@ pub(super) fn story(
     tell("boathouse.cache", record.cache.clone().map(Attribute::Text));
     let passages = Some(record.passages.len()).filter(|passages| *passages > 0);
     tell("boathouse.passages", passages.map(count));
-    if record.error.is_some() {
+    // Not the reason itself: an upstream's words may repeat what it was asked.
+    let error = record.error.as_ref().map(|_| {
         let last = record.attempts.last();
         let word = last.and_then(|attempt| attempt.outcome.split(':').next());
-        let word = word.filter(|word| *word != "ok").unwrap_or("error");
-        tell("error.type", Some(word.into()));
-    }
+        word.filter(|word| *word != "ok").unwrap_or("error")
+    });
+    tell("error.type", error.map(Attribute::from));
     if with_content {
-        let asked: Vec<Value> = record.messages.iter().map(said).collect();
         tell(
             "gen_ai.input.messages",
-            Some(json!(asked).to_string().into()),
+            Some(json!(newest(&record.messages)).to_string().into()),
         );
         let answer = json!({"role": "assistant", "content": record.answer});
-        let mut answer = said(&answer);
+        let mut answer = said(&answer, MAX_CONTENT_BYTES);
         answer["finish_reason"] = json!(record.finish_reason);
         tell(
             "gen_ai.output.messages",
@@ -85,7 +88,7 @@ pub(super) fn story(
         name: format!("chat {}", record.model),
         kind: SpanKind::Client,
         attributes,
-        error: record.error.clone(),
+        error: error.map(str::to_owned),
     }
 }
 
@@ -93,9 +96,25 @@ fn count(many: usize) -> Attribute {
     u64::try_from(many).unwrap_or(u64::MAX).into()
 }
 
-/// A message of a conversation in the form of the conventions.
-fn said(message: &Value) -> Value {
-    let text = match &message["content"] {
+/// The end of a conversation, in order.
+fn newest(messages: &[Value]) -> Vec<Value> {
+    let mut left = MAX_CONTENT_BYTES;
+    let mut told = Vec::new();
+    for message in messages.iter().rev() {
+        if left == 0 {
+            break;
+        }
+        let message = said(message, left);
+        left = left.saturating_sub(message.to_string().len());
+        told.push(message);
+    }
+    told.reverse();
+    told
+}
+
+/// A message of a conversation in the form of the conventions; of its text the first bytes.
+fn said(message: &Value, bytes: usize) -> Value {
+    let mut text = match &message["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {
             let texts = parts.iter().filter_map(|part| part["text"].as_str());
@@ -103,6 +122,7 @@ fn said(message: &Value) -> Value {
         }
         _ => String::new(),
     };
+    text.truncate(text.floor_char_boundary(bytes));
     json!({"role": message["role"], "parts": [{"type": "text", "content": text}]})
 }
 
@@ -165,7 +185,30 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_has_a_word_and_a_reason() {
+    fn of_long_conversations_the_end_is_told() {
+        let mut record = record();
+        let long = "ü".repeat(MAX_CONTENT_BYTES / 4);
+        record.messages = (0..9)
+            .map(|turn| json!({"role": "user", "content": format!("{turn}{long}")}))
+            .collect();
+        record.answer = "a".repeat(1 << 20);
+        let told = story("c1", &ChatRequest::default(), None, &record, true);
+        for name in ["gen_ai.input.messages", "gen_ai.output.messages"] {
+            let Some(Attribute::Text(text)) = of(&told, name) else {
+                panic!("no {name}");
+            };
+            assert!(text.len() < MAX_CONTENT_BYTES + 500, "{}", text.len());
+            let read: Value = serde_json::from_str(&text).unwrap();
+            assert!(!read.as_array().unwrap().is_empty());
+        }
+        let Some(Attribute::Text(asked)) = of(&told, "gen_ai.input.messages") else {
+            panic!("no question");
+        };
+        assert!(asked.contains("8ü") && !asked.contains("0ü"));
+    }
+
+    #[test]
+    fn a_failure_has_a_word() {
         let mut record = record();
         record.error = Some("nobody answered".into());
         record.attempts = vec![AttemptEvidence {
@@ -175,7 +218,7 @@ mod tests {
         }];
         let told = story("c1", &ChatRequest::default(), None, &record, false);
         assert_eq!(of(&told, "error.type"), Some("busy".into()));
-        assert_eq!(told.error.as_deref(), Some("nobody answered"));
+        assert_eq!(told.error.as_deref(), Some("busy"));
         assert_eq!(of(&told, "gen_ai.provider.name"), Some("boathouse".into()));
     }
 }
