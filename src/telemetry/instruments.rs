@@ -1,5 +1,8 @@
 //! What is counted of every span, exported or not.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 
@@ -47,8 +50,35 @@ const GEN_AI_LABELS: [&str; 5] = [
 ];
 const OPERATION: &str = "gen_ai.operation.name";
 
+/// Clients choose these values, so metrics tell only so many of them apart.
+const MODEL_LABELS: [&str; 2] = ["gen_ai.request.model", "gen_ai.response.model"];
+/// Models that metrics tell apart; as many as those of one key in `/metrics`.
+const MAX_MODELS: usize = 100;
+/// What the others are counted under.
+const OTHER: &str = "other";
+
+/// The names of models that answered.
+#[derive(Default)]
+struct Models(Mutex<BTreeSet<String>>);
+
+impl Models {
+    /// The name that a model is counted under. One that has never answered may be an invention.
+    fn fold(&self, name: &str, answered: bool) -> String {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(name) {
+            return name.to_owned();
+        }
+        if !answered || known.len() >= MAX_MODELS {
+            return OTHER.to_owned();
+        }
+        known.insert(name.to_owned());
+        name.to_owned()
+    }
+}
+
 /// The histograms.
 pub(super) struct Instruments {
+    models: Models,
     http: Histogram<f64>,
     gen_ai: Histogram<f64>,
     tokens: Histogram<u64>,
@@ -57,6 +87,7 @@ pub(super) struct Instruments {
 impl Instruments {
     pub(super) fn new(meter: &Meter) -> Self {
         Self {
+            models: Models::default(),
             http: meter
                 .f64_histogram("http.server.request.duration")
                 .with_description("Time until the head of the answer.")
@@ -103,6 +134,13 @@ impl Instruments {
             return;
         }
         let mut labels = labels(&GEN_AI_LABELS);
+        let answered = span.story.error.is_none();
+        for label in &mut labels {
+            if MODEL_LABELS.contains(&label.key.as_str()) {
+                let name = self.models.fold(&label.value.as_str(), answered);
+                label.value = name.into();
+            }
+        }
         self.gen_ai.record(seconds, &labels);
         for (name, kind) in [
             ("gen_ai.usage.input_tokens", "input"),
@@ -115,5 +153,25 @@ impl Instruments {
                 labels.pop();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_models_are_counted_as_one() {
+        let models = Models::default();
+        assert_eq!(models.fold("main", false), OTHER);
+        assert_eq!(models.fold("main", true), "main");
+        // From then on its failures are its own.
+        assert_eq!(models.fold("main", false), "main");
+        for number in 0..MAX_MODELS - 1 {
+            let name = format!("m{number}");
+            assert_eq!(models.fold(&name, true), name);
+        }
+        assert_eq!(models.fold("one more", true), OTHER);
+        assert_eq!(models.fold("m0", true), "m0");
     }
 }
