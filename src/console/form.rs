@@ -1,17 +1,20 @@
-//! What pages send: forms, which must arrive in time like every other body.
+//! What pages send: forms, which must arrive in time like every other body, under the names that their answers have.
 
+use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::ErrorInternalServerError;
 use actix_web::rt::time::timeout;
 use actix_web::web::Form;
-use actix_web::{Error, FromRequest, HttpRequest};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
 
-use crate::services::ServiceError;
+use crate::services::keys::Grant;
+use crate::services::{Asker, ServiceError};
 use crate::types::error_kind::ErrorKind;
 
 /// What the edge knows about the requests of the console, and the console must not ask it for.
@@ -19,6 +22,8 @@ use crate::types::error_kind::ErrorKind;
 pub struct Surroundings {
     /// Longest wait for a whole form.
     pub form_timeout: Duration,
+    /// The name of a request, as its answer has it.
+    pub request_id: fn(&HttpRequest) -> String,
     /// Gives an error its form.
     pub fail: fn(&HttpRequest, ServiceError) -> Error,
 }
@@ -60,4 +65,23 @@ fn surroundings(request: &HttpRequest) -> Result<Surroundings, Error> {
     let told = request.app_data::<Surroundings>();
     told.copied()
         .ok_or_else(|| ErrorInternalServerError("the console is mounted without its surroundings"))
+}
+
+/// Who asks by a page: the key of the session, where the server has keys, under the name that the answer has.
+pub(super) struct Asking(pub(super) Asker);
+
+impl FromRequest for Asking {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(surroundings(request).map(|told| {
+            let id = (told.request_id)(request);
+            let extensions = request.extensions();
+            Self(match extensions.get::<Arc<Grant>>() {
+                Some(grant) => Asker::with_key(id, grant),
+                None => Asker::new(id, None),
+            })
+        }))
+    }
 }

@@ -21,16 +21,8 @@ mod search;
 mod tree;
 mod validators;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-
+use actix_web::HttpResponse;
 use actix_web::web::{FormConfig, ServiceConfig, get, post, resource};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
-
-use crate::services::Asker;
-use crate::services::keys::Grant;
 
 pub use form::Surroundings;
 
@@ -86,27 +78,4 @@ pub fn mount(app: &mut ServiceConfig, surroundings: Surroundings) {
 
 async fn root() -> HttpResponse {
     page::see("/console")
-}
-
-/// Who asks by a page: the key of the session, where the server has keys.
-fn asker(request: &HttpRequest) -> Asker {
-    let extensions = request.extensions();
-    match extensions.get::<Arc<Grant>>() {
-        Some(grant) => Asker::with_key(request_id(request), grant),
-        None => Asker::new(request_id(request), None),
-    }
-}
-
-/// The client's own name of a request, or one of ours: the edge's stands in the answer only.
-fn request_id(request: &HttpRequest) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    static PREFIX: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    let sent = request.headers().get("x-request-id");
-    sent.and_then(|id| id.to_str().ok()).map_or_else(
-        || {
-            let count = NEXT.fetch_add(1, Ordering::Relaxed);
-            format!("console-{:016x}-{count:x}", *PREFIX)
-        },
-        str::to_owned,
-    )
 }

@@ -1,13 +1,12 @@
 //! The pages of the review queue: what waits, one task with everything of it, and buttons that decide.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::asker;
 use super::figures::{beginning, size};
-use super::form::TimedForm;
+use super::form::{Asking, TimedForm};
 use super::page::{alert, failure, page, see, table};
 use crate::services::collections::point_path;
 use crate::services::review::{self, Decision, ReviewInput, ReviewPage, ReviewQuery, ReviewTask};
@@ -55,7 +54,7 @@ pub(super) async fn task(services: Data<Services>, task: Path<String>) -> HttpRe
 }
 
 pub(super) async fn decide(
-    request: HttpRequest,
+    asking: Asking,
     services: Data<Services>,
     task: Path<String>,
     decided: TimedForm<Decided>,
@@ -71,7 +70,7 @@ pub(super) async fn decide(
         note: given(decided.note),
         reviewer: given(decided.reviewer),
     };
-    match review::decide(&services, asker(&request), &task, input).await {
+    match review::decide(&services, asking.0, &task, input).await {
         Ok(_) => see(HERE),
         Err(error) => match review::read(&services, &task).await {
             Ok(found) => page(HERE, "Task", &one(&found, Some(&error))),

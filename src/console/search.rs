@@ -1,12 +1,12 @@
 //! The search playground: a form whose address is the search, and what was found, with its plan.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::asker;
+use super::form::Asking;
 use super::page::{alert, page};
 use crate::services::collections::{self, point_path};
 use crate::services::search::{self, SearchInput, SearchOutput};
@@ -69,7 +69,7 @@ impl Ask {
 }
 
 pub(super) async fn show(
-    request: HttpRequest,
+    asking: Asking,
     services: Data<Services>,
     ask: Query<Ask>,
 ) -> HttpResponse {
@@ -79,7 +79,7 @@ pub(super) async fn show(
     } else {
         Some(match ask.input() {
             // A search here is evidence like any other.
-            Ok(input) => search::search(&services, asker(&request), &ask.collection, input).await,
+            Ok(input) => search::search(&services, asking.0, &ask.collection, input).await,
             Err(error) => Err(error),
         })
     };

@@ -1,15 +1,14 @@
 //! The validators playground: a payload, what it is judged by, and the findings; and the rules of every kind.
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::asker;
 use super::examples;
 use super::figures::{pretty, size};
-use super::form::TimedForm;
+use super::form::{Asking, TimedForm};
 use super::page::{alert, page, table};
 use crate::services::validate::{self, ValidateInput, ValidateOutput};
 use crate::services::{ServiceError, Services, tables};
@@ -71,12 +70,12 @@ pub(super) async fn show(services: Data<Services>, chosen: Query<Chosen>) -> Htt
 }
 
 pub(super) async fn judge(
-    request: HttpRequest,
+    asking: Asking,
     services: Data<Services>,
     given: TimedForm<Given>,
 ) -> HttpResponse {
     let judged = match given.input() {
-        Ok(input) => validate::validate(&services, asker(&request), input).await,
+        Ok(input) => validate::validate(&services, asking.0, input).await,
         Err(error) => Err(error),
     };
     whole(&services, &given, Some(&judged))

@@ -220,6 +220,24 @@ fn what_others_wrote_is_only_ever_text() {
 }
 
 #[test]
+fn what_a_page_asks_is_in_the_evidence_under_the_name_of_its_answer() {
+    serve(async |api| {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let long = "x".repeat(500);
+        for sent in ["house-7", &long] {
+            let headers = [kind, ("x-request-id", sent)];
+            let given = "kind=email&payload=%7B%7D&context=&target=";
+            let told = api.form(&headers, "/console/validators", given).await;
+            let id = told.header("x-request-id");
+            assert_eq!(id == "house-7", sent == "house-7", "{id}");
+            let newest = api.get("/v1/evidence?limit=1").await;
+            let text = newest.text();
+            assert!(text.contains(id) && !text.contains(&long), "{id}: {text}");
+        }
+    });
+}
+
+#[test]
 fn the_tree_restarts_a_cell_and_says_so() {
     serve(async |api| {
         let text = page(&api, "/console/tree").await;

@@ -60,10 +60,7 @@ fn what_helped_is_found_again() {
     let set = folder.path().join("set");
     let (status, told, said) = evaluate(&["--to", set.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{said}");
-    assert!(
-        told.starts_with("2 documents and 1 question in "),
-        "{told}"
-    );
+    assert!(told.starts_with("2 documents and 1 question in "), "{told}");
     let (status, told, said) = finish(command().args(["eval", "embed"]).arg(&set));
     assert_eq!(status, Some(0), "{said}");
     assert!(told.contains("2 documents, 1 query"), "{told}");

@@ -42,6 +42,7 @@ pub(super) fn mount(app: &mut ServiceConfig, limits: &EdgeLimits) {
     }
     let surroundings = Surroundings {
         form_timeout: limits.body_timeout,
+        request_id: |request| Context::of(request).request_id(),
         fail: |request, error| Context::of(request).fail(error).into(),
     };
     console::mount(app, surroundings);
