@@ -49,9 +49,10 @@ impl Access {
         }
         // As the router sees it: the raw path may write letters in other ways.
         let path = request.match_info().as_str();
-        let scope = match need(request.method(), path) {
+        let need = need(request.method(), path);
+        let scope = match need {
             Need::Nothing => return Ok(None),
-            Need::AnyKey => None,
+            Need::Welcome | Need::AnyKey => None,
             Need::Key(scope) => Some(scope),
         };
         if self.version.replace(version) != version {
@@ -60,6 +61,7 @@ impl Access {
         let ring = self.ring.borrow();
         let grant = match found(keys, &ring, request) {
             Ok(grant) => grant,
+            Err(_) if need == Need::Welcome => return Ok(None),
             Err(error) => {
                 let stranger = error.kind == ErrorKind::Unauthorized;
                 return Err(match stranger {

@@ -16,7 +16,7 @@ use super::error_body::problem_body;
 use super::request_id::RequestId;
 use crate::services::complete::Caller;
 use crate::services::keys::{Grant, out_of_scope};
-use crate::services::{Asker, ServiceError};
+use crate::services::{Asker, ServiceError, Services};
 use crate::types::api_key::Scope;
 use crate::types::trace::Trace;
 
@@ -89,6 +89,14 @@ impl Context {
         match self.key() {
             Some(grant) if !grant.may(scope) => Err(out_of_scope(&grant, scope, what)),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether who asks may be told what this scope opens, on a route that wants no key.
+    pub(super) fn may_know(&self, services: &Services, scope: Scope) -> bool {
+        match self.key() {
+            Some(grant) => grant.may(scope),
+            None => services.keys.version() == 0,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::types::api_key::Scope;
 pub(super) enum Need {
     /// Nothing: it tells nobody anything.
     Nothing,
+    /// Nothing either, but a key is told more.
+    Welcome,
     /// A good key: what it may do is asked where it is done.
     AnyKey,
     /// A key with this scope.
@@ -122,8 +124,8 @@ const TABLE: &[Row] = &[
     // Each tool and resource has a scope of its own.
     ("POST", "/mcp", Need::AnyKey),
     // Nothing: whether it lives, and the way in.
-    ("GET", "/healthz", OPEN),
-    ("GET", "/readyz", OPEN),
+    ("GET", "/healthz", Need::Welcome),
+    ("GET", "/readyz", Need::Welcome),
     ("GET", "/console/login", OPEN),
     ("POST", "/console/login", OPEN),
     ("POST", "/console/logout", OPEN),
@@ -235,7 +237,7 @@ mod tests {
             ("GET", "/console/assets/0a1b/console.css", OPEN),
             ("GET", "/console/collections/docs/points/a.css", READ),
             ("GET", "/console/assets/x/y/console.css", ADMIN),
-            ("GET", "/healthz", OPEN),
+            ("GET", "/healthz", Need::Welcome),
             // Not in the table.
             ("GET", "/", READ),
             ("DELETE", "/v1/models/x", ADMIN),

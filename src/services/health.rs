@@ -1,7 +1,7 @@
 //! Whether the process lives, serves, and how it is doing.
 
 use serde::Serialize;
-use supervisors::Health;
+pub use supervisors::Health;
 
 use super::Services;
 use crate::engines::chat::ResponseCacheStats;

@@ -57,6 +57,31 @@ fn question() -> Value {
 }
 
 #[test]
+fn what_rests_is_told_to_who_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let data = settings.storage.data_dir.clone();
+    serve_with(settings.clone(), async |api| {
+        for path in ["/healthz", "/readyz"] {
+            assert!(api.get(path).await.json()["degraded"].is_array(), "{path}");
+        }
+    });
+    let reader = key(&data, "reader", &[Scope::Read]);
+    let talker = key(&data, "talker", &[Scope::Chat]);
+    serve_with(settings, async |api| {
+        for path in ["/healthz", "/readyz"] {
+            let told = api.get(path).await;
+            assert_eq!(told.json(), json!({"live": true, "ready": true}), "{path}");
+            for (key, seen) in [(&*reader.key, true), (&talker.key, false), ("bh_no", false)] {
+                let told = ask(&api, key, Method::Get, path, json!({})).await;
+                assert_eq!(told.status, 200);
+                assert_eq!(told.json()["degraded"].is_array(), seen, "{path} {key}");
+            }
+        }
+    });
+}
+
+#[test]
 fn without_a_key_everything_but_health_is_refused_in_the_clients_own_form() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());

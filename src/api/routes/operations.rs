@@ -2,11 +2,14 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Result};
+use serde_json::json;
 
 use crate::api::context::Context;
 use crate::api::{Metrics, openapi};
+use crate::services::health::Health;
 use crate::services::reload::{self, Reloaded};
 use crate::services::{Services, health, supervision};
+use crate::types::api_key::Scope;
 
 /// Whether the process lives: the supervisors answer.
 #[utoipa::path(
@@ -16,14 +19,9 @@ use crate::services::{Services, health, supervision};
         (status = 503, description = "It does not", body = ref("#/components/schemas/Health"))
     )
 )]
-pub(crate) async fn healthz(services: Data<Services>) -> HttpResponse {
+pub(crate) async fn healthz(context: Context, services: Data<Services>) -> HttpResponse {
     let health = health::health(&services);
-    if health.live {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    }
-    .json(health)
+    told(&context, &services, health.live, &health)
 }
 
 /// Whether it serves: every critical cell is ready.
@@ -36,14 +34,22 @@ pub(crate) async fn healthz(services: Data<Services>) -> HttpResponse {
          body = ref("#/components/schemas/Health"))
     )
 )]
-pub(crate) async fn readyz(services: Data<Services>) -> HttpResponse {
+pub(crate) async fn readyz(context: Context, services: Data<Services>) -> HttpResponse {
     let health = health::health(&services);
-    if health.ready {
+    told(&context, &services, health.ready, &health)
+}
+
+/// Tells how it is. Cells have the names of collections and providers, so they are told to who may read those.
+fn told(context: &Context, services: &Services, good: bool, health: &Health) -> HttpResponse {
+    let mut answer = if good {
         HttpResponse::Ok()
     } else {
         HttpResponse::ServiceUnavailable()
+    };
+    if context.may_know(services, Scope::Read) {
+        return answer.json(health);
     }
-    .json(health)
+    answer.json(json!({"live": health.live, "ready": health.ready}))
 }
 
 /// Reads the settings again, takes over what can change while the server goes on, and says what needs a restart. Rosters and

@@ -89,7 +89,11 @@ fn judge(base: &str, health: &Value, version: Option<&Value>) -> Finding {
     if health["ready"] != true {
         Finding::fail(
             SERVER,
-            format!("{base} does not serve: {}", degraded.join(", ")),
+            match degraded.is_empty() {
+                // Without a key that may read it is not told which.
+                true => format!("{base} does not serve"),
+                false => format!("{base} does not serve: {}", degraded.join(", ")),
+            },
             "see `boathouse tree` and the log",
         )
     } else if !degraded.is_empty() {
