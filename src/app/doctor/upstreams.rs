@@ -23,23 +23,26 @@ pub async fn upstreams(settings: &Settings) -> Vec<Finding> {
     for (name, config) in &settings.chat.providers {
         let key = config.key_place().and_then(key_of);
         let probe = build(name, Some(config), key).and_then(|provider| provider.probe());
-        asked.push((CHAT, name.clone(), probe));
+        asked.push((CHAT, name.clone(), config.allow_link_local, probe));
     }
     let pulled = settings.storage.models_dir();
     if let Ok(embedders) = Embedders::with_sources(&settings.embedding, Some(&pulled), key_of) {
         for model in embedders.remotes() {
-            asked.push((EMBEDDER, model.name().to_owned(), model.probe().map(Some)));
+            let link_local = model.config().allow_link_local;
+            let probe = model.probe().map(Some);
+            asked.push((EMBEDDER, model.name().to_owned(), link_local, probe));
         }
     }
     let findings = asked
         .into_iter()
-        .map(|(check, name, probe)| look(check, name, probe));
+        .map(|(check, name, link_local, probe)| look(check, name, link_local, probe));
     join_all(findings).await.into_iter().flatten().collect()
 }
 
 async fn look(
     check: &'static str,
     name: String,
+    link_local: bool,
     probe: Result<Option<HttpCall>, ChatError>,
 ) -> Option<Finding> {
     let call = match probe {
@@ -66,7 +69,8 @@ async fn look(
         ..call
     };
     let started = Instant::now();
-    let reply = Transport::new(WAIT).call(call, started + WAIT).await;
+    let transport = Transport::new(WAIT).link_local(link_local);
+    let reply = transport.call(call, started + WAIT).await;
     let ms = started.elapsed().as_millis();
     Some(judge(
         check,
