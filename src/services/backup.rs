@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::IntoParams;
 
 use super::error::{EngineError, ServiceError, fault};
@@ -33,7 +33,7 @@ impl EngineError for BackupError {
 /// Where backups read from; one at a time, for each holds files open that were removed since.
 pub struct Backups {
     data_dir: PathBuf,
-    one: Arc<Semaphore>,
+    turn: Mutex<Weak<Turn>>,
 }
 
 impl Backups {
@@ -41,8 +41,62 @@ impl Backups {
     pub fn new(data_dir: PathBuf) -> Self {
         Self {
             data_dir,
-            one: Arc::new(Semaphore::new(1)),
+            turn: Mutex::default(),
         }
+    }
+
+    /// Takes the turn, also from one of which nobody has taken anything for long.
+    ///
+    /// Errors: another one is under way.
+    fn take_turn(&self, now: Instant) -> Result<Arc<Turn>, ServiceError> {
+        let mut current = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = current.upgrade() {
+            if !other.is_left(now) {
+                let message = "another backup is under way; wait until it ends";
+                let error = ServiceError::new(ErrorKind::Conflict, message);
+                return Err(error.code("backup_under_way"));
+            }
+            tracing::warn!("a backup is given up: its reader takes nothing of it");
+            other.over.store(true, Ordering::Relaxed);
+        }
+        let turn = Arc::new(Turn::default());
+        *current = Arc::downgrade(&turn);
+        Ok(turn)
+    }
+}
+
+/// Longest silence of whoever reads a backup while another one waits for it.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// The one backup that may be under way; it ends with its last handle.
+#[derive(Default)]
+struct Turn {
+    /// Since when the reader has had all that there was; `None` while more is being read for it.
+    idle: Mutex<Option<Instant>>,
+    /// Another one has begun.
+    over: AtomicBool,
+}
+
+impl Turn {
+    fn idle(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_left(&self, now: Instant) -> bool {
+        let idle = *self.idle();
+        idle.is_some_and(|since| now.saturating_duration_since(since) >= SILENCE)
+    }
+
+    /// Errors: another backup has begun meanwhile.
+    fn go_on(&self) -> Result<(), ServiceError> {
+        *self.idle() = None;
+        if !self.over.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let seconds = SILENCE.as_secs();
+        let message =
+            format!("nothing of the backup was taken for {seconds} s, and another one has begun");
+        Err(ServiceError::new(ErrorKind::Conflict, message).code("backup_given_up"))
     }
 }
 
@@ -69,7 +123,7 @@ pub struct Backup {
     packer: Packer,
     parts: VecDeque<Part>,
     bytes_about: u64,
-    _one: OwnedSemaphorePermit,
+    turn: Arc<Turn>,
 }
 
 /// Begins a backup of everything that was acknowledged until now. Each collection, each dataset and the journal are in it as
@@ -77,14 +131,7 @@ pub struct Backup {
 ///
 /// Errors: another one is under way; the data folder cannot be read.
 pub async fn begin(services: Arc<Services>, input: BackupInput) -> Result<Backup, ServiceError> {
-    let one = Arc::clone(&services.backups.one).try_acquire_owned();
-    let one = one.map_err(|_| {
-        ServiceError::new(
-            ErrorKind::Conflict,
-            "another backup is under way; wait until it ends",
-        )
-        .code("backup_under_way")
-    })?;
+    let turn = services.backups.take_turn(Instant::now())?;
     // Before the list of collections: one that is made later need not be in it.
     let began_ms = now_ms();
     let names = services.collections.names();
@@ -94,12 +141,13 @@ pub async fn begin(services: Arc<Services>, input: BackupInput) -> Result<Backup
         Ok::<_, BackupError>((parts, backup::estimate(&data_dir, input.models)))
     })
     .await?;
+    *turn.idle() = Some(Instant::now());
     Ok(Backup {
         services,
         packer: Packer::new(began_ms),
         parts,
         bytes_about,
-        _one: one,
+        turn,
     })
 }
 
@@ -134,7 +182,10 @@ impl Backup {
             let Some(mut backup) = backup else {
                 return Ok(None);
             };
-            match backup.next().await? {
+            backup.turn.go_on().map_err(told)?;
+            let next = backup.next().await?;
+            *backup.turn.idle() = Some(Instant::now());
+            match next {
                 Next::Piece(piece) => Ok(Some((Bytes::from(piece), Some(backup)))),
                 Next::End(piece) => Ok(Some((Bytes::from(piece), None))),
             }
@@ -376,4 +427,29 @@ fn open(path: &Path) -> Result<File, ServiceError> {
     file.map_err(|error| {
         ServiceError::not_found(format!("backup {} cannot be read: {error}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_nobody_reads_gives_way_to_another() {
+        let backups = Backups::new(PathBuf::new());
+        let now = Instant::now();
+        let first = backups.take_turn(now).unwrap();
+        // As long as it works, it may take as long as it does.
+        assert!(backups.take_turn(now + 10 * SILENCE).is_err());
+        *first.idle() = Some(now);
+        let soon = backups.take_turn(now + SILENCE / 2);
+        assert_eq!(soon.err().unwrap().code, Some("backup_under_way"));
+        let second = backups.take_turn(now + SILENCE).unwrap();
+        let gone = first.go_on().unwrap_err();
+        assert_eq!(gone.code, Some("backup_given_up"));
+        second.go_on().unwrap();
+        drop(first);
+        assert!(backups.take_turn(now).is_err());
+        drop(second);
+        assert!(backups.take_turn(now).is_ok());
+    }
 }
