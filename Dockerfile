@@ -28,7 +28,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8642
 USER 65532:65532
-# Longer than twice http.drain_ms: `docker stop --time 60`, or stop_grace_period.
+# Longer than three times http.drain_ms: `docker stop --time 60`, or stop_grace_period.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=6s --start-period=15m --retries=3 CMD ["/usr/local/bin/boathouse", "health"]
 ENTRYPOINT ["/usr/local/bin/boathouse"]
