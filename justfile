@@ -14,6 +14,12 @@ check:
 core:
     cargo test --no-default-features --lib
 
+# `boathouse sql`, which is not in the default build: lints and its tests. Compiles DataFusion, which takes long
+sql:
+    cargo clippy --no-default-features --features sql --all-targets -- -D warnings
+    cargo test --no-default-features --features sql --lib -- sql reference
+    cargo test --no-default-features --features sql --test integration -- sql::
+
 # the JSON Schemas of evidence, of the types; a shape that changed needs its next version first
 schemas:
     BOATHOUSE_WRITE_SCHEMAS=1 cargo test --lib files_are_what_the_types_say

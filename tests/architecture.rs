@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 25] = [
+const ONLY_IN: [(&str, &[&str]); 26] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -57,6 +57,7 @@ const ONLY_IN: [(&str, &[&str]); 25] = [
             "storage/parquet_file",
         ],
     ),
+    ("datafusion", &["services/sql/"]),
     ("sd_notify", &["app/service_manager.rs"]),
     ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),

@@ -42,6 +42,8 @@ mod search;
 mod serve;
 mod server;
 mod settings;
+#[cfg(feature = "sql")]
+mod sql;
 mod supervisors;
 mod transfer;
 mod tree;
@@ -195,6 +197,9 @@ enum Command {
     Materialize(dataset::MaterializeArgs),
     /// Write a dataset of the tasks: rag, triplets, sft, preference, kto
     Export(dataset::ExportArgs),
+    /// Ask tasks and exports in SQL
+    #[cfg(feature = "sql")]
+    Sql(sql::SqlArgs),
     /// Ask a candidate what was asked in production, and compare its answers with what was accepted
     Replay(replay::ReplayArgs),
     /// Judge what a model wrote; the exit status is the verdict
@@ -318,6 +323,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Evidence(command) => evidence::run(&overrides, &command),
         Command::Materialize(args) => dataset::materialize(&overrides, &args),
         Command::Export(args) => dataset::export(&overrides, &args),
+        #[cfg(feature = "sql")]
+        Command::Sql(args) => sql::run(&overrides, &args),
         Command::Replay(args) => replay::run(&overrides, &args),
         Command::Validate(args) => validate::run(&overrides, &args),
         Command::Bench(args) => bench::run(&overrides, &args),

@@ -125,6 +125,11 @@ pub(super) fn plain(text: &str) -> String {
 /// Writes rows under their headings, each column as wide as it must be. A heading that begins with `>` is of numbers, which
 /// stand to the right.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
+    table_of(&headings, rows);
+}
+
+/// The same for columns that are only known now.
+pub(super) fn table_of<R: AsRef<[String]>>(headings: &[&str], rows: &[R]) {
     for (at, row) in lay_out(headings, rows).lines().enumerate() {
         match at {
             0 => say(Paint::Strong.on(row)),
@@ -133,16 +138,19 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
     }
 }
 
-fn lay_out<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let names = headings.map(|heading| heading.trim_start_matches('>').to_owned());
+fn lay_out<R: AsRef<[String]>>(headings: &[&str], rows: &[R]) -> String {
+    let names = headings.iter();
+    let names: Vec<String> = names
+        .map(|heading| heading.trim_start_matches('>').to_owned())
+        .collect();
+    let all = || std::iter::once(names.as_slice()).chain(rows.iter().map(AsRef::as_ref));
     let width = |at: usize| {
-        let cells = std::iter::once(&names).chain(rows);
-        let widths = cells.filter_map(|row| Some(row.get(at)?.chars().count()));
+        let widths = all().filter_map(|row| Some(row.get(at)?.chars().count()));
         widths.max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..N).map(width).collect();
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let mut text = String::new();
-    for row in std::iter::once(&names).chain(rows) {
+    for row in all() {
         let mut line = String::new();
         for ((cell, heading), width) in row.iter().zip(headings).zip(&widths) {
             // Writing to a String cannot fail.
@@ -241,7 +249,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_right() {
         let rows = [["a", "7"], ["größer", "1200"]].map(|row| row.map(str::to_owned));
         assert_eq!(
-            lay_out(["name", ">points"], &rows),
+            lay_out(&["name", ">points"], &rows),
             "name    points\na            7\ngrößer    1200\n"
         );
     }

@@ -42,6 +42,11 @@ things that may be many. Progress bars are shown on a terminal only. Colours too
 /// The whole page.
 pub(super) fn page() -> String {
     let mut command = super::command().term_width(WIDTH);
+    // The page is that of the default features; docs/SQL.md tells of the other.
+    #[cfg(feature = "sql")]
+    {
+        command = command.mut_subcommand("sql", |sql| sql.hide(true));
+    }
     command.build();
     let mut page = INTRODUCTION.to_owned();
     // Writing to a String cannot fail.

@@ -26,6 +26,8 @@ pub mod repair;
 pub mod replay;
 pub mod review;
 pub mod search;
+#[cfg(feature = "sql")]
+pub mod sql;
 pub mod supervision;
 pub mod surfaces;
 pub mod tables;

@@ -50,6 +50,8 @@ mod rosters;
 mod searching;
 mod secrets;
 mod serving;
+#[cfg(feature = "sql")]
+mod sql;
 mod supervision;
 mod surfaces;
 mod telemetry;
