@@ -174,6 +174,17 @@ pub(super) struct PoliciesReloaded {
     pub(super) reloaded: bool,
 }
 
+/// One of the events of a stream: this version of OpenAPI describes a stream by each of them.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what streams are written as")]
+pub(super) struct ServerSentEvent {
+    /// What happened, where the API has several kinds of events.
+    #[schema(value_type = String)]
+    event: Option<String>,
+    /// A JSON document; `[DONE]` ends a stream of chat completions.
+    data: String,
+}
+
 /// The models.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ModelList {

@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 
 use super::context::{Context, EdgeLimits};
 use super::error::ApiError;
+use super::objects;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 use crate::types::plain::plain;
@@ -109,7 +110,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
             ServiceError::bad_request("the body must be a JSON object").code("invalid_json")
         );
     }
-    serde_json::from_str(text).map_err(|error| {
+    let error = match objects::from_str(text) {
+        Ok(parsed) => return Ok(parsed),
+        Err(error) => error,
+    };
+    // `14.0` is a whole number to JSON and its schemas, and what some languages write; serde has none of it.
+    let again = whole_numbers(text).map(|text| objects::from_str(&text));
+    again.unwrap_or(Err(error)).map_err(|error| {
         let message: String = plain(&error.to_string()).chars().take(500).collect();
         // A null where a word is needed counts as a fault of syntax in serde_json, though it is JSON.
         ServiceError::bad_request(match serde_json::from_str::<IgnoredAny>(text) {
@@ -120,6 +127,42 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
     })
 }
 
+/// JSON with its whole numbers written as such, `14` for `14.0` and `1400` for `14e2`; none when all of them were.
+fn whole_numbers(json: &str) -> Option<String> {
+    // Beyond these not every whole number is one of a float's.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let mut written = String::new();
+    let (mut kept, mut at) = (0, 0);
+    let mut in_text = false;
+    let bytes = json.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => at += 1,
+            b'-' | b'0'..=b'9' if !in_text => {
+                let rest = json.get(at..)?;
+                let of_number = |char: char| char.is_ascii_digit() || "+-.eE".contains(char);
+                let end = rest.find(|char| !of_number(char)).unwrap_or(rest.len());
+                let (number, _) = rest.split_at_checked(end)?;
+                let is_float = number.contains(['.', 'e', 'E']);
+                let value = number.parse::<f64>().ok().filter(|_| is_float);
+                if let Some(value) = value.filter(|it| it.fract() == 0.0 && it.abs() <= EXACT) {
+                    written.push_str(json.get(kept..at)?);
+                    // Adding nothing takes the sign from -0.
+                    written.push_str(&format!("{:.0}", value + 0.0));
+                    kept = at + end;
+                }
+                at += end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    written.push_str(json.get(kept..)?);
+    (kept > 0).then_some(written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +170,6 @@ mod tests {
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sample {
-        #[expect(dead_code, reason = "only parsed")]
         k: Option<usize>,
         #[expect(dead_code, reason = "only parsed")]
         v: Option<serde_json::Value>,
@@ -155,5 +197,31 @@ mod tests {
             );
         }
         assert!(parse::<Sample>(b"").is_ok());
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        for (number, expected) in [
+            ("14.0", Some(14)),
+            ("14e2", Some(1_400)),
+            ("-0.0", Some(0)),
+            ("14.5", None),
+            ("-14.0", None),
+            ("1e300", None),
+        ] {
+            let text = format!(r#"{{"k": {number}, "v": ["a \" 1.0", 1.0]}}"#);
+            let parsed = parse::<Sample>(text.as_bytes()).ok();
+            assert_eq!(parsed.and_then(|sample| sample.k), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn only_whole_numbers_are_written_anew() {
+        let text = r#"{"1.0": "2.0 \"3.0", "a": [1.50, 2.0,-3e0], "b":-0.0}"#;
+        let expected = r#"{"1.0": "2.0 \"3.0", "a": [1.50, 2,-3], "b":0}"#;
+        assert_eq!(whole_numbers(text).as_deref(), Some(expected));
+        for same in ["", r#"{"a": 1}"#, r#""1.0"#, "1.0.0", "-"] {
+            assert_eq!(whole_numbers(same), None, "{same}");
+        }
     }
 }

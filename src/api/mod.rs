@@ -13,6 +13,7 @@ mod error;
 mod error_body;
 mod mcp;
 mod metrics;
+mod objects;
 mod openapi;
 mod origin;
 mod parameters;

@@ -24,10 +24,13 @@ fn of(types: &[Type]) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Array(types.to_vec()))
 }
 
-/// An object whose keys all are, or are not, operators.
-fn keys(pattern: &str) -> Schema {
-    let key = ObjectBuilder::new().schema_type(Type::String);
-    key.pattern(Some(pattern)).into()
+/// Keys of an object: paths of fields, which may be empty, and these operators.
+fn paths_and(operators: &[&str]) -> Schema {
+    let key = || ObjectBuilder::new().schema_type(Type::String);
+    AnyOfBuilder::new()
+        .item(key().enum_values(Some(operators.iter().chain(&[""]).copied())))
+        .item(key().pattern(Some("^[^$]")))
+        .into()
 }
 
 impl PartialSchema for FilterSchema {
@@ -44,7 +47,7 @@ impl PartialSchema for FilterSchema {
             Type::String,
             Type::Array,
         ]);
-        let nested = ObjectBuilder::new().property_names(Some(keys("^([^$]|$)")));
+        let nested = ObjectBuilder::new().property_names(Some(paths_and(&[])));
         let condition = AnyOfBuilder::new()
             .item(value.description(Some("It equals this, or has it among its items.")))
             .item(nested.description(Some("It equals this.")))
@@ -56,7 +59,7 @@ impl PartialSchema for FilterSchema {
             .property("$and", several())
             .property("$or", several())
             .property("$not", reference::<Self>())
-            .property_names(Some(keys("^(\\$and|\\$or|\\$not|[^$].*|)$")))
+            .property_names(Some(paths_and(&["$and", "$or", "$not"])))
             .additional_properties(Some(AdditionalProperties::RefOr(condition.into())))
             .min_properties(Some(1))
             .examples([serde_json::from_str::<serde_json::Value>(EXAMPLE).unwrap_or_default()])

@@ -19,7 +19,7 @@ pub struct OllamaEmbedInput {
     pub model: String,
     /// A text or a list of texts.
     #[serde(default)]
-    #[schema(example = json!(["a boat on the river", "a ship at sea"]))]
+    #[schema(value_type = Option<OllamaTexts>, example = json!(["a boat on the river", "a ship at sea"]))]
     pub input: Value,
     /// Cut what is longer than the model reads; with `false` it is refused.
     #[serde(default = "yes")]
@@ -31,6 +31,17 @@ pub struct OllamaEmbedInput {
     pub options: Option<Value>,
     /// Not used.
     pub keep_alive: Option<Value>,
+}
+
+/// The forms of `input`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read by hand")]
+enum OllamaTexts {
+    /// A text.
+    One(String),
+    /// Texts.
+    Several(Vec<String>),
 }
 
 fn yes() -> bool {

@@ -12,7 +12,7 @@ use super::validation::{Finding, Verdict};
 #[serde(deny_unknown_fields)]
 pub struct Demand {
     /// Who judges: names, or objects with `kind`, `context` and `extract`.
-    #[cfg_attr(feature = "server", schema(value_type = Vec<Written>))]
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Written>, min_items = 1, max_items = 16))]
     #[cfg_attr(feature = "server", schemars(with = "Vec<Written>"))]
     pub kinds: Vec<KindDemand>,
     /// What follows when one of them finds something: `annotate`, `reject` or `iterate`. Default
@@ -21,12 +21,15 @@ pub struct Demand {
     pub on_fail: Option<OnFail>,
     /// Most answers that are asked for, where it iterates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub max_attempts: Option<u32>,
     /// Tokens after which no further answer is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub max_tokens: Option<u64>,
     /// When the attempt under way is given up, milliseconds from the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub deadline_ms: Option<u64>,
 }
 

@@ -92,6 +92,14 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Whether its body may be so.
+    fn allows(&self, document: &Value, body: &Value) -> bool {
+        let content = &self.described["requestBody"]["content"]["application/json"];
+        validator(document, &content["schema"]).is_valid(body)
+    }
+}
+
 fn validator(document: &Value, schema: &Value) -> Validator {
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
@@ -177,6 +185,57 @@ fn streams_are_of_the_documented_type() {
             operation.check(&document, &answer);
         }
     });
+}
+
+#[test]
+fn what_a_schema_allows_is_taken_and_what_it_forbids_is_not() {
+    serve(async |api| {
+        let document = described(&api).await;
+        let operations = operations(&document);
+        api.collection("docs", &["Lock 7 opens again at Easter."])
+            .await;
+        let none = operations["get_reembedding"].address(&names("docs"));
+        let none = api.get(&none).await;
+        assert_eq!(none.status, 200, "{}", none.text());
+        operations["get_reembedding"].check(&document, &none);
+        for (id, body, status) in [
+            // A whole number, to JSON.
+            ("scroll_points", r#"{"limit": 14.0}"#, 200),
+            ("scroll_points", r#"{"limit": 14.5}"#, 400),
+            (
+                "search_collection",
+                r#"{"query": "lock", "mmr": {"lambda": 0.5}}"#,
+                200,
+            ),
+            // Not an object, though serde would take it for one.
+            (
+                "search_collection",
+                r#"{"query": "lock", "mmr": [0.5, null]}"#,
+                400,
+            ),
+        ] {
+            let operation = &operations[id];
+            let body: Value = serde_json::from_str(body).unwrap();
+            let address = operation.address(&names("docs"));
+            let answer = api.post(&address, body.clone()).await;
+            assert_eq!(answer.status, status, "{id} {body}: {}", answer.text());
+            operation.check(&document, &answer);
+            assert_eq!(operation.allows(&document, &body), status == 200, "{body}");
+        }
+        let ancient = api.get("/v1/evidence?from=1600-01-01").await;
+        assert_eq!(ancient.status, 200, "{}", ancient.text());
+        let ping = r#"{"jsonrpc": "2.0", "id": 1, "method": "ping"}"#;
+        for (accept, status) in [("*/*", 200), ("text/html", 406)] {
+            let headers = [("content-type", "application/json"), ("accept", accept)];
+            let answer = api.send_with(&headers, Method::Post, "/mcp", ping).await;
+            assert_eq!(answer.status, status, "{accept}: {}", answer.text());
+            operations["mcp"].check(&document, &answer);
+        }
+    });
+}
+
+fn names(collection: &str) -> Map<String, Value> {
+    Map::from_iter([("name".to_owned(), collection.into())])
 }
 
 #[test]

@@ -16,6 +16,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Result};
 use bytes::Bytes;
+use http::header::ACCEPT;
 use http_body_util::BodyExt as _;
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -24,7 +25,7 @@ use serde_json::{Map, Value};
 
 use super::body::Body;
 use super::context::Context;
-use super::error_body::rpc_body;
+use super::error_body::{JsonRpcError, rpc_body};
 use crate::services::{ServiceError, Services};
 use desk::Desk;
 use server::Server;
@@ -39,6 +40,10 @@ static ENDPOINT: LazyLock<StreamableHttpService<Server, NeverSessionManager>> =
         StreamableHttpService::new(|| Ok(Server), Arc::default(), config)
     });
 
+/// What a client of the protocol takes.
+const BOTH: http::HeaderValue =
+    http::HeaderValue::from_static("application/json, text/event-stream");
+
 /// What a tool or a resource can reach.
 pub(super) struct Visit {
     services: Arc<Services>,
@@ -47,10 +52,14 @@ pub(super) struct Visit {
 
 /// Answers one message of the Model Context Protocol.
 #[utoipa::path(
-    post, path = "/mcp", tag = "mcp", operation_id = "mcp", request_body = Object,
+    post, path = "/mcp", tag = "mcp", operation_id = "mcp",
+    request_body = ref("#/components/schemas/JsonRpcMessage"),
     responses(
         (status = 200, body = Object, description = "The JSON-RPC response"),
-        (status = 202, description = "A notification was taken")
+        (status = 202, description = "A notification was taken"),
+        (status = 406, body = JsonRpcError,
+         description = "`Accept` is there and does not take both application/json and text/event-stream"),
+        (status = 415, body = JsonRpcError, description = "`Content-Type` is not application/json")
     )
 )]
 pub(crate) async fn serve(
@@ -96,6 +105,14 @@ fn handed_over(request: &HttpRequest, text: String, desk: Desk) -> http::Request
             handed.headers_mut().append(name, value);
         }
     }
+    // The protocol has clients name both; to HTTP this is as good.
+    let accepted = handed.headers().get_all(ACCEPT).iter();
+    if accepted
+        .map(|accept| accept.as_bytes())
+        .all(|accept| accept == b"*/*")
+    {
+        handed.headers_mut().insert(ACCEPT, BOTH);
+    }
     handed.extensions_mut().insert(desk);
     handed
 }
@@ -113,9 +130,10 @@ fn answered(context: &Context, head: &http::response::Parts, bytes: Bytes) -> Ht
         }
         return response.body(bytes);
     }
-    let said = String::from_utf8_lossy(&bytes).into_owned();
-    response.json(rpc_body(
-        &ServiceError::bad_request(said),
-        &context.request_id(),
-    ))
+    let said = ServiceError::bad_request(String::from_utf8_lossy(&bytes));
+    let mut body = rpc_body(&said, &context.request_id());
+    let problem = &mut body["error"]["data"];
+    problem["status"] = status.as_u16().into();
+    problem["title"] = status.canonical_reason().into();
+    response.json(body)
 }

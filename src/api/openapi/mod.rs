@@ -1,6 +1,7 @@
 //! The OpenAPI document, generated from the handlers and the services' types.
 
 mod answers;
+mod exact;
 mod examples;
 
 use std::sync::LazyLock;
@@ -133,6 +134,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
             document["components"]["schemas"][name] = shape;
         }
     }
+    exact::complete(&mut document);
     answers::complete(&mut document);
     examples::insert(&mut document);
     document

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::api::answers::ServerSentEvent;
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, completions::Chunks};
@@ -50,7 +51,7 @@ pub(in crate::api) fn tell_judgement(answer: &mut Value, judgement: Option<&Judg
     responses(
         (status = 200,
          description = "The answer; with `stream`, its chunks as events, the last one `[DONE]`",
-         content((CompletionJson = "application/json"), (String = "text/event-stream")))
+         content((CompletionJson = "application/json"), (ServerSentEvent = "text/event-stream")))
     )
 )]
 pub(crate) async fn complete(

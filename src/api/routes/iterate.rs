@@ -11,6 +11,7 @@ use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::api::answers::ServerSentEvent;
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::error_body::problem_body;
@@ -30,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     responses(
         (status = 200,
          description = "The last answer with all attempts; with `stream`, events: attempt, verdict, done",
-         content((IterateOutput = "application/json"), (String = "text/event-stream")))
+         content((IterateOutput = "application/json"), (ServerSentEvent = "text/event-stream")))
     )
 )]
 pub(crate) async fn iterate(

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, Result};
 use serde_json::{Value, json};
 
 use super::chat::{address, tell_judgement, told};
+use crate::api::answers::ServerSentEvent;
 use crate::api::body::Body;
 use crate::api::context::Context;
 use crate::api::streams::{self, responses::ResponseEvents};
@@ -22,7 +23,7 @@ use crate::types::evidence::TokenUsage;
     responses(
         (status = 200,
          description = "The answer; with `stream`, its events",
-         content((ref("#/components/schemas/Response") = "application/json"), (String = "text/event-stream")))
+         content((ref("#/components/schemas/Response") = "application/json"), (ServerSentEvent = "text/event-stream")))
     )
 )]
 pub(crate) async fn create(

@@ -45,8 +45,10 @@ pub struct ChatInput {
     #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Most tokens of the answer.
+    #[schema(minimum = 1)]
     pub max_tokens: Option<u32>,
     /// Most tokens of the answer and its reasoning.
+    #[schema(minimum = 1)]
     pub max_completion_tokens: Option<u32>,
     /// A text, or up to 16, that end the answer.
     pub stop: Option<Stop>,

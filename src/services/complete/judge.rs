@@ -77,7 +77,8 @@ impl Judge {
             // What was kept may be what was refused.
             input.cache = Some(CacheInput {
                 mode: Some(CacheMode::Off),
-                ..CacheInput::default()
+                // The rest is checked as ever.
+                ..input.cache.take().unwrap_or_default()
             });
         }
         Ok(Some(judge))

@@ -30,7 +30,7 @@ impl PartialSchema for TextInput {
         let text = || ObjectBuilder::new().schema_type(Type::String);
         let id = || {
             let id = ObjectBuilder::new().schema_type(Type::Integer);
-            id.minimum(Some(0))
+            id.minimum(Some(0)).maximum(Some(u32::MAX))
         };
         let ids = || ArrayBuilder::new().items(id()).min_items(Some(1));
         let several = |items: ArrayItems| ArrayBuilder::new().items(items).min_items(Some(1));

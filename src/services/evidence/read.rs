@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::engines::evidence::EvidenceFilter;
 use crate::services::error::fault;
@@ -38,10 +40,10 @@ pub struct EvidenceInput {
     /// The model that a chat call asked for, or the `provider/model` that answered.
     pub model: Option<String>,
     /// The first moment: a day in UTC, `2026-03-01`, or `2026-03-01T09:30:00Z`.
-    #[param(example = "2026-03-01")]
+    #[param(value_type = Option<Moment>, inline, example = "2026-03-01")]
     pub from: Option<String>,
     /// The last day, or the moment after the last one.
-    #[param(example = "2026-03-31")]
+    #[param(value_type = Option<Moment>, inline, example = "2026-03-31")]
     pub to: Option<String>,
     /// `newest` first, or `oldest`; default newest.
     #[param(pattern = "^(newest|oldest)$", example = "newest")]
@@ -137,12 +139,31 @@ fn moment(name: &str, given: &str, end: bool) -> Result<u64, ServiceError> {
         Some(day) => day.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp()),
         None => given.parse::<Timestamp>().ok(),
     };
-    let found = found.and_then(|moment| u64::try_from(moment.as_millisecond()).ok());
+    // No record is older than 1970.
+    let found = found.map(|moment| u64::try_from(moment.as_millisecond()).unwrap_or(0));
     found.ok_or_else(|| {
         let wanted = "a time; write it as 2026-03-01 or 2026-03-01T09:30:00Z";
         wrong(name, given, wanted)
     })
 }
+
+/// How a time is described.
+struct Moment;
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        let of = |format| {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            text.format(Some(SchemaFormat::KnownFormat(format)))
+        };
+        AnyOfBuilder::new()
+            .item(of(KnownFormat::Date))
+            .item(of(KnownFormat::DateTime))
+            .into()
+    }
+}
+
+impl ToSchema for Moment {}
 
 #[cfg(test)]
 mod tests {
@@ -158,11 +179,13 @@ mod tests {
             ("2026-03-01T00:00:01Z", false, MARCH + 1_000),
             ("2026-03-01T00:00:01Z", true, MARCH + 1_000),
             ("2026-03-01T01:00:00+01:00", true, MARCH),
+            ("1900-01-01", false, 0),
+            ("1969-12-31T23:59:59Z", true, 0),
         ];
         for (given, end, expected) in table {
             assert_eq!(moment("to", given, end).unwrap(), expected, "{given} {end}");
         }
-        for bad in ["", "yesterday", "2026-13-01", "1772323200000", "1900-01-01"] {
+        for bad in ["", "yesterday", "2026-13-01", "1772323200000"] {
             let error = moment("from", bad, false).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("from"), "{bad}");
         }

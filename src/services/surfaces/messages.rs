@@ -20,7 +20,7 @@ pub struct MessagesInput {
     #[schema(example = "extractive")]
     pub model: Option<String>,
     /// Most tokens of the answer.
-    #[schema(example = 1024)]
+    #[schema(value_type = u32, required, minimum = 1, example = 1024)]
     pub max_tokens: Option<u32>,
     /// The conversation.
     #[schema(required, min_items = 1, example = json!([{"role": "user", "content": "what do wiccans worship?"}]))]

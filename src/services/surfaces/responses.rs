@@ -25,7 +25,7 @@ pub struct ResponsesInput {
     #[schema(example = "extractive")]
     pub model: Option<String>,
     /// A text, or the whole conversation as items.
-    #[schema(value_type = Value, required, example = json!("what do wiccans worship?"))]
+    #[schema(value_type = ResponsesItems, required, example = json!("what do wiccans worship?"))]
     #[serde(default)]
     pub input: Value,
     /// Instructions; they stand first.
@@ -56,6 +56,7 @@ pub struct ResponsesInput {
     #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Most tokens of the answer and its reasoning.
+    #[schema(minimum = 1)]
     pub max_output_tokens: Option<u32>,
     /// Whether the answer comes in pieces.
     pub stream: Option<bool>,
@@ -93,6 +94,17 @@ pub struct ResponsesInput {
     pub max_tool_calls: Option<Value>,
     /// Not supported.
     pub top_logprobs: Option<Value>,
+}
+
+/// The forms of `input`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read by hand")]
+enum ResponsesItems {
+    /// A question.
+    Text(String),
+    /// Messages, function calls and their outputs.
+    Items(Vec<Map<String, Value>>),
 }
 
 /// What an answer says again of its request.
