@@ -44,6 +44,11 @@ datasets:
     cargo build --release
     tests/datasets/run.sh target/release/boathouse
 
+# schemathesis over the description of the API; installs it under target/
+openapi:
+    cargo build --release
+    tests/openapi/run.sh target/release/boathouse
+
 # one step of training on exports, with TRL and sentence-transformers; installs gigabytes under target/
 train:
     cargo build --release
