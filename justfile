@@ -80,11 +80,11 @@ bench: sidecar
     cargo bench --bench embed_warm
     cargo bench --bench embed_cold
 
-# the index beside hnswlib and usearch, on real embeddings; folders are eval sets, for more texts
+# the index beside hnswlib, usearch, faiss and qdrant-edge, on real embeddings; folders are eval sets, for more texts
 bench-index counts="20000" *folders="":
     cargo bench --no-default-features --bench index --no-run
     python3 -m venv target/bench-venv
-    target/bench-venv/bin/pip install --quiet --disable-pip-version-check hnswlib==0.8.0 numpy==2.4.6 usearch==2.26.6 qdrant-edge-py==0.9.0
+    target/bench-venv/bin/pip install --quiet --disable-pip-version-check hnswlib==0.8.0 numpy==2.4.6 usearch==2.26.6 qdrant-edge-py==0.9.0 faiss-cpu==1.15.1
     target/bench-venv/bin/python benches/index/compare.py "$(ls -t target/release/deps/index-*[0-9a-f] | head -1)" \
         target/bench-index {{counts}} config/demo/trecqa tests/data/eval/banking77 {{folders}}
 

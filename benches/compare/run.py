@@ -42,7 +42,7 @@ PARTS = {
         ["cargo bench --bench chat"],
     ),
     "index": (
-        "a collection's index beside hnswlib, usearch and qdrant-edge",
+        "a collection's index beside hnswlib, usearch, faiss and qdrant-edge",
         [],
         ['just bench-index "20000,100000"'],
     ),

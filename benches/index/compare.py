@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+import faiss
 import hnswlib
 import numpy as np
 import qdrant_edge
@@ -132,6 +133,32 @@ class QdrantEdge:
         return seconds, recall([[hit.id for hit in hits] for hits in answers], truth)
 
 
+class Faiss:
+    """HNSW of faiss, on plain vectors or on those of its scalar quantizer."""
+
+    def __init__(self, dtype):
+        self.name, self.int8 = f"faiss {dtype}", dtype == "i8"
+
+    def build(self, base):
+        faiss.omp_set_num_threads(1)
+        dim, metric = base.shape[1], faiss.METRIC_INNER_PRODUCT
+        if self.int8:
+            self.index = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_8bit, M, metric)
+        else:
+            self.index = faiss.IndexHNSWFlat(dim, M, metric)
+        self.index.hnsw.efConstruction = EF_CONSTRUCTION
+        started = time.process_time()
+        self.index.train(base)
+        self.index.add(base)
+        return time.process_time() - started, faiss.serialize_index(self.index).nbytes
+
+    def search(self, queries, truth, ef):
+        self.index.hnsw.efSearch = ef
+        started = time.process_time()
+        _, found = self.index.search(queries, K)
+        return time.process_time() - started, recall(found, truth)
+
+
 def at_recall(points, wanted):
     """Searches a second where the line through the measured (recall, time) meets `wanted`."""
     points = sorted(points)
@@ -171,6 +198,8 @@ def measure(bench, work, count, folders, rounds, only):
         Usearch("i8"),
         QdrantEdge("f32"),
         QdrantEdge("i8"),
+        Faiss("f32"),
+        Faiss("i8"),
     ]
     sides = [side for side in sides if side.name in only] if only else [s for s in sides if s.name != "plain"]
     built = {side.name: side.build(base) for side in sides}
