@@ -1,11 +1,14 @@
 //! Rows of JSON as a Parquet file with typed columns, hashed as it is written.
 //!
-//! The same rows and columns give the same bytes. Rows wait in memory until they are a group of some 8 MiB.
+//! The same rows and columns give the same bytes. Rows wait in memory until they are a group of some 8 MiB; a group can be
+//! written beside, while the next one gathers.
 //!
 //! Every column may be null: JSON leaves out what is not there. A list is `optional group (LIST) { repeated group list {
 //! optional … element } }`, as DuckDB, Arrow, Spark and Hugging Face's `datasets` read it.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
 use parquet::errors::ParquetError;
@@ -75,13 +78,24 @@ impl ParquetType {
 
 /// A Parquet file in the making.
 pub struct ParquetFile {
-    file: SerializedFileWriter<HashedFile>,
+    /// `None` after an error.
+    writer: Option<Writer>,
+    /// Whether groups are written on a thread of their own.
+    beside: bool,
     path: String,
     row: Node,
     leaves: Vec<Leaf>,
     rows: u64,
     /// Bytes that wait, about.
     bytes: usize,
+}
+
+type Open = SerializedFileWriter<HashedFile>;
+
+enum Writer {
+    Idle(Box<Open>),
+    /// A group is being written.
+    Busy(JoinHandle<Result<Box<Open>, ParquetError>>),
 }
 
 impl ParquetFile {
@@ -115,13 +129,20 @@ impl ParquetFile {
         let schema = Arc::new(schema.map_err(failed)?);
         let file = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(failed)?;
         Ok(Self {
-            file,
+            writer: Some(Writer::Idle(Box::new(file))),
+            beside: false,
             path,
             row,
             leaves,
             rows: 0,
             bytes: 0,
         })
+    }
+
+    /// Writes each group on a thread of its own while the next one gathers, which takes the memory of two.
+    #[must_use]
+    pub fn beside(self, beside: bool) -> Self {
+        Self { beside, ..self }
     }
 
     /// Adds a row, an object.
@@ -144,10 +165,9 @@ impl ParquetFile {
     /// Ends the file and forces it to the disk; returns what was written, its rows as `rows`.
     pub fn finish(mut self) -> Result<FileReceipt, DatasetStoreError> {
         self.flush()?;
-        let (path, rows) = (self.path, self.rows);
-        let file = self.file.into_inner();
-        let file = file.map_err(|error| unwritten(&path, &error))?;
-        file.finish_rows(rows)
+        let file = self.writer().and_then(|file| file.into_inner());
+        let file = file.map_err(|error| unwritten(&self.path, &error))?;
+        file.finish_rows(self.rows)
     }
 
     fn flush(&mut self) -> Result<(), DatasetStoreError> {
@@ -155,16 +175,39 @@ impl ParquetFile {
             return Ok(());
         }
         self.bytes = 0;
-        let mut group = || -> Result<(), ParquetError> {
-            let mut columns = self.file.next_row_group()?;
-            for leaf in &mut self.leaves {
+        self.group().map_err(|error| unwritten(&self.path, &error))
+    }
+
+    fn group(&mut self) -> Result<(), ParquetError> {
+        let mut file = self.writer()?;
+        let next = self.leaves.iter().map(Leaf::empty).collect();
+        let leaves = std::mem::replace(&mut self.leaves, next);
+        let write = move || -> Result<Box<Open>, ParquetError> {
+            let mut columns = file.next_row_group()?;
+            for leaf in leaves {
                 let column = columns.next_column()?;
                 let missing = || ParquetError::General("no column left".to_owned());
                 leaf.write(column.ok_or_else(missing)?)?;
             }
-            columns.close().map(|_| ())
+            columns.close()?;
+            Ok(file)
         };
-        group().map_err(|error| unwritten(&self.path, &error))
+        self.writer = Some(match self.beside {
+            true => Writer::Busy(thread::Builder::new().name("parquet".into()).spawn(write)?),
+            false => Writer::Idle(write()?),
+        });
+        Ok(())
+    }
+
+    /// Takes the file, when the group that is being written is.
+    fn writer(&mut self) -> Result<Box<Open>, ParquetError> {
+        match self.writer.take() {
+            Some(Writer::Idle(file)) => Ok(file),
+            Some(Writer::Busy(thread)) => {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }
+            None => Err(ParquetError::General("an earlier write failed".to_owned())),
+        }
     }
 }
 

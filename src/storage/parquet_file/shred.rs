@@ -70,11 +70,7 @@ impl Node {
             ParquetType::Float => Values::Floats(Vec::new()),
             ParquetType::Bool => Values::Bools(Vec::new()),
         };
-        leaves.push(Leaf {
-            values,
-            defined: Vec::new(),
-            repeated: Vec::new(),
-        });
+        leaves.push(Leaf::of(values));
         Ok(Self::Leaf(leaves.len() - 1))
     }
 
@@ -164,6 +160,25 @@ enum Values {
 }
 
 impl Leaf {
+    fn of(values: Values) -> Self {
+        Self {
+            values,
+            defined: Vec::new(),
+            repeated: Vec::new(),
+        }
+    }
+
+    /// The same column without values.
+    pub(super) fn empty(&self) -> Self {
+        Self::of(match self.values {
+            Values::Texts(_) => Values::Texts(Vec::new()),
+            Values::Json(_) => Values::Json(Vec::new()),
+            Values::Ints(_) => Values::Ints(Vec::new()),
+            Values::Floats(_) => Values::Floats(Vec::new()),
+            Values::Bools(_) => Values::Bools(Vec::new()),
+        })
+    }
+
     fn push(&mut self, value: Option<&Value>, at: Levels) -> Result<usize, String> {
         self.repeated.push(at.repeated);
         let Some(value) = value else {
@@ -201,36 +216,27 @@ impl Leaf {
         Ok(bytes)
     }
 
-    /// Writes what it holds, and holds nothing then.
-    pub(super) fn write(
-        &mut self,
-        mut column: SerializedColumnWriter<'_>,
-    ) -> Result<(), ParquetError> {
+    /// Writes what it holds.
+    pub(super) fn write(self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let (defined, repeated) = (Some(&self.defined[..]), Some(&self.repeated[..]));
-        match &mut self.values {
+        match &self.values {
             Values::Texts(values) | Values::Json(values) => {
                 let typed = column.typed::<ByteArrayType>();
                 typed.write_batch(values, defined, repeated)?;
-                values.clear();
             }
             Values::Ints(values) => {
                 let typed = column.typed::<Int64Type>();
                 typed.write_batch(values, defined, repeated)?;
-                values.clear();
             }
             Values::Floats(values) => {
                 let typed = column.typed::<DoubleType>();
                 typed.write_batch(values, defined, repeated)?;
-                values.clear();
             }
             Values::Bools(values) => {
                 let typed = column.typed::<BoolType>();
                 typed.write_batch(values, defined, repeated)?;
-                values.clear();
             }
         }
-        self.defined.clear();
-        self.repeated.clear();
         column.close()
     }
 }

@@ -39,10 +39,15 @@ fn rows() -> Vec<Value> {
 }
 
 fn write(dir: &Path, rows: &[Value]) -> Result<FileReceipt, DatasetStoreError> {
+    write_by(dir, rows, false)
+}
+
+fn write_by(dir: &Path, rows: &[Value], beside: bool) -> Result<FileReceipt, DatasetStoreError> {
     let store = DatasetStore::new(dir);
     let staging = store.stage(&store.tasks())?;
     let file = staging.create("rows.parquet")?;
     let mut file = ParquetFile::create(file, &columns(), &[("boathouse", "{}".to_owned())])?;
+    file = file.beside(beside);
     rows.iter().try_for_each(|row| file.row(row))?;
     let receipt = file.finish()?;
     staging.commit()?;
@@ -92,7 +97,8 @@ fn the_same_rows_give_the_same_bytes_in_groups_of_bounded_size() {
     let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     assert_eq!(
         write(one.path(), &many).unwrap(),
-        write(two.path(), &many).unwrap()
+        write_by(two.path(), &many, true).unwrap(),
+        "written in turn and beside"
     );
     let file = File::open(one.path().join("tasks/rows.parquet")).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();

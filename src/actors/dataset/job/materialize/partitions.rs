@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::checkpoint::Made;
-use super::{DatasetError, rows};
+use super::{DatasetError, DatasetPaths, rows};
 use crate::engines::dataset::{Day, Outcome};
 use crate::storage::dataset_store::{HashedFile, Staging};
 use crate::storage::parquet_file::{ParquetColumn, ParquetFile};
@@ -24,6 +24,7 @@ pub(super) struct Written {
 pub(super) struct Partitions<'a> {
     staging: &'a Staging,
     columns: Option<Vec<ParquetColumn>>,
+    beside: bool,
     /// Tasks that each day has left.
     left: BTreeMap<Day, u64>,
     open: BTreeMap<Day, Open>,
@@ -38,10 +39,15 @@ struct Open {
 
 impl<'a> Partitions<'a> {
     /// Begins to write these days, each with so many tasks.
-    pub(super) fn new(staging: &'a Staging, parquet: bool, days: BTreeMap<Day, u64>) -> Self {
+    pub(super) fn new(
+        paths: &DatasetPaths,
+        staging: &'a Staging,
+        days: BTreeMap<Day, u64>,
+    ) -> Self {
         Self {
             staging,
-            columns: parquet.then(rows::columns),
+            columns: paths.parquet.then(rows::columns),
+            beside: paths.threads > 1,
             left: days,
             open: BTreeMap::new(),
             made: BTreeMap::new(),
@@ -80,7 +86,7 @@ impl<'a> Partitions<'a> {
         let rows = match &self.columns {
             Some(columns) => {
                 let file = self.staging.create(&format!("date={day}/tasks.parquet"))?;
-                Some(ParquetFile::create(file, columns, &[])?)
+                Some(ParquetFile::create(file, columns, &[])?.beside(self.beside))
             }
             None => None,
         };

@@ -201,7 +201,7 @@ pub(super) fn second(
         .left(chunks.iter().map(|chunk| chunk.lines).sum());
     let wanted = days.clone();
     let work = |chunk: &&Chunk| tasks_of(paths, (&read.join, recipe), chunk, &wanted);
-    let mut partitions = Partitions::new(staging, paths.parquet, days);
+    let mut partitions = Partitions::new(paths, staging, days);
     ordered((THREAD, paths.threads), &chunks, work, |came| {
         let Came::Result(chunk, tasks) = came else {
             return Ok(());
