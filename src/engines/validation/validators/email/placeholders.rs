@@ -123,12 +123,80 @@ const TAGS: &[&str] = &[
     "URGENT",
 ];
 
+/// Words in brackets that a template has for a value, whatever stands around them.
+const NAMES_OF_VALUES: &[&str] = &[
+    "ADD",
+    "ADDRESS",
+    "AMOUNT",
+    "BRAND",
+    "BUSINESS",
+    "CANDIDATE",
+    "CITY",
+    "CLIENT",
+    "COMPANY",
+    "CONTACT",
+    "COUNTRY",
+    "CUSTOMER",
+    "DATE",
+    "DAY",
+    "DEPARTMENT",
+    "EMAIL",
+    "EMPLOYEE",
+    "END",
+    "ENTER",
+    "EVENT",
+    "FIRST",
+    "FULL",
+    "ID",
+    "INSERT",
+    "INVOICE",
+    "JOB",
+    "LAST",
+    "LINK",
+    "LOCATION",
+    "MANAGER",
+    "MONTH",
+    "NAME",
+    "NUMBER",
+    "ORDER",
+    "ORGANISATION",
+    "ORGANIZATION",
+    "PHONE",
+    "POSITION",
+    "PRICE",
+    "PRODUCT",
+    "PROJECT",
+    "RECIPIENT",
+    "ROLE",
+    "SALARY",
+    "SENDER",
+    "SHIFT",
+    "SIGNATURE",
+    "SITE",
+    "START",
+    "STATE",
+    "SUBJECT",
+    "TEAM",
+    "TIME",
+    "TITLE",
+    "TOPIC",
+    "URL",
+    "WORKER",
+    "YEAR",
+    "YOUR",
+];
+/// What may stand before the tag of a mailing list: marks of replies, and other tags.
+const BEFORE_TAG: &str = r"^(?:\s*(?:(?i:re|fwd?|aw|wg)(?:\[\d+\])?:|\[[^\]\[]{1,40}\]))*\s*$";
+/// The member whose tags these are.
+const SUBJECT: &str = "/subject";
+
 struct Patterns {
     /// By first byte, and the pattern.
     starts: Vec<(u8, Regex)>,
     needles: Needles,
     words: Vec<Regex>,
     of_nobody: Option<Regex>,
+    before_tag: Option<Regex>,
 }
 
 // A test holds that every pattern compiles, so none is left out here.
@@ -143,12 +211,15 @@ static COMPILED: LazyLock<Patterns> = LazyLock::new(|| {
             .filter_map(|(_, word)| Regex::new(word).ok())
             .collect(),
         of_nobody: Regex::new(OF_NOBODY).ok(),
+        before_tag: Regex::new(BEFORE_TAG).ok(),
     }
 });
 
 /// Adds the placeholders in a text, in order.
 pub(super) fn check(path: &str, text: &str, findings: &mut Vec<Finding>) {
-    for span in find(text).into_iter().take(MAX_PER_RULE) {
+    let found = find(text).into_iter();
+    let found = found.filter(|span| path != SUBJECT || !is_list_tag(text, span));
+    for span in found.take(MAX_PER_RULE) {
         let shown = quoted(text.get(span.clone()).unwrap_or_default().trim());
         let message = format!("unresolved placeholder {shown} at byte {}", span.start);
         let suggestion = Some("put the value there, or leave the phrase out".to_owned());
@@ -279,6 +350,24 @@ fn is_deliberate(text: &str, span: &Range<usize>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether it is what a mailing list puts before its subjects, also behind `Re:` and other tags: a word in capitals, such as
+/// `[ILUG]`, that names nothing to be filled in.
+fn is_list_tag(subject: &str, span: &Range<usize>) -> bool {
+    let found = subject.get(span.clone()).unwrap_or_default();
+    let word = found
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_tag = |word: &str| {
+        word.bytes().all(|byte| byte.is_ascii_uppercase()) && !NAMES_OF_VALUES.contains(&word)
+    };
+    let before = subject.get(..span.start).unwrap_or_default();
+    let after = subject.get(span.end..).unwrap_or_default();
+    let leads = COMPILED.before_tag.as_ref();
+    word.is_some_and(is_tag)
+        && leads.is_some_and(|leads| leads.is_match(before))
+        && !after.trim().is_empty()
 }
 
 /// Fenced blocks and code between backticks of one line: a placeholder there is what it is about.

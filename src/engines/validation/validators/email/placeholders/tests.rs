@@ -9,6 +9,7 @@ fn every_pattern_compiles() {
     assert_eq!(COMPILED.starts.len(), PATTERNS.len());
     assert_eq!(COMPILED.words.len(), WORDS.len());
     assert!(COMPILED.needles.is_whole() && COMPILED.of_nobody.is_some());
+    assert!(COMPILED.before_tag.is_some());
 }
 
 #[test]
@@ -108,4 +109,32 @@ fn ordinary_text_is_left_alone() {
     for text in quiet {
         assert_eq!(found(text), [""; 0], "{text}");
     }
+}
+
+#[test]
+fn tags_of_mailing_lists_are_no_placeholders_before_a_subject() {
+    let told = |path: &str, text: &str| {
+        let mut findings = Vec::new();
+        check(path, text, &mut findings);
+        findings.len()
+    };
+    for tag in [
+        "[ILUG] Kernel crash",
+        "Re: [ILUG] Kernel crash",
+        "RE: Fwd: [OT] [IIU] Re[2]: [SACVS] where to meet",
+    ] {
+        assert_eq!(told("/subject", tag), 0, "{tag}");
+    }
+    for placeholder in [
+        "[NAME] at the mill",
+        "Re: [COMPANY] and you",
+        "[FIRST_NAME] at the mill",
+        "[YOUR NAME] at the mill",
+        "Your shift at [ILUG] tomorrow",
+        "[ILUG]",
+        "[ILUG] ",
+    ] {
+        assert_eq!(told("/subject", placeholder), 1, "{placeholder}");
+    }
+    assert_eq!(told("/body", "[ILUG] Kernel crash"), 1);
 }
