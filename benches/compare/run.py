@@ -53,6 +53,11 @@ PARTS = {
     ),
     "curves": ("how rates, latency and memory grow with load and data", [], ["cargo bench --bench curves"]),
     "pii": ("personal data beside Microsoft Presidio", [], ["just bench-pii"]),
+    "validation": (
+        "fills and mails judged, beside the bounds that were aimed at",
+        [],
+        ["cargo bench --no-default-features --bench validation -- fill email"],
+    ),
 }
 
 

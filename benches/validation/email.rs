@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use boathouse::engines::validation::{Roster, ValidationConfig, Validators};
 use serde_json::{Value, json};
 
+use crate::figures::figure;
 use crate::statistics::spread;
 
 const EMAILS: &str = include_str!("../../tests/data/validation/emails.jsonl");
@@ -31,12 +32,13 @@ pub(crate) fn run() {
         .iter()
         .map(|row| (row["payload"].clone(), row["context"].clone()))
         .collect();
-    for (name, mails) in [
-        ("2 KB, plain", &plain),
-        ("2 KB, with html of 2 KB", &html),
-        ("labelled set, 0.4 KB, most faulty", &faulty),
+    for (id, name, mails) in [
+        ("plain", "2 KB, plain", &plain),
+        ("html", "2 KB, with html of 2 KB", &html),
+        ("labelled", "labelled set, 0.4 KB, most faulty", &faulty),
     ] {
         let rates: Vec<f64> = (0..ROUNDS).map(|_| rate(&validators, mails)).collect();
+        figure(&format!("validation.email.{id}"), &rates);
         println!(
             "email {name:36} {} thousand mails/s on one core",
             spread(&rates.iter().map(|rate| rate / 1e3).collect::<Vec<_>>())

@@ -10,6 +10,7 @@ use boathouse::engines::validation::{Roster, ValidationConfig, Validators, gener
 use boathouse::types::roster::RosterRow;
 use serde_json::{Value, json};
 
+use crate::figures::figure;
 #[cfg(feature = "server")]
 use crate::load;
 use crate::statistics::{median, quantile};
@@ -112,6 +113,8 @@ fn judge(workers: &[RosterRow], roster: Roster) {
             }
             looked_up.push(began.elapsed().as_secs_f64() * 1e6);
         }
+        let id = format!("validation.fill.{}.p99_us", kind.replace(' ', "_"));
+        figure(&id, &[quantile(&judged, 0.99)]);
         println!(
             "  {PROPOSALS} proposals, {kind:<10} p50 {:>7.1} us  p99 {:>7.1} us   {:.1} findings; HashMap of the ids alone p50 {:.2} us  p99 {:.2} us",
             median(&judged),

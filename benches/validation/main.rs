@@ -10,6 +10,8 @@
 )]
 
 mod email;
+#[path = "../support/figures.rs"]
+mod figures;
 mod fill;
 #[cfg(feature = "server")]
 mod load;

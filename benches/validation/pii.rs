@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use boathouse::engines::validation::pii::{self, PiiKind};
 use serde_json::Value;
 
+use crate::figures::figure;
+
 const TEXTS: [&str; 2] = [
     "tests/data/validation/pii.jsonl",
     "tests/data/validation/presidio.jsonl",
@@ -75,6 +77,8 @@ fn compare(root: &Path, path: &str) {
                 "Presidio  {theirs:>9.0} texts/s on one core ({})",
                 all["version"].as_str().unwrap()
             );
+            let set = Path::new(path).file_stem().unwrap().to_string_lossy();
+            figure(&format!("validation.pii.{set}.ratio"), &[speed / theirs]);
             println!("ratio     {:>9.0}", speed / theirs);
         }
         None => println!("Presidio is not installed: just bench-pii"),

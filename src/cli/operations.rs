@@ -191,7 +191,8 @@ mod tests {
             let name = format!("{above} {}", one.get_name());
             leaves(one, name.trim(), found);
         }
-        if !above.is_empty() && !(group && command.is_subcommand_required_set()) {
+        let only_a_group = group && command.is_subcommand_required_set();
+        if !(above.is_empty() || only_a_group) {
             found.insert(above.to_owned());
         }
     }
