@@ -126,7 +126,10 @@ impl Tables {
         // All days have the columns of the first: materialize writes all of them anew where another version made them.
         let options = self.options(Arc::new(self.parquet()));
         let schema = self.columns(&options, day).await?;
-        let options = options.with_table_partition_cols(vec![(DATE.to_owned(), DataType::Date32)]);
+        let options = options
+            .with_table_partition_cols(vec![(DATE.to_owned(), DataType::Date32)])
+            // Other files of the folder may be open too, by their paths.
+            .with_file_extension("/tasks.parquet");
         let folder = ListingTableUrl::parse(format!("{}/datasets/tasks/", files::URL))?;
         let config = ListingTableConfig::new(folder)
             .with_listing_options(options)

@@ -149,6 +149,10 @@ fn tasks_are_a_table_with_their_days() {
         ),
         ("SELECT id FROM tasks LIMIT 0", json!([])),
         (
+            "SELECT count(*) FROM 'datasets/tasks/*/*.jsonl' a JOIN tasks USING (seq)",
+            json!([[3]]),
+        ),
+        (
             "SELECT id FROM tasks WHERE ts < '2026-11-01T00:00:00.002Z'",
             json!([["c1"]]),
         ),
