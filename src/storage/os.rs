@@ -28,6 +28,7 @@ impl File {
     }
 
     /// Creates a file that is not there yet.
+    #[cfg(feature = "server")]
     pub(crate) fn create_new(path: &Path) -> io::Result<Self> {
         #[cfg(test)]
         faults::before(faults::Call::Create(path.to_owned()))?;
