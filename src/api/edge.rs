@@ -12,10 +12,13 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
+use actix_web::http::header::{
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT,
+};
 use actix_web::{Error, HttpMessage, HttpResponse};
+use futures_util::Stream as _;
 
 use super::EdgeState;
 use super::access::{Access, Refusal};
@@ -115,7 +118,7 @@ where
         self.service.poll_ready(task)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         let sent = request.headers().get(HEADER);
         let id = sent.and_then(RequestId::from_client);
@@ -138,10 +141,14 @@ where
         let answer = match admitted {
             // The request must not be cloned: actix-web's router panics on a second handle.
             Ok(slot) => Answer::Coming(self.service.call(request), slot),
-            Err(Refused::Told(response)) => {
-                Answer::Refused(Some(Box::new(request.into_response(response))))
+            Err(refused) => {
+                let rest = Rest::of(&mut request);
+                let response = match refused {
+                    Refused::Told(response) => request.into_response(response),
+                    Refused::Error(error) => refuse(request, *error),
+                };
+                Answer::Refused(Some(Box::new(response)), rest)
             }
-            Err(Refused::Error(error)) => Answer::Refused(Some(Box::new(refuse(request, *error)))),
         };
         EdgeFuture {
             answer,
@@ -255,7 +262,46 @@ pub struct EdgeFuture<F> {
 
 enum Answer<F> {
     Coming(F, #[expect(dead_code, reason = "held, not read")] Slot),
-    Refused(Option<Box<ServiceResponse>>),
+    Refused(Option<Box<ServiceResponse>>, Option<Rest>),
+}
+
+/// The body of a request that is refused, where it is small: actix-web closes a connection on which something is left to
+/// read, and connecting again costs both sides more than the body does.
+struct Rest {
+    payload: Payload,
+    looked: bool,
+}
+
+impl Rest {
+    /// Larger ones are not waited for, nor are those whose length is not told.
+    const SMALL: u64 = 64 << 10;
+
+    fn of(request: &mut ServiceRequest) -> Option<Self> {
+        let length = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?;
+        let length = length.parse::<u64>().ok()?;
+        let is_small = (1..=Self::SMALL).contains(&length);
+        (is_small && !is_above(request)).then(|| Self {
+            payload: request.take_payload(),
+            looked: false,
+        })
+    }
+
+    /// Reads what is there. What came with the head is there at the second look; what did not is not waited for.
+    fn read(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        loop {
+            match Pin::new(&mut self.payload).poll_next(task) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if std::mem::replace(&mut self.looked, true) => {
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
 }
 
 impl<F, B> Future for EdgeFuture<F>
@@ -269,11 +315,16 @@ where
         let this = self.get_mut();
         let mut response = match &mut this.answer {
             Answer::Coming(answer, _) => ready!(Pin::new(answer).poll(task))?.map_into_boxed_body(),
-            Answer::Refused(refused) => match refused.take() {
-                Some(refused) => *refused,
-                // Polled after it was ready.
-                None => return Poll::Pending,
-            },
+            Answer::Refused(refused, rest) => {
+                if let Some(rest) = rest {
+                    ready!(rest.read(task));
+                }
+                match refused.take() {
+                    Some(refused) => *refused,
+                    // Polled after it was ready.
+                    None => return Poll::Pending,
+                }
+            }
         };
         let id = this.id.take().unwrap_or_else(RequestId::mint);
         let seconds = this.started.elapsed().as_secs_f64();

@@ -113,16 +113,72 @@ fn what_an_upstream_has_no_room_for_is_refused_while_the_rest_goes_on() {
 
 /// Asks over a connection that is open.
 fn ask(connection: &mut TcpStream, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    exchange(
+        connection,
+        &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+    )
+}
+
+/// Sends a request, and returns its answer up to the end of its body where that is short.
+fn exchange(connection: &mut TcpStream, request: &str) -> String {
     connection.write_all(request.as_bytes()).unwrap();
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+    while !is_whole(&answer) {
         match connection.read(&mut buffer).unwrap() {
             0 => break,
             count => answer.extend_from_slice(&buffer[..count]),
         }
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|end| end == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
+    answer.len() >= end + 4 + length
+}
+
+#[test]
+fn a_refusal_leaves_the_connection_open_when_its_body_is_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    // A page of another site is refused by the edge, as is what there is no slot for.
+    settings.http.workers = 1;
+    serve_with(settings, async |api| {
+        let address = api.address;
+        let asked = tokio::task::spawn_blocking(move || {
+            let refused = |length: usize| {
+                format!(
+                    "POST /v1/validate HTTP/1.1\r\nhost: localhost\r\norigin: http://other.example\r\ncontent-length: {length}\r\n\r\n{}",
+                    "x".repeat(length.min(1_000))
+                )
+            };
+            let mut connection = TcpStream::connect(address).unwrap();
+            for _ in 0..3 {
+                let answer = exchange(&mut connection, &refused(100));
+                assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+            }
+            let answer = ask(&mut connection, "/healthz");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            // What did not come with the head is not waited for, and closes the connection.
+            for length in [2_000, 1 << 20] {
+                let mut connection = TcpStream::connect(address).unwrap();
+                let answer = exchange(&mut connection, &refused(length));
+                assert!(answer.starts_with("HTTP/1.1 403"), "{length}: {answer}");
+                assert!(
+                    answer.contains("\r\nconnection: close\r\n"),
+                    "{length}: {answer}"
+                );
+            }
+        });
+        asked.await.unwrap();
+    });
 }
 
 #[test]
