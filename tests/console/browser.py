@@ -102,7 +102,10 @@ class Browser:
             return []
         self.run(self.axe)
         found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations));"
+            "const done = arguments[0];"
+            # Colours on their way from one scheme to the other are neither's.
+            "Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {})))"
+            ".then(() => axe.run(document, {resultTypes: ['violations']})).then((r) => done(r.violations));"
         )
         return [
             f"{one['id']}: {node['target']} {node['failureSummary']}"
