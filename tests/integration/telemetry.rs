@@ -233,7 +233,11 @@ fn a_request_is_one_trace_from_the_client_to_the_upstreams() {
         assert_eq!(span.parent_span_id, chat.span_id);
         let place = format!("traceparent: 00-{TRACE}-{}-01", hex(&span.span_id));
         assert!(request.contains(&place), "{place}: {request}");
-        assert!(request.contains("x-request-id: house-1"), "{request}");
+        assert!(
+            request.contains("\nx-client-request-id: house-1"),
+            "{request}"
+        );
+        assert!(!request.contains("\nx-request-id:"), "{request}");
     }
     assert!(text(&tries[0].attributes, "error.type").is_some());
     assert_eq!(

@@ -181,7 +181,8 @@ fn told_upstream(job: &ProviderJob) -> impl Iterator<Item = (String, String)> {
         .origin
         .as_ref()
         .map(|origin| origin.request_id.clone());
-    let id = id.map(|id| ("x-request-id".to_owned(), id));
+    // Not `x-request-id`: servers that keep that name to themselves refuse what is no UUID with 400, as llama-cpp-python's does.
+    let id = id.map(|id| ("x-client-request-id".to_owned(), id));
     let place = upstream::traceparent(job.trace.as_ref());
     id.into_iter().chain(place)
 }
