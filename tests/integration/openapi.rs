@@ -222,6 +222,12 @@ fn what_a_schema_allows_is_taken_and_what_it_forbids_is_not() {
             operation.check(&document, &answer);
             assert_eq!(operation.allows(&document, &body), status == 200, "{body}");
         }
+        let mut judged = operations["iterate"].described["requestBody"]["content"]
+            ["application/json"]["example"]
+            .clone();
+        judged["cache"] = serde_json::json!({"threshold": -0.5});
+        let answer = api.post("/v1/iterate", judged).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
         let ancient = api.get("/v1/evidence?from=1600-01-01").await;
         assert_eq!(ancient.status, 200, "{}", ancient.text());
         let ping = r#"{"jsonrpc": "2.0", "id": 1, "method": "ping"}"#;

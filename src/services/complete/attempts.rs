@@ -209,7 +209,8 @@ fn next_input(input: &ChatInput, last: Option<&Completion>) -> Box<ChatInput> {
     next.stream = None;
     next.cache = Some(CacheInput {
         mode: Some(CacheMode::Off),
-        ..CacheInput::default()
+        // The rest is checked as ever.
+        ..next.cache.take().unwrap_or_default()
     });
     let Some(last) = last else { return next };
     if next.retrieval.take().is_some() {
