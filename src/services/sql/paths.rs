@@ -25,7 +25,7 @@ pub(super) fn find(data: &Path, pattern: &str) -> Result<Vec<String>, String> {
     let Some((&BELOW, rest)) = segments.split_first() else {
         return Err(elsewhere(&shown));
     };
-    if rest.is_empty() || rest.len() > DEEPEST || rest.iter().any(|segment| odd(segment)) {
+    if rest.is_empty() || rest.len() > DEEPEST || rest.iter().any(odd) {
         return Err(elsewhere(&shown));
     }
     let mut found = files(&data.join(BELOW)).map_err(|error| error.to_string())?;

@@ -149,7 +149,7 @@ impl Tables {
         for path in paths {
             let side = Path::new(&path).file_stem().unwrap_or_default();
             let side = [lit(side.to_string_lossy().into_owned()).alias(SIDE)];
-            let table = self.of_files(&[path.clone()]).await?;
+            let table = self.of_files(std::slice::from_ref(&path)).await?;
             let columns = table.schema();
             let columns = columns.fields().iter();
             let columns = columns.map(|field| Expr::Column(Column::from_name(field.name())));
