@@ -8,7 +8,7 @@ mod rule_files;
 mod service_manager;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -112,6 +112,9 @@ pub struct App {
     server: ServerHandle,
     drain: Duration,
     background: Vec<actix_web::rt::task::JoinHandle<()>>,
+    data_dir: PathBuf,
+    /// Once it is announced.
+    hangups: Option<Hangups>,
     // Let go of last: fields drop in order.
     lock: DataLock,
 }
@@ -222,7 +225,6 @@ impl App {
                 Duration::from_millis(settings.embedding.cache_save_ms),
             )));
         }
-        tracing::info!(%address, data_dir = %data_dir.display(), "serving");
         let drain = Duration::from_millis(settings.http.drain_ms);
         Ok(Self {
             address,
@@ -231,6 +233,8 @@ impl App {
             server: handle,
             drain,
             background,
+            data_dir,
+            hangups: None,
             lock,
         })
     }
@@ -253,8 +257,11 @@ impl App {
         self.services.keys.admit_owner().map_err(part)
     }
 
-    /// Tells commands that find the data folder taken where it is served.
-    pub fn announce(&self) {
+    /// Says in the log where it serves, and tells commands that find the data folder taken. Whoever hears that may send SIGHUP,
+    /// which would be the process's end until it is listened for.
+    pub fn announce(&mut self) {
+        self.hangups = Some(Hangups::listen());
+        tracing::info!(address = %self.address, data_dir = %self.data_dir.display(), "serving");
         if let Err(error) = self.lock.announce(self.address) {
             tracing::warn!(%error, "commands that are given this data folder will not find the server");
         }
@@ -262,8 +269,8 @@ impl App {
 
     /// Serves until a signal comes or the root supervisor gives up, then drains. A second signal cuts the drain short.
     /// SIGHUP reloads the settings. systemd is told of all of it.
-    pub async fn run(self) -> Ending {
-        let mut hangups = Hangups::listen();
+    pub async fn run(mut self) -> Ending {
+        let mut hangups = self.hangups.take().unwrap_or_else(Hangups::listen);
         let services = Arc::clone(&self.services);
         let watchdog = actix_web::rt::spawn(tell_watchdog(services));
         service_manager::ready(&format!("serving on {}", self.address));

@@ -38,7 +38,7 @@ pub(super) fn run(overrides: &Overrides) -> Result<(), CliError> {
     descriptors::allow_all();
     actix_web::rt::System::new().block_on(async {
         let app = App::start(settings, source(overrides)).await?;
-        let app = app.with_log_filter(set_log_filter);
+        let mut app = app.with_log_filter(set_log_filter);
         app.announce();
         let base = server::url_of(app.address());
         output::say(format_args!(

@@ -40,7 +40,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
     privacy::keep(&settings.storage)?;
     actix_web::rt::System::new().block_on(async {
         let app = start(settings, overrides).await?;
-        let app = app.with_log_filter(set_log_filter);
+        let mut app = app.with_log_filter(set_log_filter);
         app.announce();
         let base = url_of(app.address());
         output::say(format_args!("Boathouse demo on {base}\n"));
