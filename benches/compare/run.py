@@ -52,6 +52,7 @@ PARTS = {
         ["cargo bench --bench evidence -- 940000"],
     ),
     "curves": ("how rates, latency and memory grow with load and data", [], ["cargo bench --bench curves"]),
+    "overload": ("what is served of twice and five times capacity", [], ["cargo bench --bench overload"]),
     "pii": ("personal data beside Microsoft Presidio", [], ["just bench-pii"]),
     "validation": (
         "fills and mails judged, beside the bounds that were aimed at",
