@@ -8,7 +8,7 @@ largest median of all that match are given. FORMAT is Python's, such as `.2f`;
 import fnmatch
 import re
 
-FIGURE = re.compile(r"<!--fig (\S+) (\S+)-->(.*?)<!--/fig-->")
+FIGURE = re.compile(r"<!--fig (\S+) (\S+?)-->(.*?)<!--/fig-->")
 DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 

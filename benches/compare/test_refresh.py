@@ -33,6 +33,15 @@ class Refresh(unittest.TestCase):
             self.assertEqual(refresh(document, [figure("b", 12345.6)], "2026-02-04"), 1)
             self.assertIn("| b | <!--fig b ,.0f-->12,346<!--/fig--> | 2026-02-04 |", document.read_text())
 
+    def test_two_figures_stand_in_one_row(self):
+        with tempfile.TemporaryDirectory() as folder:
+            document = pathlib.Path(folder) / "table.md"
+            document.write_text("| <!--fig a .2f-->0.75<!--/fig--> | <!--fig b .0f-->1<!--/fig--> ms | 2026-01-01 |")
+            self.assertEqual(refresh(document, [figure("a", 0.5), figure("b", 3.0)], "2026-02-03"), 1)
+            self.assertEqual(
+                document.read_text(), "| <!--fig a .2f-->0.50<!--/fig--> | <!--fig b .0f-->3<!--/fig--> ms | 2026-02-03 |"
+            )
+
 
 if __name__ == "__main__":
     unittest.main()
