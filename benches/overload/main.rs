@@ -34,7 +34,7 @@ const POINTS: usize = 25_000;
 /// Points of one write.
 const WRITE: usize = 500;
 /// Texts of one request to `/v1/embeddings`, none of which the cache knows.
-const TEXTS: usize = 16;
+const TEXTS: usize = 128;
 /// Enough to keep the server busy, few enough that nothing waits long.
 const CLOSED: usize = 32;
 /// For each worker: twice as many as it takes at once, so that connections are not what bounds the load.
@@ -70,6 +70,8 @@ fn main() {
     let workers = half().to_string();
     let settings = [
         ("HTTP__WORKERS", workers.as_str()),
+        // Connections without a request must last from one step to the next.
+        ("HTTP__HEADER_TIMEOUT_MS", "60000"),
         // So that the same texts can be sent again and be new.
         ("EMBEDDING__CACHE_BYTES", "0"),
     ];
