@@ -18,6 +18,7 @@ use actix_web::{App as WebApp, HttpServer};
 use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, TreeOptions};
 
 use crate::actors::dataset::DatasetPaths;
+use crate::actors::index::store::stores;
 use crate::actors::index::{Collections, found_on_disk};
 use crate::actors::tables::TablesState;
 use crate::actors::{
@@ -204,6 +205,10 @@ impl App {
             actix_web::rt::spawn(maintain(
                 Arc::clone(&services),
                 Duration::from_millis(settings.storage.maintenance_ms),
+            )),
+            actix_web::rt::spawn(refresh_collections(
+                Arc::clone(&services),
+                Duration::from_millis(settings.backends.refresh_ms),
             )),
             actix_web::rt::spawn(refine_all(
                 Arc::clone(&services),
@@ -477,6 +482,8 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         &settings.index,
     )
     .map_err(part)?;
+    let stores = stores(&settings.backends, |name| std::env::var(name).ok())
+        .map_err(|error| setting("backends", error))?;
     let (mut collection_children, mut cells) = (Vec::new(), std::collections::BTreeMap::new());
     for (name, child, cell) in found {
         collection_children.push(child);
@@ -533,7 +540,11 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         settings.index.clone(),
         supervisor,
         cells,
+        stores,
     );
+    if let Err(error) = collections.refresh().await {
+        tracing::warn!(%error, "not all collections are known yet");
+    }
     let services = Arc::new(Services {
         tree,
         embedders: Arc::new(embedders),
@@ -570,6 +581,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
             cache_threshold: settings.chat.cache.threshold,
             max_record_bytes: settings.evidence.max_record_bytes,
             iterate: settings.validation.iterate.clone(),
+            backend: settings.backends.default,
             allow_crash: policies.allow_crash,
         },
     });
@@ -728,6 +740,27 @@ async fn maintain(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         collections::maintain(&services).await;
+    }
+}
+
+async fn refresh_collections(services: Arc<Services>, every: Duration) {
+    if !services.collections.are_elsewhere() {
+        return;
+    }
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match services.collections.refresh().await {
+            Ok(()) => failing = false,
+            // Said once: each request that needs it is told.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "what it keeps is served as it was last known");
+            }
+            Err(_) => {}
+        }
     }
 }
 

@@ -171,6 +171,7 @@ fn search(server: &Server, texts: &[String], queries: &[String]) {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 0,
     });
     let points = texts.iter().enumerate().filter_map(|(at, text)| {

@@ -240,6 +240,7 @@ fn collection(vectors: &Vectors, schema: Schema) -> Contents {
         fingerprint: None,
         refiner: None,
         schema,
+        backend: Default::default(),
         created_ms: 0,
     });
     let ranks = vectors.ranks();

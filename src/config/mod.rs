@@ -22,7 +22,7 @@ pub use telemetry::TelemetryConfig;
 use crate::engines::chat::ChatConfig;
 use crate::engines::dataset::DatasetConfig;
 use crate::engines::embedding::EmbeddingConfig;
-use crate::engines::index::IndexConfig;
+use crate::engines::index::{BackendsConfig, IndexConfig};
 use crate::engines::validation::ValidationConfig;
 use crate::storage::evidence_log::EvidenceConfig;
 
@@ -42,6 +42,8 @@ pub struct Settings {
     pub embedding: EmbeddingConfig,
     /// Collections.
     pub index: IndexConfig,
+    /// Engines that can keep collections.
+    pub backends: BackendsConfig,
     /// Chat providers and routes.
     pub chat: ChatConfig,
     /// Validators.
@@ -66,6 +68,7 @@ impl Settings {
             ("telemetry", self.telemetry.validate()),
             ("embedding", self.embedding.validate()),
             ("index", self.index.validate()),
+            ("backends", self.backends.validate()),
             ("chat", self.chat.validate()),
             ("validation", self.validation.validate()),
             ("evidence", self.evidence.validate()),

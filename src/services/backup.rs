@@ -134,7 +134,7 @@ pub async fn begin(services: Arc<Services>, input: BackupInput) -> Result<Backup
     let turn = services.backups.take_turn(Instant::now())?;
     // Before the list of collections: one that is made later need not be in it.
     let began_ms = now_ms();
-    let names = services.collections.names();
+    let (names, elsewhere) = services.collections.names_here();
     let data_dir = services.backups.data_dir.clone();
     let (parts, bytes_about) = blocking(move || {
         let parts = parts_of(&data_dir, names, input.models)?;
@@ -144,11 +144,21 @@ pub async fn begin(services: Arc<Services>, input: BackupInput) -> Result<Backup
     *turn.idle() = Some(Instant::now());
     Ok(Backup {
         services,
-        packer: Packer::new(began_ms),
+        packer: packer_of(began_ms, elsewhere),
         parts,
         bytes_about,
         turn,
     })
+}
+
+fn packer_of(began_ms: u64, elsewhere: Vec<String>) -> Packer {
+    let mut packer = Packer::new(began_ms);
+    for name in elsewhere {
+        packer.manifest().warnings.push(format!(
+            "collection {name} is not in it: the engine that keeps it has backups of its own"
+        ));
+    }
+    packer
 }
 
 fn parts_of(
@@ -268,7 +278,7 @@ impl Backup {
         let deadline = self.services.job_deadline();
         let refused = loop {
             // Removed since the backup began: then it is not in it.
-            let Ok(cell) = self.services.collections.find(&name) else {
+            let Ok(cell) = self.services.collections.held(&name) else {
                 return Ok(Vec::new());
             };
             match cell.pin(deadline).await {
@@ -282,7 +292,7 @@ impl Backup {
                 Err(failed) => break fault(&name, failed),
             }
         };
-        if self.services.collections.find(&name).is_err() {
+        if self.services.collections.held(&name).is_err() {
             return Ok(Vec::new());
         }
         let warning = format!(

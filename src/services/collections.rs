@@ -1,6 +1,7 @@
 //! Collections and their points.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ pub use crate::actors::index::collection::CollectionInfo;
 use crate::actors::index::{CollectionsError, IndexCell};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
-use crate::types::collection::{CollectionSpec, FieldKind, Refiner, Schema};
+use crate::types::collection::{Backend, CollectionSpec, FieldKind, Refiner, Schema};
 use crate::types::error_kind::ErrorKind;
 use crate::types::plain::counted;
 use crate::types::point::{Metric, Point};
@@ -46,6 +47,10 @@ pub struct CollectionInput {
     pub role_field: Option<String>,
     /// Refuse searches that do not say for which role they are. Default true with `role_field`.
     pub role_required: Option<bool>,
+    /// What keeps its points: `hnsw`, this process, or an engine that the settings name, `qdrant` or `lance`. Left out:
+    /// as the settings say, `hnsw` by default.
+    #[schema(example = "hnsw")]
+    pub backend: Option<Backend>,
     /// The field that says when a point expires: RFC 3339 text, or Unix seconds. A point without it stays.
     #[schema(min_length = 1, max_length = 512)]
     pub ttl_field: Option<String>,
@@ -239,8 +244,16 @@ pub async fn create(
         fingerprint: embedder.map(|embedder| embedder.fingerprint.clone()),
         refiner,
         schema: input.schema(),
+        backend: input.backend.unwrap_or(services.limits.backend),
         created_ms: now_ms(),
     };
+    if !spec.backend.is_own() && spec.refiner.is_some() {
+        return Err(ServiceError::bad_request(format!(
+            "a collection that {} keeps has no second vectors: leave refiner out, or make it with backend hnsw",
+            spec.backend
+        ))
+        .param("refiner"));
+    }
     let (state, new) = made_or_found(services, name, &spec).await?;
     if new {
         return Ok((state, true));
@@ -266,7 +279,11 @@ pub async fn create(
         dim,
         fingerprint,
         ..has.clone()
-    } == spec;
+    } == CollectionSpec {
+        // Where that does not matter, wherever it has moved since.
+        backend: input.backend.unwrap_or(has.backend),
+        ..spec.clone()
+    };
     if same && indexed {
         Ok((state, false))
     } else {
@@ -286,7 +303,7 @@ async fn made_or_found(
     let mut tries = 0;
     loop {
         tries += 1;
-        let found = match services.collections.find(name) {
+        let found = match services.collections.find(name).await {
             Ok(cell) => Ok((cell, false)),
             Err(_) => services
                 .collections
@@ -302,7 +319,7 @@ async fn made_or_found(
         };
         match state_of(services, name, &cell).await {
             // Removed between: the answer to a creation is a collection, not the removal of another.
-            Err(_) if tries < CREATIONS && services.collections.find(name).is_err() => {}
+            Err(_) if tries < CREATIONS && services.collections.held(name).is_err() => {}
             state => return Ok((state?, new)),
         }
     }
@@ -339,7 +356,7 @@ pub async fn index_field(
     name: &str,
     input: FieldInput,
 ) -> Result<CollectionState, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     cell.index_field(input.field_name, input.field_schema, services.deadline())
         .await
         .map_err(|failed| fault(name, failed))?;
@@ -352,7 +369,7 @@ pub async fn drop_index(
     name: &str,
     path: &str,
 ) -> Result<CollectionState, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let dropped = cell
         .drop_index(path.to_owned(), services.deadline())
         .await
@@ -367,7 +384,7 @@ pub async fn drop_index(
 
 /// Describes one collection.
 pub async fn get(services: &Services, name: &str) -> Result<CollectionState, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     state_of(services, name, &cell).await
 }
 
@@ -409,7 +426,7 @@ pub(super) async fn write(
     mut made_by: Option<String>,
     trace: Option<&Trace>,
 ) -> Result<usize, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     if input.points.is_empty() {
         return Err(
             ServiceError::bad_request("points is empty: send at least one point").param("points"),
@@ -437,7 +454,7 @@ pub(super) async fn write(
         });
     }
     if !texts.is_empty() {
-        let spec = info_of(services, name, &cell).await?.spec;
+        let spec = spec_of(services, name, &cell).await?;
         let Some(model) = &spec.embedder else {
             return Err(ServiceError::bad_request(format!(
                 "collection {name} has no embedder: points[{}] needs a vector of {}",
@@ -448,7 +465,7 @@ pub(super) async fn write(
         };
         let embedder = pinned(services, name, model, spec.fingerprint.as_deref()).await?;
         let vectors = embed::vectors(services, &embedder, &texts, input.truncate, trace).await?;
-        made_by = spec.fingerprint;
+        made_by = spec.fingerprint.clone();
         for (place, vector) in places.into_iter().zip(vectors) {
             points[place].vector = vector.vector.to_vec();
         }
@@ -481,7 +498,7 @@ pub fn encoded(text: &str) -> String {
 
 /// Reads one point.
 pub async fn point(services: &Services, name: &str, id: &str) -> Result<Point, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let found = cell
         .get(id.to_owned(), services.deadline())
         .await
@@ -498,7 +515,7 @@ pub async fn delete(
     name: &str,
     input: DeleteInput,
 ) -> Result<usize, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let deleted = match (input.ids, input.filter) {
         (Some(ids), None) => {
             let ids = ids.into_iter().map(String::from).collect();
@@ -523,7 +540,7 @@ pub async fn scroll(
     name: &str,
     input: ScrollInput,
 ) -> Result<ScrollOutput, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let limit = input.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(
@@ -545,7 +562,7 @@ pub async fn count(
     name: &str,
     input: CountInput,
 ) -> Result<usize, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let filter = input.filter.as_ref().map(parse_filter).transpose()?;
     cell.count(filter, input.role, services.deadline())
         .await
@@ -621,6 +638,16 @@ async fn state_of(
     })
 }
 
+pub(super) async fn spec_of(
+    services: &Services,
+    name: &str,
+    cell: &IndexCell,
+) -> Result<Arc<CollectionSpec>, ServiceError> {
+    cell.spec(services.deadline())
+        .await
+        .map_err(|failed| fault(name, failed))
+}
+
 pub(super) async fn info_of(
     services: &Services,
     name: &str,
@@ -634,7 +661,7 @@ pub(super) async fn info_of(
 /// Lets every collection snapshot, compact and build its graph where due.
 pub async fn maintain(services: &Services) {
     for name in services.collections.names() {
-        let Ok(cell) = services.collections.find(&name) else {
+        let Ok(cell) = services.collections.held(&name) else {
             continue;
         };
         let asked = cell

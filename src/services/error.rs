@@ -98,6 +98,10 @@ impl EngineError for IndexError {
     fn error_kind(&self) -> ErrorKind {
         self.kind()
     }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after_ms()
+    }
 }
 
 impl EngineError for ValidationError {
@@ -156,10 +160,18 @@ impl EngineError for CollectionsError {
     fn error_kind(&self) -> ErrorKind {
         match self {
             Self::Exists(_) => ErrorKind::Conflict,
+            Self::NoBackend(_) => ErrorKind::BadRequest,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Index(error) => error.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,
             Self::Disk(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Index(error) => error.retry_after_ms(),
+            _ => None,
         }
     }
 }

@@ -58,6 +58,7 @@ use crate::engines::embedding::Embedders;
 use crate::engines::usage::Budgets;
 use crate::engines::validation::{IterateConfig, Validators};
 use crate::storage::dataset_store::DatasetStore;
+use crate::types::collection::Backend;
 
 pub use asker::Asker;
 pub use error::ServiceError;
@@ -134,6 +135,8 @@ pub struct Limits {
     pub max_record_bytes: usize,
     /// What a request can ask for where answers are asked for again.
     pub iterate: IterateConfig,
+    /// What keeps a collection whose creation does not say.
+    pub backend: Backend,
     /// Whether `POST /v1/supervisors/{id}/crash` is served.
     pub allow_crash: bool,
 }

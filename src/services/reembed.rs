@@ -46,9 +46,9 @@ pub async fn begin(
     name: &str,
     input: ReembedInput,
 ) -> Result<ReembedOutput, ServiceError> {
-    let cell = services.collections.find(name)?;
-    let spec = collections::info_of(services, name, &cell).await?.spec;
-    let Some(model) = input.embedder.or(spec.embedder) else {
+    let cell = services.collections.find(name).await?;
+    let spec = collections::spec_of(services, name, &cell).await?;
+    let Some(model) = input.embedder.or_else(|| spec.embedder.clone()) else {
         return Err(ServiceError::bad_request(format!(
             "collection {name} has no embedder: say which one it is to have"
         ))
@@ -71,7 +71,7 @@ pub async fn begin(
 
 /// How a collection's last run is.
 pub async fn get(services: &Services, name: &str) -> Result<ReembedOutput, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     Ok(ReembedOutput {
         collection: name.to_owned(),
         info: collections::info_of(services, name, &cell)
@@ -82,7 +82,7 @@ pub async fn get(services: &Services, name: &str) -> Result<ReembedOutput, Servi
 
 /// Ends a collection's run, if there is one, and leaves the collection as it was.
 pub async fn cancel(services: &Services, name: &str) -> Result<ReembedOutput, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let cancelled = ask(services, name, &cell, ReembedRequest::Cancel).await?;
     Ok(output(name, cancelled))
 }

@@ -37,11 +37,11 @@ async fn collection(
     if waiting.is_empty() {
         return Ok(0);
     }
-    let spec = collections::info_of(services, name, cell).await?.spec;
-    let Some(refiner) = spec.refiner else {
+    let spec = collections::spec_of(services, name, cell).await?;
+    let Some(refiner) = &spec.refiner else {
         return Ok(0);
     };
-    let model = model_of(services, name, &refiner).await?;
+    let model = model_of(services, name, refiner).await?;
     let texts: Vec<String> = waiting.iter().map(|(_, text)| beginning(text)).collect();
     let codes = codes(services, &model, &texts, refiner.dim).await?;
     let refinements: Vec<Refinement> = waiting

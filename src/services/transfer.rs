@@ -30,7 +30,7 @@ pub struct Export {
 
 /// Takes a view of the whole collection; later writes do not touch it.
 pub async fn export(services: &Services, name: &str) -> Result<Export, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let view = cell.view(services.deadline()).await;
     let (spec, rows) = view.map_err(|failed| fault(name, failed))?;
     Ok(Export { spec, rows })
@@ -148,8 +148,8 @@ pub async fn import(
     name: &str,
     input: ImportInput,
 ) -> Result<usize, ServiceError> {
-    let cell = services.collections.find(name)?;
-    let spec = collections::info_of(services, name, &cell).await?.spec;
+    let cell = services.collections.find(name).await?;
+    let spec = collections::spec_of(services, name, &cell).await?;
     same_model(&spec, input.fingerprint.as_deref())?;
     let mut refinements = Vec::new();
     let mut points = Vec::with_capacity(input.points.len());

@@ -14,7 +14,7 @@ pub(super) async fn turns(
     let mut failed = None;
     for name in services.collections.names() {
         // Removed since, or out of order: its supervisor knows.
-        let Ok(cell) = services.collections.find(&name) else {
+        let Ok(cell) = services.collections.held(&name) else {
             continue;
         };
         match turn(&name, &cell).await {

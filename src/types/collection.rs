@@ -26,8 +26,53 @@ pub struct CollectionSpec {
     /// What it declares of its payloads.
     #[serde(flatten)]
     pub schema: Schema,
+    /// What keeps and searches its points.
+    #[serde(default, skip_serializing_if = "Backend::is_own")]
+    pub backend: Backend,
     /// Unix time of its creation, milliseconds.
     pub created_ms: u64,
+}
+
+/// What keeps and searches the points of a collection.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema, schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// This process, in its data folder: exact scans and a graph.
+    #[default]
+    Hnsw,
+    /// A Qdrant, beside this process or a cluster.
+    Qdrant,
+    /// Lance tables in a folder or on object storage.
+    Lance,
+}
+
+impl Backend {
+    /// Returns the name that requests and settings use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hnsw => "hnsw",
+            Self::Qdrant => "qdrant",
+            Self::Lance => "lance",
+        }
+    }
+
+    /// Whether it is this process.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks for a reference"
+    )]
+    pub fn is_own(&self) -> bool {
+        *self == Self::Hnsw
+    }
+}
+
+impl std::fmt::Display for Backend {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 /// The model of a collection's second vectors.

@@ -31,6 +31,7 @@ fn make(data: &Path, count: usize) {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 0,
     };
     let first = root.join(name(0));

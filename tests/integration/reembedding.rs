@@ -31,6 +31,7 @@ fn older(data: &Path, name: &str, texts: &[&str]) {
         fingerprint: Some("00000000deadbeef".to_owned()),
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 1_700_000_000_000,
     };
     let folder = data.join("collections");

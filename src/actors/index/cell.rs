@@ -9,13 +9,15 @@ use supervisors::{
 };
 
 use super::reembed::{self, ReembedReply, ReembedRequest};
+use super::remote::{Description, RemoteWorker};
+use super::store::Store;
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
     Filter, IndexConfig, IndexError, Refinement, Rows, Scope, SearchRequest, SearchResult,
 };
 use crate::storage::backup::Pinned;
 use crate::storage::disk;
-use crate::types::collection::{CollectionSpec, FieldKind};
+use crate::types::collection::{Backend, CollectionSpec, FieldKind};
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -61,6 +63,8 @@ pub enum IndexRequest {
     IndexField(String, FieldKind),
     /// Index a field no more. Replies `Changed`.
     DropIndex(String),
+    /// Properties. Replies `Spec`.
+    Spec,
     /// Sizes and state. Replies `Info`.
     Info,
     /// Texts of up to so many points that wait for a second vector. Replies `Waiting`.
@@ -94,6 +98,8 @@ pub enum IndexReply {
     View(Box<(Arc<CollectionSpec>, Rows)>),
     /// How many.
     Count(usize),
+    /// Properties.
+    Spec(Arc<CollectionSpec>),
     /// Sizes and state.
     Info(Box<CollectionInfo>),
     /// Ids and texts.
@@ -214,6 +220,7 @@ impl Worker for IndexWorker {
                 IndexReply::Changed(collection.index_field(&path, kind)?)
             }
             IndexRequest::DropIndex(path) => IndexReply::Changed(collection.drop_index(&path)?),
+            IndexRequest::Spec => IndexReply::Spec(collection.spec()?),
             IndexRequest::Info => IndexReply::Info(Box::new(collection.info(now_ms)?)),
             IndexRequest::Unrefined(limit) => IndexReply::Waiting(collection.unrefined(limit)?),
             IndexRequest::Refine(refined) => IndexReply::Written(collection.refine(refined)?),
@@ -250,14 +257,25 @@ pub(super) fn child_spec(
             slot: Arc::clone(&slot),
         })
     });
-    (spec, IndexCell { cell, slot: held })
+    (spec, IndexCell(Kept::Here { cell, slot: held }))
 }
 
 /// Typed calls to one collection's cell.
 #[derive(Clone)]
-pub struct IndexCell {
-    cell: CellRef<IndexWorker>,
-    slot: Arc<Slot>,
+pub struct IndexCell(Kept);
+
+/// Where the collection is kept.
+#[derive(Clone)]
+enum Kept {
+    Here {
+        cell: CellRef<IndexWorker>,
+        slot: Arc<Slot>,
+    },
+    Elsewhere {
+        cell: CellRef<RemoteWorker>,
+        store: Arc<dyn Store>,
+        description: Description,
+    },
 }
 
 /// The answer to a call.
@@ -268,12 +286,48 @@ impl IndexCell {
     ///
     /// May wait for a write or a snapshot's record; run it where blocking is allowed.
     pub(super) fn retire(&self) {
-        self.slot.retire();
+        if let Kept::Here { slot, .. } = &self.0 {
+            slot.retire();
+        }
+    }
+
+    /// Calls to the cell of a collection that `store` keeps.
+    pub(super) fn elsewhere(
+        cell: CellRef<RemoteWorker>,
+        store: Arc<dyn Store>,
+        description: Description,
+    ) -> Self {
+        Self(Kept::Elsewhere {
+            cell,
+            store,
+            description,
+        })
+    }
+
+    /// What keeps the collection.
+    pub fn backend(&self) -> Backend {
+        match &self.0 {
+            Kept::Here { .. } => Backend::Hnsw,
+            Kept::Elsewhere { store, .. } => store.backend(),
+        }
+    }
+
+    /// The engine that keeps the collection, and its description there; `None`: it is kept here.
+    pub(super) fn kept_by(&self) -> Option<(&Arc<dyn Store>, &Description)> {
+        match &self.0 {
+            Kept::Here { .. } => None,
+            Kept::Elsewhere {
+                store, description, ..
+            } => Some((store, description)),
+        }
     }
 
     /// Asks, within `deadline`.
     pub async fn ask(&self, request: IndexRequest, deadline: Deadline) -> Answer<IndexReply> {
-        self.cell.ask(request, deadline).await
+        match &self.0 {
+            Kept::Here { cell, .. } => cell.ask(request, deadline).await,
+            Kept::Elsewhere { cell, .. } => cell.ask(request, deadline).await,
+        }
     }
 
     /// Inserts or replaces points, whose vectors were made by the model of a fingerprint, or given; durable when it
@@ -443,6 +497,14 @@ impl IndexCell {
         }
     }
 
+    /// Reads the properties.
+    pub async fn spec(&self, deadline: Deadline) -> Answer<Arc<CollectionSpec>> {
+        match self.ask(IndexRequest::Spec, deadline).await? {
+            IndexReply::Spec(spec) => Ok(spec),
+            _ => Err(mismatch()),
+        }
+    }
+
     /// Reads sizes and state.
     pub async fn info(&self, deadline: Deadline) -> Answer<CollectionInfo> {
         match self.ask(IndexRequest::Info, deadline).await? {
@@ -460,7 +522,7 @@ impl IndexCell {
 }
 
 /// Unix time in milliseconds: below the cells time is an argument.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Instant;
 
 use supervisors::{ChildPolicy, ChildSpec, SupervisorRef, TreeError};
 
 use super::cell::{self, IndexCell};
+use super::remote::{self, Description};
+use super::store::{Store, Stored};
 use crate::actors::index::collection::DurableCollection;
 use crate::engines::index::{IndexConfig, IndexError, check_spec, is_collection_name};
 use crate::engines::nearest::listed;
 use crate::storage::disk;
-use crate::types::collection::CollectionSpec;
+use crate::types::collection::{Backend, CollectionSpec};
 
 /// What can go wrong with the set of collections.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,9 @@ pub enum CollectionsError {
     /// The engine refused it.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The settings name no such engine.
+    #[error("no {0} is set up here: say where it is in [backends.{0}], or leave backend out")]
+    NoBackend(Backend),
     /// The folder could not be made or removed.
     #[error("collection folder: {0}")]
     Disk(String),
@@ -55,9 +61,12 @@ struct Inner {
     policy: RwLock<ChildPolicy>,
     config: IndexConfig,
     supervisor: SupervisorRef,
+    stores: BTreeMap<Backend, Arc<dyn Store>>,
     cells: RwLock<BTreeMap<String, IndexCell>>,
     /// Invariant: held across every change of the set, so that two creations cannot race.
     changing: tokio::sync::Mutex<()>,
+    /// Invariant: held across every change of what the engines keep, and before `changing`. When they were last asked.
+    elsewhere: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// Prefixes of folders that a creation or a removal left behind when the process ended.
@@ -97,13 +106,19 @@ impl Collections {
         config: IndexConfig,
         supervisor: SupervisorRef,
         cells: BTreeMap<String, IndexCell>,
+        stores: Vec<Arc<dyn Store>>,
     ) -> Self {
         let inner = Inner {
             root,
             policy: RwLock::new(policy),
             config,
             supervisor,
+            stores: stores
+                .into_iter()
+                .map(|store| (store.backend(), store))
+                .collect(),
             cells: RwLock::new(cells),
+            elsewhere: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
         };
         Self {
@@ -120,8 +135,46 @@ impl Collections {
             .unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
-    /// Returns the cell of `name`.
-    pub fn find(&self, name: &str) -> Result<IndexCell, CollectionsError> {
+    /// Returns the cell of `name`. One that is not known is looked for in the engines: another replica may have made it.
+    ///
+    /// Errors: there is none; an engine that may have it cannot be asked.
+    pub async fn find(&self, name: &str) -> Result<IndexCell, CollectionsError> {
+        let unknown = match self.held(name) {
+            Ok(cell) => return Ok(cell),
+            Err(unknown) if self.inner.stores.is_empty() => return Err(unknown),
+            Err(unknown) => unknown,
+        };
+        // No collection can have it: not worth a call.
+        if !is_collection_name(name) {
+            return Err(unknown);
+        }
+        let looked = self.refresh().await;
+        self.held(name).map_err(|unknown| match looked {
+            Ok(()) => unknown,
+            Err(error) => error.into(),
+        })
+    }
+
+    /// Serves what the engines keep by now, and nothing else of theirs.
+    ///
+    /// Cancel safety: once begun it runs to its end, also when nobody waits for it any more.
+    /// Errors: the first engine that cannot be asked; what it keeps stays as it is known.
+    pub async fn refresh(&self) -> Result<(), IndexError> {
+        if self.inner.stores.is_empty() {
+            return Ok(());
+        }
+        let (this, asked) = (self.clone(), Instant::now());
+        let ended = actix::spawn(async move { this.inner.refresh(asked).await }).await;
+        ended.unwrap_or(Ok(()))
+    }
+
+    /// Whether an engine is asked, too.
+    pub fn are_elsewhere(&self) -> bool {
+        !self.inner.stores.is_empty()
+    }
+
+    /// Returns the cell of `name`, if it is known here.
+    pub fn held(&self, name: &str) -> Result<IndexCell, CollectionsError> {
         let cells = self
             .inner
             .cells
@@ -148,6 +201,13 @@ impl Collections {
             .keys()
             .cloned()
             .collect()
+    }
+
+    /// Lists the names of those that are kept here, and of the others.
+    pub fn names_here(&self) -> (Vec<String>, Vec<String>) {
+        self.names()
+            .into_iter()
+            .partition(|name| self.held(name).is_ok_and(|cell| cell.backend().is_own()))
     }
 
     /// Creates a collection and starts its cell.
@@ -178,6 +238,9 @@ impl Inner {
 
     async fn create(&self, spec: CollectionSpec) -> Result<IndexCell, CollectionsError> {
         check_spec(&spec)?;
+        if !spec.backend.is_own() {
+            return self.create_elsewhere(spec).await;
+        }
         let _changing = self.changing.lock().await;
         if self.cells().contains_key(&spec.name) {
             return Err(CollectionsError::Exists(spec.name));
@@ -212,7 +275,137 @@ impl Inner {
         Ok(cell)
     }
 
+    async fn create_elsewhere(&self, spec: CollectionSpec) -> Result<IndexCell, CollectionsError> {
+        let backend = spec.backend;
+        let store = self
+            .stores
+            .get(&backend)
+            .ok_or(CollectionsError::NoBackend(backend))?;
+        let _elsewhere = self.elsewhere.lock().await;
+        if self.cells().contains_key(&spec.name) {
+            return Err(CollectionsError::Exists(spec.name));
+        }
+        let stored = Stored { spec, draft: false };
+        match store.create(&stored).await {
+            Err(IndexError::Exists(name)) => return Err(CollectionsError::Exists(name)),
+            made => made?,
+        }
+        let _changing = self.changing.lock().await;
+        let name = stored.spec.name.clone();
+        match self.serve(store, stored.spec).await {
+            Ok(cell) => Ok(cell),
+            Err(error) => {
+                store.remove(&name).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the cell of a collection that an engine keeps. The set is being changed by the caller.
+    async fn serve(
+        &self,
+        store: &Arc<dyn Store>,
+        spec: CollectionSpec,
+    ) -> Result<IndexCell, CollectionsError> {
+        let name = spec.name.clone();
+        let policy = self
+            .policy
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let description = Description::new(spec);
+        let (child, cell) = remote::child_spec(
+            policy,
+            Arc::clone(store),
+            description.clone(),
+            self.config.clone(),
+        );
+        let started = self.supervisor.start_child(child).await;
+        started.map_err(|error| CollectionsError::Start {
+            name: name.clone(),
+            reason: error.to_string(),
+        })?;
+        let cell = IndexCell::elsewhere(cell, Arc::clone(store), description);
+        self.cells().insert(name, cell.clone());
+        Ok(cell)
+    }
+
+    async fn refresh(&self, asked: Instant) -> Result<(), IndexError> {
+        let mut last = self.elsewhere.lock().await;
+        // Somebody else asked them meanwhile.
+        if last.is_some_and(|began| began >= asked) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let mut failed = None;
+        for store in self.stores.values() {
+            match store.list().await {
+                Ok(listed) => self.adopt(store, listed).await,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                *last = Some(began);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes what is served of an engine's collections what it has.
+    async fn adopt(&self, store: &Arc<dyn Store>, listed: Vec<Stored>) {
+        let backend = store.backend();
+        let mut there = BTreeMap::new();
+        for stored in listed.into_iter().filter(|stored| !stored.draft) {
+            let spec = CollectionSpec {
+                backend,
+                ..stored.spec
+            };
+            match check_spec(&spec) {
+                Ok(()) => drop(there.insert(spec.name.clone(), spec)),
+                Err(error) => tracing::warn!(%backend, %error, "not a collection, left alone"),
+            }
+        }
+        let _changing = self.changing.lock().await;
+        let known = self.cells().clone();
+        for (name, cell) in &known {
+            if cell.backend() == backend && !there.contains_key(name) {
+                tracing::info!(collection = name, %backend, "removed elsewhere");
+                self.cells().remove(name);
+                if let Err(error) = self.stop(name).await {
+                    tracing::warn!(collection = name, %error, "its cell does not stop");
+                }
+            }
+        }
+        for (name, spec) in there {
+            match known.get(&name) {
+                None => match self.serve(store, spec).await {
+                    Ok(_) => tracing::info!(collection = name, %backend, "found"),
+                    Err(error) => tracing::warn!(collection = name, %error, "not served"),
+                },
+                Some(cell) => match cell.kept_by() {
+                    Some((_, description)) if cell.backend() == backend => description.set(spec),
+                    _ => tracing::debug!(
+                        collection = name,
+                        %backend,
+                        "hidden by a collection of that name here"
+                    ),
+                },
+            }
+        }
+    }
+
     async fn remove(&self, name: &str) -> Result<(), CollectionsError> {
+        let here = self
+            .cells()
+            .get(name)
+            .is_none_or(|cell| cell.backend().is_own());
+        // What is here need not wait for an engine.
+        let _elsewhere = match here {
+            true => None,
+            false => Some(self.elsewhere.lock().await),
+        };
         let _changing = self.changing.lock().await;
         // From here on nobody finds it; what its cell still holds is answered when it stops.
         let cell = self
@@ -222,22 +415,32 @@ impl Inner {
                 name: name.chars().take(64).collect(),
                 known: "it was just removed".to_owned(),
             })?;
-        self.discard(name, &cell).await
+        let Some((store, _)) = cell.kept_by() else {
+            return self.discard(name, &cell).await;
+        };
+        let removed = store.remove(name).await;
+        if removed.is_err() {
+            // It is there, as far as anybody knows.
+            self.cells().insert(name.to_owned(), cell.clone());
+            return Ok(removed?);
+        }
+        self.stop(name).await
+    }
+
+    async fn stop(&self, name: &str) -> Result<(), CollectionsError> {
+        match self.supervisor.stop_child(name).await {
+            // Gone already: only what it served is left to remove.
+            Ok(()) | Err(TreeError::Unknown { .. }) => Ok(()),
+            Err(error) => Err(CollectionsError::Start {
+                name: name.to_owned(),
+                reason: error.to_string(),
+            }),
+        }
     }
 
     /// Stops a cell and removes what it served.
     async fn discard(&self, name: &str, cell: &IndexCell) -> Result<(), CollectionsError> {
-        match self.supervisor.stop_child(name).await {
-            // Gone already: only the folder is left to remove.
-            Ok(()) | Err(TreeError::Unknown { .. }) => {}
-            Err(error) => {
-                let reason = error.to_string();
-                return Err(CollectionsError::Start {
-                    name: name.to_owned(),
-                    reason,
-                });
-            }
-        }
+        self.stop(name).await?;
         let (cell, dir) = (cell.clone(), self.root.join(name));
         blocking(move || {
             // A thread that was given up may still hold the collection.

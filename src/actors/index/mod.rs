@@ -1,10 +1,13 @@
-//! One index cell for each collection: its writer and its readers.
+//! One index cell for each collection: its writer and its readers here, or its way to the engine that keeps it.
 
 mod cell;
 pub mod collection;
 mod collections;
 mod reembed;
+mod remote;
+pub mod store;
 
 pub use cell::{IndexCell, IndexReply, IndexRequest, IndexWorker};
 pub use collections::{Collections, CollectionsError, found_on_disk};
 pub use reembed::{ReembedReply, ReembedRequest};
+pub use remote::RemoteWorker;

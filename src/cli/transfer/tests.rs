@@ -19,6 +19,7 @@ fn head(points: usize) -> ExportHead {
             fingerprint: Some("f".to_owned()),
             refiner: None,
             schema: Schema::default(),
+            backend: Default::default(),
             created_ms: 7,
         },
     }

@@ -242,6 +242,7 @@ mod tests {
             fingerprint: None,
             refiner: None,
             schema: Schema::default(),
+            backend: Default::default(),
             created_ms: 0,
         }
     }

@@ -140,7 +140,7 @@ impl Contents {
         Ok(())
     }
 
-    fn put(&mut self, vector: &[f32], doc: Arc<Doc>, words: Words) {
+    pub(super) fn put(&mut self, vector: &[f32], doc: Arc<Doc>, words: Words) {
         self.delete(&doc.id);
         let id = Arc::clone(&doc.id);
         let row = self.rows.push(vector, Arc::clone(&doc));

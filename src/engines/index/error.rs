@@ -1,6 +1,7 @@
 //! What can go wrong in a collection.
 
 use crate::storage::disk::StorageError;
+use crate::types::collection::Backend;
 use crate::types::error_kind::ErrorKind;
 use crate::types::plain::counted;
 
@@ -90,6 +91,36 @@ pub enum IndexError {
     /// A failure left the memory behind the disk. Open it anew.
     #[error("collection {0} failed while writing and is being reopened; retry")]
     Poisoned(String),
+    /// The engine that keeps the collection cannot be asked, or fails. Retry later; nothing is known of a write.
+    #[error("{backend}: {reason}")]
+    Engine {
+        /// Which one.
+        backend: Backend,
+        /// What it said, or why it did not.
+        reason: String,
+        /// When it will be asked again at the earliest.
+        retry_after_ms: Option<u64>,
+    },
+    /// The engine has no such collection any more.
+    #[error("collection {name} is not in {backend} any more: it was removed there")]
+    Gone {
+        /// The collection.
+        name: String,
+        /// The engine.
+        backend: Backend,
+    },
+    /// What the engine that keeps the collection cannot do. Leave it out, or move the collection.
+    #[error(
+        "collection {name} is kept by {backend}, which cannot do this: {reason}; `boathouse collection move {name} --to hnsw` brings it here"
+    )]
+    Unsupported {
+        /// The collection.
+        name: String,
+        /// The engine.
+        backend: Backend,
+        /// What, and what can be done instead.
+        reason: String,
+    },
     /// The graph could not be built. Searches stay exact, only slower.
     #[error("graph was not built: {0}")]
     Graph(String),
@@ -106,12 +137,24 @@ impl IndexError {
             | Self::BadPoint { .. }
             | Self::BadQuery(_)
             | Self::BadFilter { .. }
-            | Self::BadSpec(_) => ErrorKind::BadRequest,
+            | Self::BadSpec(_)
+            | Self::Unsupported { .. } => ErrorKind::BadRequest,
+            Self::Gone { .. } => ErrorKind::NotFound,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Exists(_) | Self::NoText { .. } | Self::Reembedding { .. } => ErrorKind::Conflict,
-            Self::Locked(_) | Self::Poisoned(_) | Self::OtherModel(_) => ErrorKind::Unavailable,
+            Self::Locked(_) | Self::Poisoned(_) | Self::OtherModel(_) | Self::Engine { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::BadConfig(_) | Self::Graph(_) => ErrorKind::Internal,
             Self::Storage(error) => error.kind(),
+        }
+    }
+
+    /// Returns when a retry makes sense, if that is known.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Engine { retry_after_ms, .. } => *retry_after_ms,
+            _ => None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::types::plain::counted;
 /// Most hits that groups are made of.
 pub(super) const MAX_CANDIDATES: usize = 10_000;
 /// Hits that are ranked at first, for each that may be shown.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 
 /// A group on its way.
 pub(super) struct Found<'a> {
@@ -42,8 +42,7 @@ pub(super) fn find<'a>(
     loop {
         let (found, mut plan) = ranking.first(depth);
         let groups = gather(ranking.contents, &found, group, k);
-        let full = groups.len() == k && groups.iter().all(|found| found.hits.len() == group.size);
-        if full || found.len() < depth || depth == MAX_CANDIDATES {
+        if are_full(&groups, group, k) || found.len() < depth || depth == MAX_CANDIDATES {
             let (hits, by) = (counted(found.len(), "hit"), &group.path);
             plan.reason = format!("{}; {hits} grouped by {by}", plan.reason);
             return (groups, plan);
@@ -52,7 +51,12 @@ pub(super) fn find<'a>(
     }
 }
 
-fn gather<'a>(
+/// Whether more hits would change nothing.
+pub(super) fn are_full(groups: &[Found<'_>], group: &GroupBy, k: usize) -> bool {
+    groups.len() == k && groups.iter().all(|found| found.hits.len() == group.size)
+}
+
+pub(super) fn gather<'a>(
     contents: &Contents,
     found: &[Ranked<'a>],
     group: &GroupBy,

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 /// A moment as microseconds of Unix time.
-pub(super) type Micros = i64;
+pub type Micros = i64;
 
 /// Greatest distance from 1970 of a moment that is given as a number: more is no count of seconds. Within
 /// it whole and broken seconds are exact.

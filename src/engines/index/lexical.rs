@@ -26,6 +26,11 @@ const STOP_WORDS: [&str; 33] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words(Vec<(String, u32)>);
 
+/// The words of `text` as they are indexed, with their counts: for an engine that is to find the same ones.
+pub fn words_of(text: &str) -> Vec<(String, u32)> {
+    Words::of(text).0
+}
+
 /// The stems of words that were read: with many texts most words come again.
 #[derive(Debug, Default)]
 pub(super) struct Stems(HashMap<String, String>);

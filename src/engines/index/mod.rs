@@ -6,6 +6,7 @@
 //! fuses both.
 
 mod admission;
+mod backend_config;
 mod backends;
 mod bits;
 mod config;
@@ -15,6 +16,7 @@ mod error;
 mod fields;
 mod filter;
 mod fusion;
+mod gathered;
 mod groups;
 mod instant;
 mod lexical;
@@ -32,12 +34,15 @@ mod simd;
 mod top;
 
 pub use admission::{admit, check_schema, check_spec, is_collection_name, size_of};
+pub use backend_config::{BackendsConfig, LanceConfig, QdrantConfig};
 pub use backends::{Graph, Sections};
 pub use bits::Bits;
 pub use config::{Builder, IndexConfig};
 pub use contents::{Change, Contents, Declared, Reembedding, Undeclared};
 pub use error::IndexError;
-pub use filter::{Filter, FilterUse};
+pub use filter::{Filter, FilterUse, Micros, Node, Order, Test, moment, reached};
+pub use gathered::{Found, Lookup, Shaped};
+pub use lexical::words_of;
 pub use op::Op;
 pub use refined::{Code, Refinement, text_hash};
 pub use request::{

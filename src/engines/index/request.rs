@@ -221,6 +221,8 @@ pub enum SearchPath {
     Lexical,
     /// Both lists were made and fused.
     Hybrid,
+    /// The engine that keeps the collection was asked.
+    Engine,
 }
 
 /// How a search was answered, and why so.

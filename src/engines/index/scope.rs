@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::contents::Contents;
 use super::{Bits, Filter, IndexError};
+use crate::types::collection::CollectionSpec;
 
 /// Who reads, and when. Every way to points goes through one.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,17 @@ impl Scope<'_> {
     pub fn at(now_ms: u64) -> Self {
         Self { role: None, now_ms }
     }
+
+    /// Refuses a role where the collection has no role field.
+    pub fn check(self, spec: &CollectionSpec) -> Result<(), IndexError> {
+        match (self.role, &spec.schema.role_field) {
+            (Some(_), None) => Err(IndexError::BadQuery(format!(
+                "collection {} has no role_field, so role says nothing; leave it out",
+                spec.name
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Contents {
@@ -30,14 +42,9 @@ impl Contents {
         if let Some(expired) = self.expired_rows(scope.now_ms) {
             rows.to_mut().remove_all(&expired);
         }
-        let Some(role) = scope.role else {
+        scope.check(&self.spec)?;
+        let (Some(role), Some(path)) = (scope.role, &self.spec.schema.role_field) else {
             return Ok(rows);
-        };
-        let Some(path) = &self.spec.schema.role_field else {
-            return Err(IndexError::BadQuery(format!(
-                "collection {} has no role_field, so role says nothing; leave it out",
-                self.spec.name
-            )));
         };
         let own = Filter::word_or_absent(path, role);
         let (own, _) = own.select(&self.rows, &self.fields, &rows);

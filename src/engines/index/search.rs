@@ -16,7 +16,7 @@ use crate::types::point::{Hit, Metric};
 const MAX_K: usize = 1_000;
 const MAX_GROUP_SIZE: usize = 100;
 /// Fewest hits that each list brings into a fusion.
-const MIN_FUSION_DEPTH: usize = 100;
+pub(super) const MIN_FUSION_DEPTH: usize = 100;
 
 /// What is searched for, ready to be compared.
 pub(super) enum Asked<'a> {
@@ -115,7 +115,10 @@ impl Contents {
     }
 
     /// The query's vector, ready to be compared, when the mode goes by vectors.
-    fn vector_of(&self, request: &SearchRequest) -> Result<Option<Vec<f32>>, IndexError> {
+    pub(super) fn vector_of(
+        &self,
+        request: &SearchRequest,
+    ) -> Result<Option<Vec<f32>>, IndexError> {
         if request.mode == Mode::Lexical {
             return Ok(None);
         }
@@ -255,7 +258,7 @@ impl<'a> Ranking<'a, '_> {
 }
 
 /// Checks what does not depend on the collection.
-fn check(request: &SearchRequest) -> Result<(), IndexError> {
+pub(super) fn check(request: &SearchRequest) -> Result<(), IndexError> {
     let bad = |reason: String| Err(IndexError::BadQuery(reason));
     let k = request.k;
     if !(1..=MAX_K).contains(&k) {
@@ -307,7 +310,7 @@ fn check(request: &SearchRequest) -> Result<(), IndexError> {
 }
 
 /// The query's text, when the mode goes by words.
-fn text_of<'a>(
+pub(super) fn text_of<'a>(
     request: &'a SearchRequest,
     config: &IndexConfig,
 ) -> Result<Option<&'a str>, IndexError> {
@@ -332,6 +335,7 @@ fn path_name(path: SearchPath) -> &'static str {
         SearchPath::Hnsw => "graph",
         SearchPath::Lexical => "lexical",
         SearchPath::Hybrid => "hybrid",
+        SearchPath::Engine => "engine",
     }
 }
 

@@ -30,7 +30,7 @@ pub async fn search_all(
     name: &str,
     input: BatchInput,
 ) -> Result<Vec<Result<SearchOutput, ServiceError>>, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let count = input.searches.len();
     if !(1..=MAX_SEARCHES).contains(&count) {
         let message = format!("searches must be 1 to {MAX_SEARCHES}, got {count}");

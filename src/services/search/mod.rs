@@ -134,7 +134,7 @@ struct Prepared {
 
 impl Prepared {
     async fn run(self, services: &Services, name: &str) -> Result<SearchResult, ServiceError> {
-        let cell = services.collections.find(name)?;
+        let cell = services.collections.find(name).await?;
         let found = cell
             .search(self.request, services.deadline())
             .await
@@ -157,12 +157,12 @@ async fn prepare(
     input: SearchInput,
     trace: Option<&Trace>,
 ) -> Result<Prepared, ServiceError> {
-    let cell = services.collections.find(name)?;
+    let cell = services.collections.find(name).await?;
     let mode = input.mode()?;
     let choices = input.choices(mode)?;
     let spec = match &input.query {
         Some(_) if mode != Mode::Lexical || input.refine == Some(true) => {
-            Some(collections::info_of(services, name, &cell).await?.spec)
+            Some(collections::spec_of(services, name, &cell).await?)
         }
         _ => None,
     };

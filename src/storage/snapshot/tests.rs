@@ -13,6 +13,7 @@ fn manifest(generation: u64, lsn: u64) -> Manifest {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 7,
     };
     Manifest {

@@ -30,6 +30,7 @@ pub(super) fn spec() -> CollectionSpec {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 1,
     }
 }

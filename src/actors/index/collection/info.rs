@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use serde::Serialize;
 
 use super::{DurableCollection, ReembedInfo, Writer};
+use crate::actors::index::store::StoreInfo;
 use crate::engines::index::{IndexError, Progress, Scope};
 use crate::types::collection::CollectionSpec;
 use crate::types::plain::counted;
@@ -45,6 +46,9 @@ pub struct CollectionInfo {
     pub wal_bytes: u64,
     /// Length of the snapshot.
     pub snapshot_bytes: u64,
+    /// How it is in the engine that keeps it; `None`: it is kept here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<StoreInfo>,
     /// What a crash had left half-written, and was removed when the collection was opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_at_open: Option<String>,
@@ -206,7 +210,36 @@ impl DurableCollection {
                     cut.reason
                 )
             }),
+            engine: None,
             spec,
         })
+    }
+}
+
+impl CollectionInfo {
+    /// That of a collection that another engine keeps.
+    pub(in crate::actors::index) fn elsewhere(
+        spec: CollectionSpec,
+        points: usize,
+        expired: usize,
+        engine: StoreInfo,
+    ) -> Self {
+        Self {
+            spec,
+            points,
+            expired,
+            odd_values: BTreeMap::new(),
+            tombstones: 0,
+            words: 0,
+            graph: None,
+            refinement: None,
+            reembedding: None,
+            generation: 0,
+            lsn: 0,
+            wal_bytes: 0,
+            snapshot_bytes: 0,
+            engine: Some(engine),
+            cut_at_open: None,
+        }
     }
 }

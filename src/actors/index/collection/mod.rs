@@ -375,7 +375,7 @@ impl DurableCollection {
     }
 
     /// The collection's properties.
-    fn spec(&self) -> Result<Arc<CollectionSpec>, IndexError> {
+    pub fn spec(&self) -> Result<Arc<CollectionSpec>, IndexError> {
         Ok(Arc::clone(self.contents()?.spec()))
     }
 

@@ -35,6 +35,7 @@ fn spec() -> CollectionSpec {
         embedder: Some("static-minilm".to_owned()),
         fingerprint: None,
         refiner: None,
+        backend: Default::default(),
         schema: Schema {
             fields: [
                 ("n".to_owned(), FieldKind::Integer),

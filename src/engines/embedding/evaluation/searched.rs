@@ -45,6 +45,7 @@ impl Searched {
                 dim: vectors.first().map_or(0, Vec::len),
             }),
             schema: Schema::default(),
+            backend: Default::default(),
             created_ms: 0,
         });
         let points = documents.iter().zip(vectors).enumerate();

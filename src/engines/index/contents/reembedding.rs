@@ -150,6 +150,7 @@ mod tests {
                 dim: 2,
             }),
             schema: Schema::default(),
+            backend: Default::default(),
             created_ms: 7,
         }
     }

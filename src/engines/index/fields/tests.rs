@@ -27,6 +27,7 @@ fn contents(kinds: &[(&str, FieldKind)]) -> Contents {
         fingerprint: None,
         refiner: None,
         schema: schema(kinds),
+        backend: Default::default(),
         created_ms: 0,
     })
 }

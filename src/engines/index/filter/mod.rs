@@ -24,16 +24,16 @@ mod tests;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
 pub(super) use parse::check_path;
 pub use select::FilterUse;
 
-use super::instant::{self, Micros};
-use super::{IndexError, fields};
-use crate::types::collection::FieldKind;
+pub use super::instant::Micros;
+use super::{IndexError, Scope, fields, instant};
+use crate::types::collection::{FieldKind, Schema};
 
 /// A condition on a payload.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,22 +41,39 @@ pub struct Filter {
     root: Node,
 }
 
+/// A part of a condition.
 #[derive(Debug, Clone, PartialEq)]
-enum Node {
+pub enum Node {
+    /// All hold; so does an empty list.
     All(Vec<Node>),
+    /// One holds at least; an empty list does not.
     Any(Vec<Node>),
+    /// It does not hold.
     Not(Box<Node>),
-    Field { path: String, test: Test },
+    /// One of the values that the path [leads to](reached), or an item of one that is a list, passes the test.
+    Field {
+        /// With dots between keys.
+        path: String,
+        /// Of each value.
+        test: Test,
+    },
 }
 
+/// What is asked of a value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Test {
+pub enum Test {
+    /// Equal, numbers as numbers at any depth.
     Eq(Value),
+    /// Equal to one of these.
     In {
+        /// Those that are strings.
         strings: HashSet<String>,
+        /// The others.
         others: Vec<Value>,
     },
+    /// A number in that order with a number, or a string with a string.
     Order(Order, Value),
+    /// There is one, be it null.
     Exists,
     /// The test of a datetime field, and its operands that are moments.
     At(Box<Test>, Vec<Micros>),
@@ -64,11 +81,46 @@ pub(super) enum Test {
 
 /// Which orders of a stored value against the operand match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub enum Order {
+    /// Stored > operand.
     Greater,
+    /// Stored >= operand.
     GreaterOrEqual,
+    /// Stored < operand.
     Less,
+    /// Stored <= operand.
     LessOrEqual,
+}
+
+/// Every path into a payload with the values that it leads to: what a [`Node::Field`] sees.
+pub fn reached(payload: &Map<String, Value>) -> BTreeMap<String, Vec<&Value>> {
+    fn walk<'a>(
+        map: &'a Map<String, Value>,
+        before: &str,
+        found: &mut BTreeMap<String, Vec<&'a Value>>,
+    ) {
+        for (key, value) in map {
+            let path = format!("{before}{key}");
+            let inner = format!("{path}.");
+            match value {
+                Value::Object(map) => walk(map, &inner, found),
+                Value::Array(items) => {
+                    let maps = items.iter().filter_map(Value::as_object);
+                    maps.for_each(|map| walk(map, &inner, found));
+                }
+                _ => {}
+            }
+            found.entry(path).or_default().push(value);
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(payload, "", &mut found);
+    found
+}
+
+/// The moment that a value of a datetime field is, if it is one.
+pub fn moment(value: &Value) -> Option<Micros> {
+    instant::read(value)
 }
 
 impl Filter {
@@ -77,6 +129,32 @@ impl Filter {
     /// Errors: [`IndexError::BadFilter`] says where, what is wrong, and what would be right.
     pub fn parse(filter: &Value) -> Result<Self, IndexError> {
         parse::parse(filter).map(|root| Self { root })
+    }
+
+    /// The condition itself.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The condition of a point that matches `filter`, where there is one, and that `scope` may see. `None`: every
+    /// point does.
+    pub fn scoped(filter: Option<&Self>, schema: &Schema, scope: Scope<'_>) -> Option<Self> {
+        let declared = fields::Fields::new(&schema.fields);
+        let own = filter.map(|filter| filter.bound(&declared).into_owned().root);
+        let role = schema.role_field.as_ref().zip(scope.role);
+        let role = role.map(|(path, role)| Self::word_or_absent(path, role).root);
+        let there = schema.ttl_field.as_ref().map(|path| {
+            let gone = Self::until(path, scope.now_ms);
+            Node::Not(Box::new(gone.root))
+        });
+        let mut all: Vec<Node> = [own, role, there].into_iter().flatten().collect();
+        match all.len() {
+            0 => None,
+            1 => all.pop().map(|root| Self { root }),
+            _ => Some(Self {
+                root: Node::All(all),
+            }),
+        }
     }
 
     /// The condition that `path` is `word`, or a list with it, or is not there.
@@ -94,7 +172,7 @@ impl Filter {
     }
 
     /// The condition that `path`, or an item of it, is a moment not after `now_ms`.
-    pub(super) fn until(path: &str, now_ms: u64) -> Self {
+    pub fn until(path: &str, now_ms: u64) -> Self {
         let now = i64::try_from(now_ms)
             .unwrap_or(i64::MAX)
             .saturating_mul(1_000);

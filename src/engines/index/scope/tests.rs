@@ -35,6 +35,7 @@ fn contents(role_required: bool) -> Contents {
             role_required,
             ttl_field: Some("until".to_owned()),
         },
+        backend: Default::default(),
         created_ms: 0,
     })
 }

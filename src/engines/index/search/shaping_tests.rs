@@ -21,6 +21,7 @@ fn contents(metric: Metric, points: &[(&str, [f32; 2], Value)]) -> Contents {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 0,
     });
     let points = points.iter().map(|(id, vector, payload)| Point {

@@ -17,6 +17,7 @@ fn spec(dim: usize, metric: Metric) -> CollectionSpec {
         fingerprint: None,
         refiner: None,
         schema: Schema::default(),
+        backend: Default::default(),
         created_ms: 0,
     }
 }
