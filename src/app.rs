@@ -37,7 +37,7 @@ use crate::services::now_ms;
 use crate::services::reload::{Reloading, SetLogFilter};
 use crate::services::{
     Limits, ServiceError, Services, backup, collections, embed, evidence as evidence_service, keys,
-    reembed, refine, tables as tables_service, trends,
+    moves, reembed, refine, tables as tables_service, trends,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 use crate::storage::dataset_store::DatasetStore;
@@ -215,6 +215,7 @@ impl App {
                 Duration::from_millis(settings.storage.maintenance_ms),
             )),
             actix_web::rt::spawn(reembed_all(Arc::clone(&services))),
+            actix_web::rt::spawn(move_all(Arc::clone(&services))),
             actix_web::rt::spawn(watch_keys(Arc::clone(&services))),
             actix_web::rt::spawn(watch_trends(Arc::clone(&services), watched)),
         ];
@@ -506,6 +507,14 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         }),
     );
 
+    let (moves_child, moves) = step::child_spec(
+        "moves",
+        policies.child("moves"),
+        step_of(Arc::clone(&known), async |services| {
+            moves::step(&services).await
+        }),
+    );
+
     let group = |name: &str, children: Vec<ChildSpec>| {
         let policy: Policy = policies.group(name);
         let spec = SupervisorSpec::new(name, policy);
@@ -524,6 +533,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
                 review_child,
                 refine_child,
                 reembed_child,
+                moves_child,
             ],
         ));
     let options = TreeOptions {
@@ -568,6 +578,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         collections,
         refine,
         reembed,
+        moves,
         reembedding: tokio::sync::Notify::new(),
         chat: dispatcher,
         reloading: Reloading::new(
@@ -753,7 +764,10 @@ async fn refresh_collections(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         match services.collections.refresh().await {
-            Ok(()) => failing = false,
+            Ok(()) => {
+                failing = false;
+                moves::go_on(&services).await;
+            }
             // Said once: each request that needs it is told.
             Err(error) if !failing => {
                 failing = true;
@@ -801,6 +815,12 @@ async fn reembed_all(services: Arc<Services>) {
     loop {
         services.reembedding.notified().await;
         reembed::run(&services).await;
+    }
+}
+
+async fn move_all(services: Arc<Services>) {
+    loop {
+        moves::run(&services).await;
     }
 }
 

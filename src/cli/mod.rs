@@ -29,6 +29,7 @@ mod logging;
 mod man;
 mod mcp;
 mod models;
+mod moving;
 mod operations;
 mod output;
 mod points;

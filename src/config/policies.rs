@@ -16,7 +16,7 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 11] = [
+const CHILDREN: [&str; 12] = [
     "evidence",
     "embedding",
     "validation",
@@ -28,6 +28,7 @@ const CHILDREN: [&str; 11] = [
     "review",
     "refine",
     "reembed",
+    "moves",
 ];
 
 /// `[supervisors]`.
@@ -113,7 +114,8 @@ impl Default for SupervisorsConfig {
                 ("imports".to_owned(), dataset.clone()),
                 ("review".to_owned(), dataset),
                 ("refine".to_owned(), refine.clone()),
-                ("reembed".to_owned(), refine),
+                ("reembed".to_owned(), refine.clone()),
+                ("moves".to_owned(), refine),
             ]
             .into(),
         }

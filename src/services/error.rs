@@ -160,7 +160,7 @@ impl EngineError for CollectionsError {
     fn error_kind(&self) -> ErrorKind {
         match self {
             Self::Exists(_) => ErrorKind::Conflict,
-            Self::NoBackend(_) => ErrorKind::BadRequest,
+            Self::NoBackend(_) | Self::CannotMove(_) => ErrorKind::BadRequest,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Index(error) => error.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,

@@ -17,6 +17,7 @@ pub mod import;
 pub mod iterate;
 pub mod keys;
 pub mod models;
+pub mod moves;
 pub mod negatives;
 pub mod ollama;
 pub mod reembed;
@@ -108,6 +109,8 @@ pub struct Services {
     pub collections: Collections,
     /// Brings points their second vectors, a few with each call.
     pub refine: CellRef<StepWorker>,
+    /// Brings collections over to other backends, a few points with each call.
+    pub moves: CellRef<StepWorker>,
     /// Embeds collections anew, a few points with each call.
     pub reembed: CellRef<StepWorker>,
     /// Wakes whoever calls it.

@@ -1,13 +1,15 @@
 //! The cell of one collection, and typed calls to it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use supervisors::{
     CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
 };
+use tokio::sync::RwLockReadGuard;
 
+use super::gate::Gate;
 use super::reembed::{self, ReembedReply, ReembedRequest};
 use super::remote::{Description, RemoteWorker};
 use super::store::Store;
@@ -112,10 +114,13 @@ pub enum IndexReply {
     Done,
 }
 
+/// Points that are found and deleted at once while a collection moves.
+const DELETED_AT_ONCE: usize = 1_000;
+
 /// The opened collection, shared by the threads of its cell.
 ///
 /// A crash while applying a write poisons it; the next start reopens from disk, which is the truth.
-struct Slot {
+pub(super) struct Slot {
     dir: PathBuf,
     config: IndexConfig,
     open: Mutex<Open>,
@@ -243,7 +248,7 @@ pub(super) fn child_spec(
     dir: PathBuf,
     config: IndexConfig,
     open: Option<DurableCollection>,
-) -> (ChildSpec, IndexCell) {
+) -> (ChildSpec, Kept) {
     let slot = Arc::new(Slot {
         dir,
         config,
@@ -257,16 +262,20 @@ pub(super) fn child_spec(
             slot: Arc::clone(&slot),
         })
     });
-    (spec, IndexCell(Kept::Here { cell, slot: held }))
+    (spec, Kept::Here { cell, slot: held })
 }
 
-/// Typed calls to one collection's cell.
+/// Typed calls to one collection's cell, which may be another one after a move.
 #[derive(Clone)]
-pub struct IndexCell(Kept);
+pub struct IndexCell(Arc<Shared>);
+
+struct Shared {
+    kept: RwLock<Arc<Kept>>,
+    gate: Gate,
+}
 
 /// Where the collection is kept.
-#[derive(Clone)]
-enum Kept {
+pub(super) enum Kept {
     Here {
         cell: CellRef<IndexWorker>,
         slot: Arc<Slot>,
@@ -278,55 +287,132 @@ enum Kept {
     },
 }
 
-/// The answer to a call.
-type Answer<T> = Result<T, Fault<IndexError>>;
-
-impl IndexCell {
-    /// Closes the collection for good. When this returns nothing writes to its folder any more.
+impl Kept {
+    /// Closes the collection for good, where it is kept here. When this returns nothing writes to its folder any more.
     ///
     /// May wait for a write or a snapshot's record; run it where blocking is allowed.
     pub(super) fn retire(&self) {
-        if let Kept::Here { slot, .. } = &self.0 {
+        if let Self::Here { slot, .. } = self {
             slot.retire();
         }
     }
 
-    /// Calls to the cell of a collection that `store` keeps.
-    pub(super) fn elsewhere(
-        cell: CellRef<RemoteWorker>,
-        store: Arc<dyn Store>,
-        description: Description,
-    ) -> Self {
-        Self(Kept::Elsewhere {
-            cell,
-            store,
-            description,
-        })
+    pub(super) fn backend(&self) -> Backend {
+        match self {
+            Self::Here { .. } => Backend::Hnsw,
+            Self::Elsewhere { store, .. } => store.backend(),
+        }
+    }
+
+    pub(super) async fn ask(
+        &self,
+        request: IndexRequest,
+        deadline: Deadline,
+    ) -> Answer<IndexReply> {
+        match self {
+            Self::Here { cell, .. } => cell.ask(request, deadline).await,
+            Self::Elsewhere { cell, .. } => cell.ask(request, deadline).await,
+        }
+    }
+}
+
+/// The answer to a call.
+type Answer<T> = Result<T, Fault<IndexError>>;
+
+impl IndexCell {
+    pub(super) fn new(kept: Kept) -> Self {
+        Self(Arc::new(Shared {
+            kept: RwLock::new(Arc::new(kept)),
+            gate: Gate::default(),
+        }))
+    }
+
+    pub(super) fn kept(&self) -> Arc<Kept> {
+        Arc::clone(&self.0.kept.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on calls go there. Returns where they went before.
+    pub(super) fn keep(&self, kept: Kept) -> Arc<Kept> {
+        let mut now = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *now, Arc::new(kept))
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 
     /// What keeps the collection.
     pub fn backend(&self) -> Backend {
-        match &self.0 {
-            Kept::Here { .. } => Backend::Hnsw,
-            Kept::Elsewhere { store, .. } => store.backend(),
-        }
+        self.kept().backend()
     }
 
-    /// The engine that keeps the collection, and its description there; `None`: it is kept here.
-    pub(super) fn kept_by(&self) -> Option<(&Arc<dyn Store>, &Description)> {
-        match &self.0 {
-            Kept::Here { .. } => None,
-            Kept::Elsewhere {
-                store, description, ..
-            } => Some((store, description)),
-        }
-    }
-
-    /// Asks, within `deadline`.
+    /// Asks, within `deadline`. A write waits while the collection goes over to another engine.
     pub async fn ask(&self, request: IndexRequest, deadline: Deadline) -> Answer<IndexReply> {
-        match &self.0 {
-            Kept::Here { cell, .. } => cell.ask(request, deadline).await,
-            Kept::Elsewhere { cell, .. } => cell.ask(request, deadline).await,
+        let pass = match &request {
+            IndexRequest::Upsert { points, .. } => {
+                self.pass(points.iter().map(|point| &point.id), deadline)
+                    .await?
+            }
+            IndexRequest::DeleteIds(ids) => self.pass(ids, deadline).await?,
+            IndexRequest::Refine(refined) => {
+                self.pass(refined.iter().map(|one| &one.id), deadline)
+                    .await?
+            }
+            IndexRequest::DeleteWhere(_)
+            | IndexRequest::IndexField(..)
+            | IndexRequest::DropIndex(_)
+            | IndexRequest::Reembed(ReembedRequest::Begin(_)) => self.pass([], deadline).await?,
+            _ => return self.kept().ask(request, deadline).await,
+        };
+        let answer = match request {
+            request if !self.0.gate.is_moving() => self.kept().ask(request, deadline).await,
+            IndexRequest::DeleteWhere(filter) => {
+                // Which ids those are must be known where they are to go from, too.
+                drop(pass);
+                return self.delete_listed(filter, deadline).await;
+            }
+            IndexRequest::IndexField(..)
+            | IndexRequest::DropIndex(_)
+            | IndexRequest::Reembed(_) => Err(Fault::App(IndexError::Moving)),
+            request => self.kept().ask(request, deadline).await,
+        };
+        drop(pass);
+        answer
+    }
+
+    async fn pass<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a String>,
+        deadline: Deadline,
+    ) -> Answer<RwLockReadGuard<'_, ()>> {
+        let pass = self.0.gate.pass(ids);
+        let passed = tokio::time::timeout(deadline.remaining(), pass).await;
+        passed.map_err(|_| Fault::Expired)
+    }
+
+    /// Deletes what matches, a page of ids at a time.
+    async fn delete_listed(&self, filter: Filter, deadline: Deadline) -> Answer<IndexReply> {
+        let mut deleted = 0;
+        loop {
+            let first = IndexRequest::Scroll {
+                after: None,
+                limit: DELETED_AT_ONCE,
+                filter: Some(filter.clone()),
+                role: None,
+            };
+            let IndexReply::Page(points, _) = self.kept().ask(first, deadline).await? else {
+                return Err(mismatch());
+            };
+            if points.is_empty() {
+                return Ok(IndexReply::Written(deleted));
+            }
+            let ids: Vec<String> = points.into_iter().map(|point| point.id).collect();
+            let _pass = self.pass(&ids, deadline).await?;
+            let request = IndexRequest::DeleteIds(ids);
+            match self.kept().ask(request, deadline).await? {
+                IndexReply::Written(count) => deleted += count,
+                _ => return Err(mismatch()),
+            }
         }
     }
 

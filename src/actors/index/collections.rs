@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Instant;
 
-use supervisors::{ChildPolicy, ChildSpec, SupervisorRef, TreeError};
+use supervisors::{ChildPolicy, ChildSpec, Deadline, SupervisorRef, TreeError};
 
-use super::cell::{self, IndexCell};
-use super::remote::{self, Description};
+use super::cell::{self, IndexCell, Kept};
+use super::moving::{Infos, MoveInfo, Moving, moved_dir};
+use super::remote;
 use super::store::{Store, Stored};
 use crate::actors::index::collection::DurableCollection;
 use crate::engines::index::{IndexConfig, IndexError, check_spec, is_collection_name};
@@ -34,6 +35,9 @@ pub enum CollectionsError {
     /// The engine refused it.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The move makes no sense, or not now.
+    #[error("{0}")]
+    CannotMove(String),
     /// The settings name no such engine.
     #[error("no {0} is set up here: say where it is in [backends.{0}], or leave backend out")]
     NoBackend(Backend),
@@ -56,17 +60,22 @@ pub struct Collections {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    root: PathBuf,
+pub(super) struct Inner {
+    pub(super) root: PathBuf,
     policy: RwLock<ChildPolicy>,
-    config: IndexConfig,
-    supervisor: SupervisorRef,
-    stores: BTreeMap<Backend, Arc<dyn Store>>,
+    pub(super) config: IndexConfig,
+    pub(super) supervisor: SupervisorRef,
+    pub(super) stores: BTreeMap<Backend, Arc<dyn Store>>,
     cells: RwLock<BTreeMap<String, IndexCell>>,
     /// Invariant: held across every change of the set, so that two creations cannot race.
-    changing: tokio::sync::Mutex<()>,
+    pub(super) changing: tokio::sync::Mutex<()>,
     /// Invariant: held across every change of what the engines keep, and before `changing`. When they were last asked.
-    elsewhere: tokio::sync::Mutex<Option<Instant>>,
+    pub(super) elsewhere: tokio::sync::Mutex<Option<Instant>>,
+    /// Invariant: locked before `elsewhere` and `changing`.
+    pub(super) moves: tokio::sync::Mutex<BTreeMap<String, Moving>>,
+    pub(super) infos: Infos,
+    /// Told when a move begins.
+    pub(super) moving: tokio::sync::Notify,
 }
 
 /// Prefixes of folders that a creation or a removal left behind when the process ended.
@@ -86,13 +95,21 @@ pub fn found_on_disk(
             std::fs::remove_dir_all(entry.path())?;
             continue;
         }
+        // Of a move that goes on when the engines have answered.
+        if let Some(name) = name.strip_prefix(".moved-") {
+            tracing::info!(collection = name, "went over to another backend");
+            continue;
+        }
+        if name.starts_with(".moving-") || name.starts_with(".move-") {
+            continue;
+        }
         if !entry.file_type()?.is_dir() || !is_collection_name(&name) {
             tracing::warn!(name, "not a collection, left alone");
             continue;
         }
-        let (spec, cell) =
+        let (spec, kept) =
             cell::child_spec(&name, policy.clone(), entry.path(), config.clone(), None);
-        found.push((name, spec, cell));
+        found.push((name, spec, IndexCell::new(kept)));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(found)
@@ -119,6 +136,9 @@ impl Collections {
                 .collect(),
             cells: RwLock::new(cells),
             elsewhere: tokio::sync::Mutex::default(),
+            moves: tokio::sync::Mutex::default(),
+            infos: Infos::default(),
+            moving: tokio::sync::Notify::new(),
             changing: tokio::sync::Mutex::new(()),
         };
         Self {
@@ -166,6 +186,57 @@ impl Collections {
         let (this, asked) = (self.clone(), Instant::now());
         let ended = actix::spawn(async move { this.inner.refresh(asked).await }).await;
         ended.unwrap_or(Ok(()))
+    }
+
+    /// Begins to bring a collection over to another backend while it serves.
+    ///
+    /// Cancel safety: once begun it runs to its end, also when nobody waits for it any more.
+    pub async fn begin_move(
+        &self,
+        name: &str,
+        to: Backend,
+        deadline: Deadline,
+    ) -> Result<MoveInfo, CollectionsError> {
+        let cell = self.find(name).await?;
+        let (this, name) = (self.clone(), name.to_owned());
+        actix::spawn(async move {
+            let begun = this.inner.begin_move(&name, &cell, to, deadline).await?;
+            this.inner.moving.notify_one();
+            Ok(begun)
+        })
+        .await
+        .map_err(|error| CollectionsError::Disk(error.to_string()))?
+    }
+
+    /// How the last move of a collection is since the start; `None`: there was none.
+    pub fn move_info(&self, name: &str) -> Option<MoveInfo> {
+        self.inner.infos.get(name)
+    }
+
+    /// Ends a collection's move, if there is one; the collection stays as it was. Returns how the last one is.
+    pub async fn cancel_move(&self, name: &str) -> Option<MoveInfo> {
+        let (this, name) = (self.clone(), name.to_owned());
+        let ended = actix::spawn(async move { this.inner.cancel_move(&name).await });
+        ended.await.unwrap_or_default()
+    }
+
+    /// Takes a step of each move. Returns how many are under way.
+    ///
+    /// Errors: the first that more time may mend.
+    pub async fn step_moves(&self, deadline: Deadline) -> Result<usize, String> {
+        self.inner.step_moves(deadline).await
+    }
+
+    /// Returns when a move has begun.
+    pub async fn move_begins(&self) {
+        self.inner.moving.notified().await;
+    }
+
+    /// Goes on with moves that were under way when the process ended.
+    pub async fn go_on_with_moves(&self, deadline: Deadline) {
+        if !self.inner.stores.is_empty() {
+            self.inner.go_on_with_moves(deadline).await;
+        }
     }
 
     /// Whether an engine is asked, too.
@@ -232,8 +303,13 @@ impl Collections {
 }
 
 impl Inner {
-    fn cells(&self) -> RwLockWriteGuard<'_, BTreeMap<String, IndexCell>> {
+    pub(super) fn cells(&self) -> RwLockWriteGuard<'_, BTreeMap<String, IndexCell>> {
         self.cells.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn policy(&self) -> ChildPolicy {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        policy.clone()
     }
 
     async fn create(&self, spec: CollectionSpec) -> Result<IndexCell, CollectionsError> {
@@ -257,13 +333,14 @@ impl Inner {
             made.map_err(CollectionsError::Index)
         })
         .await?;
-        let policy = self
-            .policy
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let (child, cell) =
-            cell::child_spec(&name, policy, dir.clone(), self.config.clone(), Some(open));
+        let (child, kept) = cell::child_spec(
+            &name,
+            self.policy(),
+            dir.clone(),
+            self.config.clone(),
+            Some(open),
+        );
+        let cell = IndexCell::new(kept);
         if let Err(error) = self.supervisor.start_child(child).await {
             self.discard(&name, &cell).await?;
             return Err(CollectionsError::Start {
@@ -277,10 +354,7 @@ impl Inner {
 
     async fn create_elsewhere(&self, spec: CollectionSpec) -> Result<IndexCell, CollectionsError> {
         let backend = spec.backend;
-        let store = self
-            .stores
-            .get(&backend)
-            .ok_or(CollectionsError::NoBackend(backend))?;
+        let store = self.store(backend)?;
         let _elsewhere = self.elsewhere.lock().await;
         if self.cells().contains_key(&spec.name) {
             return Err(CollectionsError::Exists(spec.name));
@@ -308,24 +382,7 @@ impl Inner {
         spec: CollectionSpec,
     ) -> Result<IndexCell, CollectionsError> {
         let name = spec.name.clone();
-        let policy = self
-            .policy
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let description = Description::new(spec);
-        let (child, cell) = remote::child_spec(
-            policy,
-            Arc::clone(store),
-            description.clone(),
-            self.config.clone(),
-        );
-        let started = self.supervisor.start_child(child).await;
-        started.map_err(|error| CollectionsError::Start {
-            name: name.clone(),
-            reason: error.to_string(),
-        })?;
-        let cell = IndexCell::elsewhere(cell, Arc::clone(store), description);
+        let cell = IndexCell::new(self.start_remote(store, spec).await?);
         self.cells().insert(name, cell.clone());
         Ok(cell)
     }
@@ -370,10 +427,11 @@ impl Inner {
         let _changing = self.changing.lock().await;
         let known = self.cells().clone();
         for (name, cell) in &known {
-            if cell.backend() == backend && !there.contains_key(name) {
+            let settled = !moved_dir(&self.root, name).exists();
+            if cell.backend() == backend && !there.contains_key(name) && settled {
                 tracing::info!(collection = name, %backend, "removed elsewhere");
                 self.cells().remove(name);
-                if let Err(error) = self.stop(name).await {
+                if let Err(error) = self.stop(&remote::id(name, backend)).await {
                     tracing::warn!(collection = name, %error, "its cell does not stop");
                 }
             }
@@ -384,8 +442,10 @@ impl Inner {
                     Ok(_) => tracing::info!(collection = name, %backend, "found"),
                     Err(error) => tracing::warn!(collection = name, %error, "not served"),
                 },
-                Some(cell) => match cell.kept_by() {
-                    Some((_, description)) if cell.backend() == backend => description.set(spec),
+                Some(cell) => match &*cell.kept() {
+                    Kept::Elsewhere {
+                        store, description, ..
+                    } if store.backend() == backend => description.set(spec),
                     _ => tracing::debug!(
                         collection = name,
                         %backend,
@@ -397,6 +457,8 @@ impl Inner {
     }
 
     async fn remove(&self, name: &str) -> Result<(), CollectionsError> {
+        self.cancel_move(name).await;
+        self.infos.forget(name);
         let here = self
             .cells()
             .get(name)
@@ -415,7 +477,8 @@ impl Inner {
                 name: name.chars().take(64).collect(),
                 known: "it was just removed".to_owned(),
             })?;
-        let Some((store, _)) = cell.kept_by() else {
+        let kept = cell.kept();
+        let Kept::Elsewhere { store, .. } = &*kept else {
             return self.discard(name, &cell).await;
         };
         let removed = store.remove(name).await;
@@ -424,10 +487,10 @@ impl Inner {
             self.cells().insert(name.to_owned(), cell.clone());
             return Ok(removed?);
         }
-        self.stop(name).await
+        self.stop(&remote::id(name, store.backend())).await
     }
 
-    async fn stop(&self, name: &str) -> Result<(), CollectionsError> {
+    pub(super) async fn stop(&self, name: &str) -> Result<(), CollectionsError> {
         match self.supervisor.stop_child(name).await {
             // Gone already: only what it served is left to remove.
             Ok(()) | Err(TreeError::Unknown { .. }) => Ok(()),
@@ -444,14 +507,14 @@ impl Inner {
         let (cell, dir) = (cell.clone(), self.root.join(name));
         blocking(move || {
             // A thread that was given up may still hold the collection.
-            cell.retire();
+            cell.kept().retire();
             discard(&dir).map_err(|error| CollectionsError::Disk(error.to_string()))
         })
         .await
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, CollectionsError> + Send + 'static,
 ) -> Result<T, CollectionsError> {
     tokio::task::spawn_blocking(work)

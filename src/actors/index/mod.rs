@@ -3,6 +3,9 @@
 mod cell;
 pub mod collection;
 mod collections;
+mod gate;
+mod moves;
+pub mod moving;
 mod reembed;
 mod remote;
 pub mod store;

@@ -16,7 +16,7 @@ use crate::engines::index::{
     Contents, Filter, IndexConfig, IndexError, Lookup, Op, Scope, SearchRequest, SearchResult,
     Shaped, admit, check_schema,
 };
-use crate::types::collection::{CollectionSpec, Schema};
+use crate::types::collection::{Backend, CollectionSpec, Schema};
 
 /// Most points of a view, which is held in memory.
 const MAX_VIEW: usize = 1_000_000;
@@ -49,6 +49,11 @@ pub struct RemoteWorker {
     beat: Duration,
 }
 
+/// The cell's id: another than that of the collection's cell here, so that one can take over from the other.
+pub(super) fn id(name: &str, backend: Backend) -> String {
+    format!("{name}@{backend}")
+}
+
 /// Describes the cell of a collection that `store` keeps.
 pub(super) fn child_spec(
     policy: ChildPolicy,
@@ -62,8 +67,8 @@ pub(super) fn child_spec(
         ..policy
     };
     let beat = upstream::beat(policy.deadline_ms);
-    let name = description.get().name.clone();
-    ChildSpec::asynchronous(name, policy, move |_| {
+    let spec = description.get();
+    ChildSpec::asynchronous(id(&spec.name, spec.backend), policy, move |_| {
         Ok(RemoteWorker {
             store: Arc::clone(&store),
             description: description.clone(),

@@ -12,6 +12,7 @@ use crate::api::context::Context;
 use crate::api::parameters::{CollectionPath, FieldPath};
 use crate::services::Services;
 use crate::services::collections::{self, CollectionInput, CollectionState, FieldInput};
+use crate::services::moves::{self, MoveInput, MoveOutput};
 use crate::services::reembed::{self, ReembedInput, ReembedOutput};
 use crate::services::search::{self, BatchInput, RecommendInput, SearchInput, SearchOutput};
 
@@ -83,6 +84,55 @@ pub(crate) async fn remove(
     Ok(context.json(removed.map(|()| Deleted {
         deleted: name.into_inner(),
     }))?)
+}
+
+/// Begins to bring a collection over to another backend, in the background; it serves meanwhile.
+#[utoipa::path(
+    post, path = "/v1/collections/{name}/move", tag = "collections", operation_id = "start_moving",
+    params(CollectionPath),
+    request_body = MoveInput,
+    responses(
+        (status = 202, description = "Begun", body = MoveOutput),
+        (status = 400, description = "It is there already, or the backend cannot have it"),
+        (status = 409, description = "Under way already")
+    )
+)]
+pub(crate) async fn start_moving(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+    body: Body<MoveInput>,
+) -> Result<HttpResponse> {
+    let begun = moves::begin(&services, &name, body.0).await;
+    Ok(context.json_with(StatusCode::ACCEPTED, begun)?)
+}
+
+/// Tells how far a collection's last move is, or how it ended.
+#[utoipa::path(
+    get, path = "/v1/collections/{name}/move", tag = "collections", operation_id = "get_moving",
+    params(CollectionPath),
+    responses((status = 200, description = "How far it is", body = MoveOutput))
+)]
+pub(crate) async fn get_moving(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    Ok(context.json(moves::get(&services, &name).await)?)
+}
+
+/// Cancels a collection's move; the collection stays where it was.
+#[utoipa::path(
+    delete, path = "/v1/collections/{name}/move", tag = "collections", operation_id = "cancel_moving",
+    params(CollectionPath),
+    responses((status = 200, description = "How it ended, or that there was none", body = MoveOutput))
+)]
+pub(crate) async fn cancel_moving(
+    context: Context,
+    services: Data<Services>,
+    name: Path<String>,
+) -> Result<HttpResponse> {
+    Ok(context.json(moves::cancel(&services, &name).await)?)
 }
 
 /// Begins to embed a collection anew, in the background.

@@ -98,6 +98,14 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
             vec![delete().to(collections::drop_index)],
         ),
         (
+            "/v1/collections/{name}/move",
+            vec![
+                get().to(collections::get_moving),
+                post().to(collections::start_moving),
+                delete().to(collections::cancel_moving),
+            ],
+        ),
+        (
             "/v1/collections/{name}/reembed",
             vec![
                 get().to(collections::reembedding),

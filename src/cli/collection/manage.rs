@@ -58,6 +58,9 @@ pub(in crate::cli) struct CreateArgs {
     /// Index this field of the payload: keyword, integer, float, bool or datetime; may be given again
     #[arg(long, value_name = "PATH=KIND", value_parser = field)]
     field: Vec<(String, String)>,
+    /// What keeps its points: hnsw, the server itself, or an engine of its settings; default backends.default
+    #[arg(long, value_parser = ["hnsw", "qdrant", "lance"])]
+    backend: Option<String>,
     /// The field that says whose a point is
     #[arg(long, value_name = "PATH")]
     role_field: Option<String>,
@@ -219,6 +222,7 @@ pub(super) fn create(overrides: &Overrides, args: &CreateArgs) -> Result<(), Cli
         ),
         ("dim", args.dim.map(Value::from)),
         ("metric", args.metric.clone().map(Value::from)),
+        ("backend", args.backend.clone().map(Value::from)),
         ("refiner", args.refiner.clone().map(Value::from)),
         ("fields", Some(Value::Object(fields))),
         ("role_field", args.role_field.clone().map(Value::from)),

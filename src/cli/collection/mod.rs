@@ -8,6 +8,7 @@ use clap::Subcommand;
 use self::disk::{CheckArgs, RepairArgs};
 use self::manage::{CreateArgs, DeleteArgs, DropIndexArgs, IndexFieldArgs, ListArgs, ShowArgs};
 use super::error::CliError;
+use super::moving::{self, MoveArgs};
 use super::reembed::{self, ReembedArgs};
 use super::transfer::{self, ExportArgs, ImportArgs};
 use crate::config::Overrides;
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection import copy --from docs.parquet
   boathouse collection reembed docs                      after its model has changed
   boathouse collection reembed docs --embedder minilm    to give it another model
+  boathouse collection move docs --to qdrant             to an engine of the settings, while it serves
   boathouse collection check                             read every collection of ./data, say what is damaged
   boathouse collection repair docs --data /srv/house     say what would be lost, ask, then repair
 
@@ -54,6 +56,8 @@ pub(super) enum CollectionCommand {
     Import(ImportArgs),
     /// Embed all points of a collection anew, with its model as it is now or with another
     Reembed(ReembedArgs),
+    /// Bring a collection over to another backend while it serves, and compare both sides before it counts
+    Move(MoveArgs),
     /// Read collections whole and say what is damaged; changes nothing
     Check(CheckArgs),
     /// Make a damaged collection whole again from what can be read; its damaged files are kept
@@ -72,6 +76,7 @@ pub(super) fn run(overrides: &Overrides, command: &CollectionCommand) -> Result<
         CollectionCommand::Export(args) => transfer::export(overrides, args),
         CollectionCommand::Import(args) => transfer::import(overrides, args),
         CollectionCommand::Reembed(args) => reembed::run(overrides, args),
+        CollectionCommand::Move(args) => moving::run(overrides, args),
         CollectionCommand::Check(args) => disk::check(overrides, args),
         CollectionCommand::Repair(args) => disk::repair(overrides, args),
     }

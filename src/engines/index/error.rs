@@ -101,6 +101,11 @@ pub enum IndexError {
         /// When it will be asked again at the earliest.
         retry_after_ms: Option<u64>,
     },
+    /// The collection is going over to another engine. Retry when it is there, or cancel the move.
+    #[error(
+        "the collection is moving to another backend: only points are written meanwhile; retry when it is there, or cancel that by DELETE /v1/collections/NAME/move"
+    )]
+    Moving,
     /// The engine has no such collection any more.
     #[error("collection {name} is not in {backend} any more: it was removed there")]
     Gone {
@@ -141,7 +146,9 @@ impl IndexError {
             | Self::Unsupported { .. } => ErrorKind::BadRequest,
             Self::Gone { .. } => ErrorKind::NotFound,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Exists(_) | Self::NoText { .. } | Self::Reembedding { .. } => ErrorKind::Conflict,
+            Self::Exists(_) | Self::NoText { .. } | Self::Reembedding { .. } | Self::Moving => {
+                ErrorKind::Conflict
+            }
             Self::Locked(_) | Self::Poisoned(_) | Self::OtherModel(_) | Self::Engine { .. } => {
                 ErrorKind::Unavailable
             }
