@@ -131,10 +131,17 @@ fn about(CollectionState { info, outdated }: &CollectionState) -> Markup {
             }
             @if let Some(field) = &spec.schema.role_field { dt { "Roles" } dd { "by " code { (field) } } }
             @if let Some(field) = &spec.schema.ttl_field { dt { "Expiry" } dd { "by " code { (field) } } }
-            dt { "Graph" }
-            dd { @match &info.graph { Some(graph) => { code { (json!(graph)) } } None => { "none: every search is exact" } } }
-            dt { "Words" } dd { (size(info.words)) }
-            dt { "On disk" } dd { (bytes(info.snapshot_bytes)) " snapshot, " (bytes(info.wal_bytes)) " log, change " (count(info.lsn)) }
+            @match &info.engine {
+                Some(engine) => {
+                    dt { "Kept by" } dd { (spec.backend.as_str()) ", " (engine.state) ", " (size(engine.indexed)) " indexed" }
+                }
+                None => {
+                    dt { "Graph" }
+                    dd { @match &info.graph { Some(graph) => { code { (json!(graph)) } } None => { "none: every search is exact" } } }
+                    dt { "Words" } dd { (size(info.words)) }
+                    dt { "On disk" } dd { (bytes(info.snapshot_bytes)) " snapshot, " (bytes(info.wal_bytes)) " log, change " (count(info.lsn)) }
+                }
+            }
             dt { "Made" } dd { (moment(spec.created_ms)) " UTC" }
         }
     }

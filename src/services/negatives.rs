@@ -144,7 +144,7 @@ pub(super) async fn mine(
     }
     drop(found);
     let after = collections::get(services, name).await?;
-    if after.info.lsn != before.info.lsn {
+    if after.info.position() != before.info.position() {
         return Err(ServiceError::new(
             ErrorKind::Conflict,
             format!(
@@ -182,7 +182,7 @@ fn told(
     let info = &state.info;
     json!({
         "collection": input.collection,
-        "lsn": info.lsn,
+        "lsn": info.position(),
         "points": info.points,
         "embedder": info.spec.embedder,
         "fingerprint": info.spec.fingerprint,

@@ -42,15 +42,19 @@ pub async fn renew(services: &Services, all: bool) -> Result<(), ServiceError> {
 async fn take(services: &Services, name: &str, seen: Option<u64>) -> Result<(), ServiceError> {
     let cell = services.collections.find(name).await?;
     // Asked before the points: what is written in between is taken, and read once more the next time.
-    let lsn = collections::info_of(services, name, &cell).await?.lsn;
+    let info = collections::info_of(services, name, &cell).await?;
     // Another engine tells of no changes.
-    if cell.backend().is_own() && seen == Some(lsn) {
+    if info.position().is_some_and(|lsn| seen == Some(lsn)) {
         return Ok(());
     }
     let view = cell.view(services.job_deadline()).await;
     let (_, rows) = view.map_err(|failed| fault(name, failed))?;
     let now_ms = now_ms();
-    ask(services, TablesJob::Collection { rows, lsn, now_ms }).await
+    ask(services, TablesJob::Collection {
+            rows,
+            lsn: info.lsn,
+            now_ms,
+        }).await
 }
 
 async fn ask(services: &Services, job: TablesJob) -> Result<(), ServiceError> {

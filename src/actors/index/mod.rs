@@ -9,6 +9,8 @@ pub mod moving;
 mod reembed;
 mod remote;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 pub use cell::{IndexCell, IndexReply, IndexRequest, IndexWorker};
 pub use collections::{Collections, CollectionsError, found_on_disk};

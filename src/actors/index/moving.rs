@@ -6,8 +6,6 @@
 //! the collection as it was, a crash after it is gone on from at the next start.
 
 mod target;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -217,6 +217,11 @@ impl DurableCollection {
 }
 
 impl CollectionInfo {
+    /// The last change; `None` where another engine keeps the collection, which tells of none.
+    pub fn position(&self) -> Option<u64> {
+        self.engine.is_none().then_some(self.lsn)
+    }
+
     /// That of a collection that another engine keeps.
     pub(in crate::actors::index) fn elsewhere(
         spec: CollectionSpec,

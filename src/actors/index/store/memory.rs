@@ -17,11 +17,17 @@ pub(crate) struct MemoryStore {
     collections: Mutex<BTreeMap<String, (Stored, Contents)>>,
     /// Calls from now on that fail.
     failing: Mutex<bool>,
+    /// Whether the last point of each write is lost.
+    losing: Mutex<bool>,
 }
 
 impl MemoryStore {
     pub(crate) fn fail(&self, failing: bool) {
         *self.failing.lock().unwrap() = failing;
+    }
+
+    pub(crate) fn lose(&self, losing: bool) {
+        *self.losing.lock().unwrap() = losing;
     }
 
     fn all(&self) -> Result<MutexGuard<'_, BTreeMap<String, (Stored, Contents)>>, IndexError> {
@@ -121,7 +127,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn upsert(&self, spec: &CollectionSpec, points: Vec<Point>) -> Result<(), IndexError> {
+    async fn upsert(
+        &self,
+        spec: &CollectionSpec,
+        mut points: Vec<Point>,
+    ) -> Result<(), IndexError> {
+        if *self.losing.lock().unwrap() {
+            points.pop();
+        }
         self.with(&spec.name, |contents| {
             contents.apply(Op::Upsert(points).into()).map(drop)
         })
