@@ -50,11 +50,15 @@ async fn take(services: &Services, name: &str, seen: Option<u64>) -> Result<(), 
     let view = cell.view(services.job_deadline()).await;
     let (_, rows) = view.map_err(|failed| fault(name, failed))?;
     let now_ms = now_ms();
-    ask(services, TablesJob::Collection {
+    ask(
+        services,
+        TablesJob::Collection {
             rows,
             lsn: info.lsn,
             now_ms,
-        }).await
+        },
+    )
+    .await
 }
 
 async fn ask(services: &Services, job: TablesJob) -> Result<(), ServiceError> {

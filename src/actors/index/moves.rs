@@ -234,7 +234,7 @@ impl Inner {
                 let old = cell.keep(kept);
                 cell.gate().end();
                 drop(closed);
-                self.leave(name, Arc::clone(&old)).await;
+                self.leave(name, old).await;
                 self.settle_moved(store, name).await;
             }
             Target::Here { dir, collection } => {
@@ -252,7 +252,7 @@ impl Inner {
                 let old = cell.keep(kept);
                 cell.gate().end();
                 drop(closed);
-                self.leave(name, Arc::clone(&old)).await;
+                self.leave(name, old).await;
                 self.remove_left(name, moving.note.from).await;
             }
             Target::Gone => return Err(failed("it was brought over, and not taken".to_owned())),

@@ -96,7 +96,10 @@ impl Wish {
     ) -> Option<Self> {
         // A collection that does not answer is the retrieval's to tell.
         let found = collections::get(services, &retrieval.collection).await;
-        self.at(retrieval, found.ok().and_then(|state| state.info.position()))
+        self.at(
+            retrieval,
+            found.ok().and_then(|state| state.info.position()),
+        )
     }
 
     fn at(mut self, retrieval: &RetrievalInput, lsn: Option<u64>) -> Option<Self> {
