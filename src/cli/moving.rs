@@ -21,8 +21,8 @@ pub(super) struct MoveArgs {
     /// The collection
     #[arg(value_parser = super::ingest::collection_name)]
     name: String,
-    /// The backend that is to keep it: one of the settings, or hnsw, the server itself
-    #[arg(long, value_name = "BACKEND", value_parser = ["hnsw", "qdrant", "lance"], required_unless_present = "cancel")]
+    /// The backend that is to keep it: one of the settings, or hnsw, the server itself; without it, how the last move is
+    #[arg(long, value_name = "BACKEND", value_parser = ["hnsw", "qdrant", "lance"])]
     to: Option<String>,
     /// End the move under way; the collection stays where it was
     #[arg(long, conflicts_with = "to")]
@@ -40,6 +40,14 @@ pub(super) fn run(overrides: &Overrides, args: &MoveArgs) -> Result<(), CliError
     let path = format!("/v1/collections/{name}/move");
     server::until_done(overrides, &args.server, async |client| {
         let Some(to) = &args.to else {
+            if !args.cancel {
+                let last = client.must(Method::Get, &path, None).await?;
+                match args.json {
+                    true => output::say(&last),
+                    false => output::say(described(name, &last)),
+                }
+                return Ok(());
+            }
             let ended = client.must(Method::Delete, &path, None).await?;
             return match ended["state"].as_str() {
                 Some("cancelled") => {
@@ -83,6 +91,21 @@ pub(super) fn run(overrides: &Overrides, args: &MoveArgs) -> Result<(), CliError
         ));
         Ok(())
     })
+}
+
+fn described(name: &str, last: &Value) -> String {
+    let Some(state) = last["state"].as_str() else {
+        return format!("{name}: no move since the server was started");
+    };
+    let why = last["error"].as_str().map(|why| format!(", {why}"));
+    format!(
+        "{name}: from {} to {}, {state}: {} of {} copied{}",
+        output::cell(&last["from"]),
+        output::cell(&last["to"]),
+        last["done"],
+        counted(&last["of"], "point"),
+        why.unwrap_or_default()
+    )
 }
 
 /// Why a move did not come to its end.

@@ -26,7 +26,7 @@ const ASKED: &[(&str, &str)] = &[
     ("index_field", "collection index-field docs year integer"),
     ("drop_field_index", "collection drop-index docs year"),
     ("start_moving", "collection move docs --to hnsw"),
-    ("get_moving", "collection move docs --to hnsw"),
+    ("get_moving", "collection move docs"),
     ("cancel_moving", "collection move docs --cancel"),
     ("start_reembedding", "collection reembed docs"),
     ("get_reembedding", "collection reembed docs"),

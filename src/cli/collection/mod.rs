@@ -27,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection reembed docs                      after its model has changed
   boathouse collection reembed docs --embedder minilm    to give it another model
   boathouse collection move docs --to qdrant             to an engine of the settings, while it serves
+  boathouse collection move docs                         how far that is
   boathouse collection check                             read every collection of ./data, say what is damaged
   boathouse collection repair docs --data /srv/house     say what would be lost, ask, then repair
 
