@@ -1,12 +1,14 @@
 //! What is wrong, or soon will be, before anybody has to find out: settings, data, models and upstreams. What only the machine
 //! knows is looked at by the command.
 
+mod backends;
 mod data;
 mod models;
 mod upstreams;
 
 use serde::Serialize;
 
+pub use backends::backends;
 pub use data::data;
 pub use models::models;
 pub use upstreams::upstreams;

@@ -12,11 +12,11 @@ use crate::app::doctor::{self, Finding, Level};
 use crate::config::{Overrides, load};
 
 const EXAMPLES: &str = "Examples:
-  boathouse doctor                           the settings, ./data, this machine, models, upstreams, the server
+  boathouse doctor                           the settings, ./data, this machine, models, upstreams, backends, the server
   boathouse doctor --config /etc/boathouse/boathouse.toml --json
   boathouse doctor --offline                 ask no upstream
 
-Upstreams are asked for their lists of models, never for an answer. No key is shown. Nothing that is kept is changed, and it may
+Upstreams are asked for their lists of models, never for an answer; engines for their collections. No key is shown. Nothing that is kept is changed, and it may
 run beside a server; run it as the user that serves, with that user's environment.
 
 Exit status: 0 all well, 1 something to look at, 2 something is broken.";
@@ -27,7 +27,7 @@ pub(super) struct DoctorArgs {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Do not ask upstreams
+    /// Do not ask upstreams, nor the engines that keep collections
     #[arg(long)]
     offline: bool,
 }
@@ -45,7 +45,15 @@ pub(super) fn run(overrides: &Overrides, args: &DoctorArgs) -> Result<(), CliErr
                 let upstreams = async {
                     match args.offline {
                         true => Vec::new(),
-                        false => doctor::upstreams(&settings).await,
+                        false => {
+                            let asked = futures_util::future::join(
+                                doctor::upstreams(&settings),
+                                doctor::backends(&settings),
+                            );
+                            let (mut found, backends) = asked.await;
+                            found.extend(backends);
+                            found
+                        }
                     }
                 };
                 futures_util::future::join(server::server(&settings), upstreams).await
