@@ -60,10 +60,6 @@ impl Backend {
     }
 
     /// Whether it is this process.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde asks for a reference"
-    )]
     pub fn is_own(&self) -> bool {
         *self == Self::Hnsw
     }

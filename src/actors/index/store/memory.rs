@@ -12,9 +12,11 @@ use crate::engines::index::{
 use crate::types::collection::{Backend, CollectionSpec};
 use crate::types::point::Point;
 
+type Kept = BTreeMap<String, (Stored, Contents)>;
+
 #[derive(Default)]
 pub(crate) struct MemoryStore {
-    collections: Mutex<BTreeMap<String, (Stored, Contents)>>,
+    collections: Mutex<Kept>,
     /// Calls from now on that fail.
     failing: Mutex<bool>,
     /// Whether the last point of each write is lost.
@@ -30,7 +32,7 @@ impl MemoryStore {
         *self.losing.lock().unwrap() = losing;
     }
 
-    fn all(&self) -> Result<MutexGuard<'_, BTreeMap<String, (Stored, Contents)>>, IndexError> {
+    fn all(&self) -> Result<MutexGuard<'_, Kept>, IndexError> {
         if *self.failing.lock().unwrap() {
             return Err(IndexError::Engine {
                 backend: Backend::Qdrant,
