@@ -15,7 +15,9 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::net::TcpSocket;
 use actix_web::{App as WebApp, HttpServer};
-use supervisors::{BlackBox, ChildSpec, Policy, SupervisorSpec, Tree, TreeError, TreeOptions};
+use supervisors::{
+    BlackBox, ChildSpec, Deadline, Policy, SupervisorSpec, Tree, TreeError, TreeOptions,
+};
 
 use crate::actors::dataset::DatasetPaths;
 use crate::actors::index::store::stores;
@@ -552,8 +554,16 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         cells,
         stores,
     );
-    if let Err(error) = collections.refresh().await {
-        tracing::warn!(%error, "not all collections are known yet");
+    match collections.refresh().await {
+        Ok(()) => {
+            // What went over just before the end of the last run is known after that.
+            let soon = Deadline::after(Duration::from_millis(settings.http.deadline_ms));
+            collections.go_on_with_moves(soon).await;
+            if let Err(error) = collections.refresh().await {
+                tracing::warn!(%error, "not all collections are known yet");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "not all collections are known yet"),
     }
     let services = Arc::new(Services {
         tree,

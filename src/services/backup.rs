@@ -154,11 +154,13 @@ pub async fn begin(services: Arc<Services>, input: BackupInput) -> Result<Backup
 fn packer_of(began_ms: u64, elsewhere: Vec<String>) -> Packer {
     let mut packer = Packer::new(began_ms);
     for name in elsewhere {
-        packer.manifest().warnings.push(format!(
-            "collection {name} is not in it: the engine that keeps it has backups of its own"
-        ));
+        packer.manifest().warnings.push(not_in_it(&name));
     }
     packer
+}
+
+fn not_in_it(name: &str) -> String {
+    format!("collection {name} is not in it: the engine that keeps it has backups of its own")
 }
 
 fn parts_of(
@@ -282,6 +284,11 @@ impl Backup {
                 return Ok(Vec::new());
             };
             match cell.pin(deadline).await {
+                // It went over since the backup began.
+                Ok(_) if !cell.backend().is_own() => {
+                    self.packer.manifest().warnings.push(not_in_it(&name));
+                    return Ok(Vec::new());
+                }
                 Ok(files) => {
                     self.packer.manifest().collections.push(name);
                     return Ok(files);

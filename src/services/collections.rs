@@ -11,7 +11,7 @@ use super::error::{ServiceError, fault};
 use super::filter::FilterSchema;
 use super::{Services, embed, now_ms};
 pub use crate::actors::index::collection::CollectionInfo;
-use crate::actors::index::{CollectionsError, IndexCell};
+use crate::actors::index::{CollectionsError, IndexCell, IndexRequest};
 use crate::engines::embedding::Model;
 use crate::engines::index::Filter;
 use crate::types::collection::{Backend, CollectionSpec, FieldKind, Refiner, Schema};
@@ -305,11 +305,13 @@ async fn made_or_found(
         tries += 1;
         let found = match services.collections.find(name).await {
             Ok(cell) => Ok((cell, false)),
-            Err(_) => services
+            Err(CollectionsError::Unknown { .. }) => services
                 .collections
                 .create(spec.clone())
                 .await
                 .map(|cell| (cell, true)),
+            // An engine that cannot be asked may have one of that name.
+            Err(error) => Err(error),
         };
         let (cell, new) = match found {
             Ok(found) => found,
@@ -395,12 +397,12 @@ pub fn names(services: &Services) -> Vec<String> {
 
 /// Describes all collections. One that does not answer is listed with its error.
 pub async fn list(services: &Services) -> Vec<(String, Result<CollectionState, ServiceError>)> {
-    let mut all = Vec::new();
-    for name in names(services) {
+    // All at once: one that is slow must not keep the others waiting.
+    let asked = names(services).into_iter().map(async |name| {
         let info = get(services, &name).await;
-        all.push((name, info));
-    }
-    all
+        (name, info)
+    });
+    futures_util::future::join_all(asked).await
 }
 
 /// Removes a collection and its data.
@@ -660,19 +662,24 @@ pub(super) async fn info_of(
 
 /// Lets every collection snapshot, compact and build its graph where due.
 pub async fn maintain(services: &Services) {
-    for name in services.collections.names() {
-        let Ok(cell) = services.collections.held(&name) else {
-            continue;
-        };
-        let asked = cell
-            .ask(
-                crate::actors::index::IndexRequest::Maintain,
-                services.job_deadline(),
-            )
-            .await;
-        if let Err(failed) = asked {
-            let error = fault(&name, failed);
-            tracing::warn!(collection = name, %error, "maintenance failed, will retry");
+    let (here, elsewhere) = services.collections.names_here();
+    let here = async {
+        // One after the other: each takes memory and a core.
+        for name in here {
+            maintain_one(services, &name).await;
         }
+    };
+    let elsewhere = elsewhere.iter().map(|name| maintain_one(services, name));
+    futures_util::future::join(here, futures_util::future::join_all(elsewhere)).await;
+}
+
+async fn maintain_one(services: &Services, name: &str) {
+    let Ok(cell) = services.collections.held(name) else {
+        return;
+    };
+    let asked = cell.ask(IndexRequest::Maintain, services.job_deadline());
+    if let Err(failed) = asked.await {
+        let error = fault(name, failed);
+        tracing::warn!(collection = name, %error, "maintenance failed, will retry");
     }
 }

@@ -1,25 +1,20 @@
-//! The cell of one collection, and typed calls to it.
+//! The cell of a collection that is kept here: what it is asked, and how it answers.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use supervisors::{
-    CellRef, ChildPolicy, ChildSpec, Cx, Deadline, Fault, Protocol, StartError, Worker,
-};
-use tokio::sync::RwLockReadGuard;
+use supervisors::{ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
 
-use super::gate::Gate;
+use super::index_cell::Kept;
 use super::reembed::{self, ReembedReply, ReembedRequest};
-use super::remote::{Description, RemoteWorker};
-use super::store::Store;
 use crate::actors::index::collection::{CollectionInfo, DurableCollection};
 use crate::engines::index::{
     Filter, IndexConfig, IndexError, Refinement, Rows, Scope, SearchRequest, SearchResult,
 };
 use crate::storage::backup::Pinned;
 use crate::storage::disk;
-use crate::types::collection::{Backend, CollectionSpec, FieldKind};
+use crate::types::collection::{CollectionSpec, FieldKind};
 use crate::types::point::Point;
 
 /// What a collection is asked.
@@ -37,7 +32,7 @@ pub enum IndexRequest {
     DeleteWhere(Filter),
     /// Nearest points. Replies `Found`.
     Search(Box<SearchRequest>),
-    /// Nearest points of each, of one and the same content. Replies `AllFound`.
+    /// Nearest points of each, of one and the same content where it is kept here. Replies `AllFound`.
     SearchAll(Vec<SearchRequest>),
     /// One point. Replies `Point`.
     Get(String),
@@ -114,9 +109,6 @@ pub enum IndexReply {
     Done,
 }
 
-/// Points that are found and deleted at once while a collection moves.
-const DELETED_AT_ONCE: usize = 1_000;
-
 /// The opened collection, shared by the threads of its cell.
 ///
 /// A crash while applying a write poisons it; the next start reopens from disk, which is the truth.
@@ -157,7 +149,8 @@ impl Slot {
         Ok(fresh)
     }
 
-    fn retire(&self) {
+    /// Closes the collection for good. When this returns nothing writes to its folder any more.
+    pub(super) fn retire(&self) {
         let before = std::mem::replace(&mut *self.lock(), Open::Retired);
         if let Open::Serving(collection) = before {
             collection.retire();
@@ -265,357 +258,10 @@ pub(super) fn child_spec(
     (spec, Kept::Here { cell, slot: held })
 }
 
-/// Typed calls to one collection's cell, which may be another one after a move.
-#[derive(Clone)]
-pub struct IndexCell(Arc<Shared>);
-
-struct Shared {
-    kept: RwLock<Arc<Kept>>,
-    gate: Gate,
-}
-
-/// Where the collection is kept.
-pub(super) enum Kept {
-    Here {
-        cell: CellRef<IndexWorker>,
-        slot: Arc<Slot>,
-    },
-    Elsewhere {
-        cell: CellRef<RemoteWorker>,
-        store: Arc<dyn Store>,
-        description: Description,
-    },
-}
-
-impl Kept {
-    /// Closes the collection for good, where it is kept here. When this returns nothing writes to its folder any more.
-    ///
-    /// May wait for a write or a snapshot's record; run it where blocking is allowed.
-    pub(super) fn retire(&self) {
-        if let Self::Here { slot, .. } = self {
-            slot.retire();
-        }
-    }
-
-    pub(super) fn backend(&self) -> Backend {
-        match self {
-            Self::Here { .. } => Backend::Hnsw,
-            Self::Elsewhere { store, .. } => store.backend(),
-        }
-    }
-
-    pub(super) async fn ask(
-        &self,
-        request: IndexRequest,
-        deadline: Deadline,
-    ) -> Answer<IndexReply> {
-        match self {
-            Self::Here { cell, .. } => cell.ask(request, deadline).await,
-            Self::Elsewhere { cell, .. } => cell.ask(request, deadline).await,
-        }
-    }
-}
-
-/// The answer to a call.
-type Answer<T> = Result<T, Fault<IndexError>>;
-
-impl IndexCell {
-    pub(super) fn new(kept: Kept) -> Self {
-        Self(Arc::new(Shared {
-            kept: RwLock::new(Arc::new(kept)),
-            gate: Gate::default(),
-        }))
-    }
-
-    pub(super) fn kept(&self) -> Arc<Kept> {
-        Arc::clone(&self.0.kept.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// From here on calls go there. Returns where they went before.
-    pub(super) fn keep(&self, kept: Kept) -> Arc<Kept> {
-        let mut now = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *now, Arc::new(kept))
-    }
-
-    pub(super) fn gate(&self) -> &Gate {
-        &self.0.gate
-    }
-
-    /// What keeps the collection.
-    pub fn backend(&self) -> Backend {
-        self.kept().backend()
-    }
-
-    /// Asks, within `deadline`. A write waits while the collection goes over to another engine.
-    pub async fn ask(&self, request: IndexRequest, deadline: Deadline) -> Answer<IndexReply> {
-        let pass = match &request {
-            IndexRequest::Upsert { points, .. } => {
-                self.pass(points.iter().map(|point| &point.id), deadline)
-                    .await?
-            }
-            IndexRequest::DeleteIds(ids) => self.pass(ids, deadline).await?,
-            IndexRequest::Refine(refined) => {
-                self.pass(refined.iter().map(|one| &one.id), deadline)
-                    .await?
-            }
-            IndexRequest::DeleteWhere(_)
-            | IndexRequest::IndexField(..)
-            | IndexRequest::DropIndex(_)
-            | IndexRequest::Reembed(ReembedRequest::Begin(_)) => self.pass([], deadline).await?,
-            _ => return self.kept().ask(request, deadline).await,
-        };
-        let answer = match request {
-            request if !self.0.gate.is_moving() => self.kept().ask(request, deadline).await,
-            IndexRequest::DeleteWhere(filter) => {
-                // Which ids those are must be known where they are to go from, too.
-                drop(pass);
-                return self.delete_listed(filter, deadline).await;
-            }
-            IndexRequest::IndexField(..)
-            | IndexRequest::DropIndex(_)
-            | IndexRequest::Reembed(_) => Err(Fault::App(IndexError::Moving)),
-            request => self.kept().ask(request, deadline).await,
-        };
-        drop(pass);
-        answer
-    }
-
-    async fn pass<'a>(
-        &self,
-        ids: impl IntoIterator<Item = &'a String>,
-        deadline: Deadline,
-    ) -> Answer<RwLockReadGuard<'_, ()>> {
-        let pass = self.0.gate.pass(ids);
-        let passed = tokio::time::timeout(deadline.remaining(), pass).await;
-        passed.map_err(|_| Fault::Expired)
-    }
-
-    /// Deletes what matches, a page of ids at a time.
-    async fn delete_listed(&self, filter: Filter, deadline: Deadline) -> Answer<IndexReply> {
-        let mut deleted = 0;
-        loop {
-            let first = IndexRequest::Scroll {
-                after: None,
-                limit: DELETED_AT_ONCE,
-                filter: Some(filter.clone()),
-                role: None,
-            };
-            let IndexReply::Page(points, _) = self.kept().ask(first, deadline).await? else {
-                return Err(mismatch());
-            };
-            if points.is_empty() {
-                return Ok(IndexReply::Written(deleted));
-            }
-            let ids: Vec<String> = points.into_iter().map(|point| point.id).collect();
-            let _pass = self.pass(&ids, deadline).await?;
-            let request = IndexRequest::DeleteIds(ids);
-            match self.kept().ask(request, deadline).await? {
-                IndexReply::Written(count) => deleted += count,
-                _ => return Err(mismatch()),
-            }
-        }
-    }
-
-    /// Inserts or replaces points, whose vectors were made by the model of a fingerprint, or given; durable when it
-    /// returns.
-    pub async fn upsert(
-        &self,
-        points: Vec<Point>,
-        made_by: Option<String>,
-        deadline: Deadline,
-    ) -> Answer<usize> {
-        self.written(IndexRequest::Upsert { points, made_by }, deadline)
-            .await
-    }
-
-    /// Deletes by id; durable when it returns. The result counts those that existed.
-    pub async fn delete_ids(&self, ids: Vec<String>, deadline: Deadline) -> Answer<usize> {
-        self.written(IndexRequest::DeleteIds(ids), deadline).await
-    }
-
-    /// Deletes what matches; durable when it returns.
-    pub async fn delete_where(&self, filter: Filter, deadline: Deadline) -> Answer<usize> {
-        self.written(IndexRequest::DeleteWhere(filter), deadline)
-            .await
-    }
-
-    /// Searches.
-    pub async fn search(&self, request: SearchRequest, deadline: Deadline) -> Answer<SearchResult> {
-        match self
-            .ask(IndexRequest::Search(Box::new(request)), deadline)
-            .await?
-        {
-            IndexReply::Found(found) => Ok(*found),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Searches for each; all see the same points.
-    pub async fn search_all(
-        &self,
-        requests: Vec<SearchRequest>,
-        deadline: Deadline,
-    ) -> Answer<Vec<Result<SearchResult, IndexError>>> {
-        match self
-            .ask(IndexRequest::SearchAll(requests), deadline)
-            .await?
-        {
-            IndexReply::AllFound(found) => Ok(found),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Indexes a field; `false`: it was so already.
-    pub async fn index_field(
-        &self,
-        path: String,
-        kind: FieldKind,
-        deadline: Deadline,
-    ) -> Answer<bool> {
-        self.changed(IndexRequest::IndexField(path, kind), deadline)
-            .await
-    }
-
-    /// Indexes a field no more; `false`: it was not.
-    pub async fn drop_index(&self, path: String, deadline: Deadline) -> Answer<bool> {
-        self.changed(IndexRequest::DropIndex(path), deadline).await
-    }
-
-    async fn changed(&self, request: IndexRequest, deadline: Deadline) -> Answer<bool> {
-        match self.ask(request, deadline).await? {
-            IndexReply::Changed(changed) => Ok(changed),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Reads one point.
-    pub async fn get(&self, id: String, deadline: Deadline) -> Answer<Option<Point>> {
-        match self.ask(IndexRequest::Get(id), deadline).await? {
-            IndexReply::Point(point) => Ok(point.map(|point| *point)),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Reads a page in order of id.
-    pub async fn scroll(
-        &self,
-        after: Option<String>,
-        limit: usize,
-        filter: Option<Filter>,
-        role: Option<String>,
-        deadline: Deadline,
-    ) -> Answer<(Vec<Point>, Option<String>)> {
-        match self
-            .ask(
-                IndexRequest::Scroll {
-                    after,
-                    limit,
-                    filter,
-                    role,
-                },
-                deadline,
-            )
-            .await?
-        {
-            IndexReply::Page(points, next) => Ok((points, next)),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Takes a view of everything.
-    pub async fn view(&self, deadline: Deadline) -> Answer<(Arc<CollectionSpec>, Rows)> {
-        match self.ask(IndexRequest::View, deadline).await? {
-            IndexReply::View(view) => Ok(*view),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Counts what matches.
-    pub async fn count(
-        &self,
-        filter: Option<Filter>,
-        role: Option<String>,
-        deadline: Deadline,
-    ) -> Answer<usize> {
-        match self
-            .ask(IndexRequest::Count { filter, role }, deadline)
-            .await?
-        {
-            IndexReply::Count(count) => Ok(count),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Reads ids and texts of points that wait for a second vector.
-    pub async fn unrefined(
-        &self,
-        limit: usize,
-        deadline: Deadline,
-    ) -> Answer<Vec<(String, String)>> {
-        match self.ask(IndexRequest::Unrefined(limit), deadline).await? {
-            IndexReply::Waiting(texts) => Ok(texts),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Gives points their second vectors; durable when it returns.
-    pub async fn refine(&self, refined: Vec<Refinement>, deadline: Deadline) -> Answer<usize> {
-        self.written(IndexRequest::Refine(refined), deadline).await
-    }
-
-    /// Embeds the collection anew, or goes on with that.
-    pub async fn reembed(
-        &self,
-        request: ReembedRequest,
-        deadline: Deadline,
-    ) -> Answer<ReembedReply> {
-        match self.ask(IndexRequest::Reembed(request), deadline).await? {
-            IndexReply::Reembed(reply) => Ok(reply),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Pins the files for a backup.
-    pub async fn pin(&self, deadline: Deadline) -> Answer<Vec<Pinned>> {
-        match self.ask(IndexRequest::Pin, deadline).await? {
-            IndexReply::Pinned(files) => Ok(files),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Reads the properties.
-    pub async fn spec(&self, deadline: Deadline) -> Answer<Arc<CollectionSpec>> {
-        match self.ask(IndexRequest::Spec, deadline).await? {
-            IndexReply::Spec(spec) => Ok(spec),
-            _ => Err(mismatch()),
-        }
-    }
-
-    /// Reads sizes and state.
-    pub async fn info(&self, deadline: Deadline) -> Answer<CollectionInfo> {
-        match self.ask(IndexRequest::Info, deadline).await? {
-            IndexReply::Info(info) => Ok(*info),
-            _ => Err(mismatch()),
-        }
-    }
-
-    async fn written(&self, request: IndexRequest, deadline: Deadline) -> Answer<usize> {
-        match self.ask(request, deadline).await? {
-            IndexReply::Written(count) => Ok(count),
-            _ => Err(mismatch()),
-        }
-    }
-}
-
 /// Unix time in milliseconds: below the cells time is an argument.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A reply of another request's kind cannot happen while `handle` pairs them as documented.
-fn mismatch() -> Fault<IndexError> {
-    Fault::ShuttingDown
 }

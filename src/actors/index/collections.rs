@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use supervisors::{ChildPolicy, ChildSpec, Deadline, SupervisorRef, TreeError};
 
-use super::cell::{self, IndexCell, Kept};
-use super::moving::{Infos, MoveInfo, Moving, moved_dir};
+use super::cell;
+use super::index_cell::{IndexCell, Kept};
+use super::moves::Moves;
+use super::moving::{Infos, MoveInfo, moved_dir};
 use super::remote;
 use super::store::{Store, Stored};
 use crate::actors::index::collection::DurableCollection;
@@ -69,13 +71,19 @@ pub(super) struct Inner {
     cells: RwLock<BTreeMap<String, IndexCell>>,
     /// Invariant: held across every change of the set, so that two creations cannot race.
     pub(super) changing: tokio::sync::Mutex<()>,
-    /// Invariant: held across every change of what the engines keep, and before `changing`. When they were last asked.
-    pub(super) elsewhere: tokio::sync::Mutex<Option<Instant>>,
+    /// Held while the set follows the engines, and before `changing`. How they were last asked.
+    pub(super) elsewhere: tokio::sync::Mutex<Option<Looked>>,
     /// Invariant: locked before `elsewhere` and `changing`.
-    pub(super) moves: tokio::sync::Mutex<BTreeMap<String, Moving>>,
+    pub(super) moves: tokio::sync::Mutex<Moves>,
     pub(super) infos: Infos,
     /// Told when a move begins.
     pub(super) moving: tokio::sync::Notify,
+}
+
+/// How the engines were asked for what they keep.
+pub(super) struct Looked {
+    began: Instant,
+    outcome: Result<(), IndexError>,
 }
 
 /// Prefixes of folders that a creation or a removal left behind when the process ended.
@@ -100,7 +108,8 @@ pub fn found_on_disk(
             tracing::info!(collection = name, "went over to another backend");
             continue;
         }
-        if name.starts_with(".moving-") || name.starts_with(".move-") {
+        let of_a_move = [".moving-", ".move-", ".left-"];
+        if of_a_move.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         if !entry.file_type()?.is_dir() || !is_collection_name(&name) {
@@ -170,8 +179,10 @@ impl Collections {
         }
         let looked = self.refresh().await;
         self.held(name).map_err(|unknown| match looked {
-            Ok(()) => unknown,
             Err(error) => error.into(),
+            // It is in an engine that does not tell of it yet.
+            Ok(()) if moved_dir(&self.inner.root, name).exists() => settling(name),
+            Ok(()) => unknown,
         })
     }
 
@@ -184,8 +195,9 @@ impl Collections {
             return Ok(());
         }
         let (this, asked) = (self.clone(), Instant::now());
-        let ended = actix::spawn(async move { this.inner.refresh(asked).await }).await;
-        ended.unwrap_or(Ok(()))
+        actix::spawn(async move { this.inner.refresh(asked).await })
+            .await
+            .map_err(|error| IndexError::BadConfig(error.to_string()))?
     }
 
     /// Begins to bring a collection over to another backend while it serves.
@@ -200,7 +212,11 @@ impl Collections {
         let cell = self.find(name).await?;
         let (this, name) = (self.clone(), name.to_owned());
         actix::spawn(async move {
-            let begun = this.inner.begin_move(&name, &cell, to, deadline).await?;
+            let mut moves = this.inner.moves.lock().await;
+            let begun = this
+                .inner
+                .begin_move(&mut moves, &cell, &name, to, None, deadline)
+                .await?;
             this.inner.moving.notify_one();
             Ok(begun)
         })
@@ -222,9 +238,13 @@ impl Collections {
 
     /// Takes a step of each move. Returns how many are under way.
     ///
+    /// Cancel safety: once begun it runs to its end, also when nobody waits for it any more.
     /// Errors: the first that more time may mend.
     pub async fn step_moves(&self, deadline: Deadline) -> Result<usize, String> {
-        self.inner.step_moves(deadline).await
+        let this = self.clone();
+        actix::spawn(async move { this.inner.step_moves(deadline).await })
+            .await
+            .map_err(|error| error.to_string())?
     }
 
     /// Returns when a move has begun.
@@ -234,8 +254,13 @@ impl Collections {
 
     /// Goes on with moves that were under way when the process ended.
     pub async fn go_on_with_moves(&self, deadline: Deadline) {
-        if !self.inner.stores.is_empty() {
-            self.inner.go_on_with_moves(deadline).await;
+        if self.inner.stores.is_empty() {
+            return;
+        }
+        let this = self.clone();
+        let went = actix::spawn(async move { this.inner.go_on_with_moves(deadline).await }).await;
+        if let Err(error) = went {
+            tracing::warn!(%error, "moves do not go on");
         }
     }
 
@@ -322,6 +347,9 @@ impl Inner {
             return Err(CollectionsError::Exists(spec.name));
         }
         let name = spec.name.clone();
+        if self.has_note(&name).await {
+            return Err(settling(&name));
+        }
         let dir = self.root.join(&name);
         let (target, config) = (dir.clone(), self.config.clone());
         let open = blocking(move || {
@@ -359,7 +387,7 @@ impl Inner {
         if self.cells().contains_key(&spec.name) {
             return Err(CollectionsError::Exists(spec.name));
         }
-        let stored = Stored { spec, draft: false };
+        let stored = Stored { spec, draft: None };
         match store.create(&stored).await {
             Err(IndexError::Exists(name)) => return Err(CollectionsError::Exists(name)),
             made => made?,
@@ -389,9 +417,9 @@ impl Inner {
 
     async fn refresh(&self, asked: Instant) -> Result<(), IndexError> {
         let mut last = self.elsewhere.lock().await;
-        // Somebody else asked them meanwhile.
-        if last.is_some_and(|began| began >= asked) {
-            return Ok(());
+        // Somebody else asked them meanwhile, for all who wait.
+        if let Some(looked) = last.as_ref().filter(|looked| looked.began >= asked) {
+            return looked.outcome.clone();
         }
         let began = Instant::now();
         let mut failed = None;
@@ -401,20 +429,19 @@ impl Inner {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => {
-                *last = Some(began);
-                Ok(())
-            }
-        }
+        let outcome = failed.map_or(Ok(()), Err);
+        *last = Some(Looked {
+            began,
+            outcome: outcome.clone(),
+        });
+        outcome
     }
 
     /// Makes what is served of an engine's collections what it has.
     async fn adopt(&self, store: &Arc<dyn Store>, listed: Vec<Stored>) {
         let backend = store.backend();
         let mut there = BTreeMap::new();
-        for stored in listed.into_iter().filter(|stored| !stored.draft) {
+        for stored in listed.into_iter().filter(|stored| stored.draft.is_none()) {
             let spec = CollectionSpec {
                 backend,
                 ..stored.spec
@@ -458,6 +485,7 @@ impl Inner {
 
     async fn remove(&self, name: &str) -> Result<(), CollectionsError> {
         self.cancel_move(name).await;
+        self.clear_before_removal(name).await?;
         self.infos.forget(name);
         let here = self
             .cells()
@@ -511,6 +539,14 @@ impl Inner {
             discard(&dir).map_err(|error| CollectionsError::Disk(error.to_string()))
         })
         .await
+    }
+}
+
+/// What a move left under a name is not cleared away yet.
+fn settling(name: &str) -> CollectionsError {
+    CollectionsError::Start {
+        name: name.to_owned(),
+        reason: "a move of it is not settled with its engine yet".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ mod cell;
 pub mod collection;
 mod collections;
 mod gate;
+mod index_cell;
 mod moves;
 pub mod moving;
 mod reembed;
@@ -12,7 +13,8 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-pub use cell::{IndexCell, IndexReply, IndexRequest, IndexWorker};
+pub use cell::{IndexReply, IndexRequest, IndexWorker};
 pub use collections::{Collections, CollectionsError, found_on_disk};
+pub use index_cell::IndexCell;
 pub use reembed::{ReembedReply, ReembedRequest};
 pub use remote::RemoteWorker;

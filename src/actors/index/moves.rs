@@ -1,84 +1,114 @@
-//! The moves under way: begun, taken a step, ended, and gone on with after a restart.
+//! The moves under way: begun, taken a step, and ended.
 
-use std::path::Path;
+mod restart;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use supervisors::Deadline;
+use supervisors::{Deadline, Fault};
 
-use super::cell::{self, IndexCell, IndexReply, IndexRequest, Kept};
-use super::collection::{DurableCollection, ReembedState};
+use super::cell::{self, IndexReply, IndexRequest};
+use super::collection::{CollectionInfo, DurableCollection, ReembedState};
 use super::collections::{CollectionsError, Inner, blocking};
+use super::index_cell::{IndexCell, Kept};
 use super::moving::{
     MoveError, MoveInfo, MoveNote, MoveState, Moving, Stepped, Target, coming_dir, held_back,
     moved_dir, unasked,
 };
 use super::remote::{self, Description};
 use super::store::{Store, Stored};
-use crate::engines::index::{IndexError, is_collection_name};
+use crate::engines::index::IndexError;
 use crate::storage::disk;
 use crate::types::collection::{Backend, CollectionSpec};
 
+/// The moves under way, by collection.
+pub(super) type Moves = BTreeMap<String, Moving>;
+
 impl Inner {
-    /// Begins to bring a collection over to another backend.
+    /// Begins to bring a collection over to another backend, or goes on with that.
     pub(super) async fn begin_move(
         &self,
-        name: &str,
+        moves: &mut Moves,
         cell: &IndexCell,
+        name: &str,
         to: Backend,
+        before: Option<MoveNote>,
         deadline: Deadline,
     ) -> Result<MoveInfo, CollectionsError> {
+        if moves.contains_key(name) {
+            return Err(IndexError::Moving.into());
+        }
+        if !self.cells().get(name).is_some_and(|known| known.is(cell)) {
+            return Err(cannot(format!(
+                "collection {name} was removed at this moment"
+            )));
+        }
         let from = cell.backend();
-        let refuse = |reason: String| Err(CollectionsError::CannotMove(reason));
         if from == to {
-            return refuse(format!("collection {name} is kept by {to} already"));
+            return Err(cannot(format!("collection {name} is kept by {to} already")));
         }
         if !from.is_own() && !to.is_own() {
-            return refuse(format!(
+            return Err(cannot(format!(
                 "collection {name} is kept by {from}: move it to hnsw first, then to {to}"
-            ));
+            )));
         }
-        let asked = cell.kept().ask(IndexRequest::Info, deadline).await;
-        let info = match asked {
-            Ok(IndexReply::Info(info)) => info,
-            Ok(_) => return refuse(format!("collection {name} says nothing of itself")),
-            Err(fault) => {
-                return Err(match fault {
-                    supervisors::Fault::App(error) => error.into(),
-                    fault => CollectionsError::Start {
-                        name: name.to_owned(),
-                        reason: fault.to_string(),
-                    },
-                });
+        let left = self.has_note(name).await || moved_dir(&self.root, name).exists();
+        if before.is_none() && left {
+            return Err(cannot(format!(
+                "collection {name} moved before, and what that left is not cleared away yet: retry when its engine can be asked"
+            )));
+        }
+        // From here on nothing is declared that the other side does not hear of.
+        cell.gate().begin().await;
+        let begun = self.begun(cell, name, to, before, deadline).await;
+        let (moving, info) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                cell.gate().end();
+                return Err(error);
             }
         };
+        self.infos.set(name, info.clone());
+        moves.insert(name.to_owned(), moving);
+        Ok(info)
+    }
+
+    async fn begun(
+        &self,
+        cell: &IndexCell,
+        name: &str,
+        to: Backend,
+        before: Option<MoveNote>,
+        deadline: Deadline,
+    ) -> Result<(Moving, MoveInfo), CollectionsError> {
+        let info = info_of(cell, name, deadline).await?;
         if info.spec.refiner.is_some() {
-            return refuse(format!(
+            return Err(cannot(format!(
                 "collection {name} has a refiner, and {to} holds no second vectors: make it anew without one"
-            ));
+            )));
         }
         if let Some(run) = &info.reembedding
             && run.state == ReembedState::Running
         {
-            return refuse(format!(
+            return Err(cannot(format!(
                 "collection {name} is being embedded anew: move it when that is done"
-            ));
+            )));
         }
-        let mut moves = self.moves.lock().await;
-        if moves.contains_key(name) {
-            return Err(IndexError::Moving.into());
-        }
-        let note = MoveNote {
-            name: name.to_owned(),
-            from,
-            to,
-        };
+        let from = cell.backend();
+        let note = before.unwrap_or_else(|| MoveNote::new(&info.spec, from, to));
         let spec = Arc::new(CollectionSpec {
             backend: to,
             ..info.spec.clone()
         });
-        let target = self.target(&spec).await?;
-        note.store(&self.root)?;
-        cell.gate().begin().await;
+        self.keep_note(&note).await?;
+        let target = match self.target(&spec, &note).await {
+            Ok(target) => target,
+            Err(error) => {
+                self.clear(&note).await;
+                return Err(error);
+            }
+        };
         let begun = MoveInfo {
             state: MoveState::Running,
             from,
@@ -88,55 +118,62 @@ impl Inner {
             same_neighbours: None,
             error: None,
         };
-        self.infos.set(name, begun.clone());
-        moves.insert(name.to_owned(), Moving::new(note, spec, target));
-        Ok(begun)
+        let most = self.config.max_batch_points;
+        let moving = Moving::new(note, cell.clone(), spec, target, most);
+        Ok((moving, begun))
     }
 
-    /// Where the collection goes to: what an earlier try left there, or new.
-    async fn target(&self, spec: &Arc<CollectionSpec>) -> Result<Target, CollectionsError> {
+    /// Where the collection goes to: what an earlier try of this move left there, or new.
+    async fn target(
+        &self,
+        spec: &Arc<CollectionSpec>,
+        note: &MoveNote,
+    ) -> Result<Target, CollectionsError> {
         let config = self.config.clone();
         if spec.backend.is_own() {
             let dir = coming_dir(&self.root, &spec.name);
-            let (path, spec, opening) = (dir.clone(), Arc::clone(spec), config.clone());
-            let collection = blocking(move || {
-                let opened = match path.exists() {
-                    true => DurableCollection::open(&path, opening.clone()),
-                    false => DurableCollection::create(&path, (*spec).clone(), opening),
-                };
-                opened.map_err(CollectionsError::Index)
-            })
-            .await?;
+            let (path, spec) = (dir.clone(), Arc::clone(spec));
+            let (collection, new) =
+                blocking(move || coming(&path, &spec, &config).map_err(CollectionsError::Index))
+                    .await?;
             return Ok(Target::Here {
                 dir,
                 collection: Arc::new(collection),
+                new,
             });
         }
         let store = self.store(spec.backend)?;
         let draft = Stored {
             spec: (**spec).clone(),
-            draft: true,
+            draft: Some(note.id.clone()),
         };
-        match store.create(&draft).await {
+        let new = match store.create(&draft).await {
+            Ok(()) => true,
             Err(IndexError::Exists(name)) => {
-                let there = store.list().await?;
-                let left = there.into_iter().find(|stored| stored.spec.name == name);
-                match left {
-                    Some(left) if left.draft && left.spec == draft.spec => {}
-                    // Of another try, when it was another collection.
-                    Some(left) if left.draft => {
+                let there = listed(store, &name).await?;
+                match there {
+                    Some(there) if there == draft => false,
+                    // Of this move, when the collection declared something else.
+                    Some(there) if there.draft == draft.draft => {
                         store.remove(&name).await?;
                         store.create(&draft).await?;
+                        true
                     }
-                    _ => return Err(CollectionsError::Exists(name)),
+                    _ => {
+                        return Err(cannot(format!(
+                            "{} has a collection {name}, or somebody moves one of that name there",
+                            spec.backend
+                        )));
+                    }
                 }
             }
-            made => made?,
-        }
+            Err(error) => return Err(error.into()),
+        };
         Ok(Target::Engine {
             store: Arc::clone(store),
             spec: Arc::clone(spec),
             config,
+            new,
         })
     }
 
@@ -194,77 +231,99 @@ impl Inner {
         moving: &mut Moving,
         deadline: Deadline,
     ) -> Result<bool, MoveError> {
-        let Some(cell) = self.cells().get(name).cloned() else {
+        let known = self.cells().get(name).cloned();
+        if !known.is_some_and(|known| known.is(&moving.cell)) {
             return Err(MoveError::Failed("the collection was removed".to_owned()));
-        };
-        match moving.step(&cell, deadline, &self.infos).await? {
+        }
+        // A step that crashed after that: what is left is cleared away with the next look at the engines.
+        if moving.went_over {
+            return Ok(true);
+        }
+        match moving.step(deadline, &self.infos).await? {
             Stepped::On => Ok(false),
-            Stepped::Ready => self.go_over(name, moving, &cell).await.map(|()| true),
+            Stepped::Ready => self.go_over(name, moving).await.map(|()| true),
         }
     }
 
     /// Holds writes back, brings over the last, and lets the other backend serve.
-    async fn go_over(
-        &self,
-        name: &str,
-        moving: &mut Moving,
-        cell: &IndexCell,
-    ) -> Result<(), MoveError> {
+    async fn go_over(&self, name: &str, moving: &mut Moving) -> Result<(), MoveError> {
         let _elsewhere = self.elsewhere.lock().await;
         let _changing = self.changing.lock().await;
-        let deadline = held_back();
-        let closed = tokio::time::timeout(deadline.remaining(), cell.gate().close()).await;
-        let closed = closed.map_err(|_| MoveError::Waits("a write takes long".to_owned()))?;
-        moving.settle(cell, deadline, &self.infos).await?;
-        let (here, failed) = (self.root.join(name), |why: String| MoveError::Failed(why));
-        match &moving.target {
+        let cell = moving.cell.clone();
+        let closing = tokio::time::timeout(held_back().remaining(), cell.gate().close()).await;
+        let closed = closing.map_err(|_| MoveError::Waits("a write takes long".to_owned()))?;
+        moving.settle().await?;
+        let here = self.root.join(name);
+        let old = match &moving.target {
             Target::Engine { store, spec, .. } => {
-                let kept = self
-                    .start_remote(store, (**spec).clone())
-                    .await
-                    .map_err(|error| failed(error.to_string()))?;
-                let backend = store.backend();
+                let started = self.start_remote(store, (**spec).clone()).await;
+                let kept = started.map_err(|error| MoveError::Failed(error.to_string()))?;
                 // From this moment on it is there: a start finds no collection here.
                 if let Err(error) = self.renamed(&here, &moved_dir(&self.root, name)).await {
-                    self.stop(&remote::id(name, backend))
-                        .await
-                        .map_err(|error| failed(error.to_string()))?;
-                    return Err(failed(error));
+                    let id = remote::id(name, store.backend());
+                    if let Err(error) = self.stop(&id).await {
+                        tracing::warn!(collection = name, %error, "its cell does not stop");
+                    }
+                    return Err(MoveError::Failed(error));
                 }
-                let old = cell.keep(kept);
-                cell.gate().end();
-                drop(closed);
-                self.leave(name, old).await;
-                self.settle_moved(store, name).await;
+                moving.went_over = true;
+                cell.keep(kept)
             }
-            Target::Here { dir, collection } => {
-                collection.retire();
+            Target::Here {
+                dir, collection, ..
+            } => {
+                let (from, collection) = (dir.clone(), Arc::clone(collection));
                 // Its lock goes with the last who holds it.
-                let from = dir.clone();
                 moving.target = Target::Gone;
-                self.renamed(&from, &here).await.map_err(&failed)?;
+                let closing = tokio::task::spawn_blocking(move || collection.retire());
+                closing
+                    .await
+                    .map_err(|error| MoveError::Failed(error.to_string()))?;
+                self.renamed(&from, &here)
+                    .await
+                    .map_err(MoveError::Failed)?;
+                let config = self.config.clone();
                 let (child, kept) =
-                    cell::child_spec(name, self.policy(), here.clone(), self.config.clone(), None);
+                    cell::child_spec(name, self.policy(), here.clone(), config, None);
                 if let Err(error) = self.supervisor.start_child(child).await {
-                    self.renamed(&here, &from).await.map_err(&failed)?;
-                    return Err(failed(error.to_string()));
+                    let back = self.renamed(&here, &from).await;
+                    return Err(MoveError::Failed(match back {
+                        Ok(()) => error.to_string(),
+                        Err(back) => format!("{error}; {back}"),
+                    }));
                 }
-                let old = cell.keep(kept);
-                cell.gate().end();
-                drop(closed);
-                self.leave(name, old).await;
-                self.remove_left(name, moving.note.from).await;
+                moving.went_over = true;
+                cell.keep(kept)
             }
-            Target::Gone => return Err(failed("it was brought over, and not taken".to_owned())),
-        }
+            Target::Gone => {
+                return Err(MoveError::Failed(
+                    "it was brought over, and not taken".to_owned(),
+                ));
+            }
+        };
+        cell.gate().end();
+        drop(closed);
+        self.leave(name, old).await;
+        self.clear(&moving.note).await;
         Ok(())
     }
 
+    /// Renames a folder for good, or not at all.
     async fn renamed(&self, from: &Path, to: &Path) -> Result<(), String> {
         let (from, to, root) = (from.to_owned(), to.to_owned(), self.root.clone());
         let renamed = tokio::task::spawn_blocking(move || {
             disk::rename(&from, &to).map_err(|error| error.to_string())?;
-            disk::sync_dir(&root).map_err(|error| error.to_string())
+            let Err(error) = disk::sync_dir(&root) else {
+                return Ok(());
+            };
+            match disk::rename(&to, &from) {
+                Ok(()) => Err(error.to_string()),
+                // It stands under its new name, and nobody knows for how long: better than two.
+                Err(back) => {
+                    tracing::error!(%error, %back, "the folder of collections cannot be synced");
+                    Ok(())
+                }
+            }
         });
         renamed.await.map_err(|error| error.to_string())?
     }
@@ -285,77 +344,33 @@ impl Inner {
         }
     }
 
-    /// Makes a collection that went over to an engine no draft any more, and removes its folder here. What cannot be done
-    /// now is done when the engines are asked the next time.
-    async fn settle_moved(&self, store: &Arc<dyn Store>, name: &str) {
-        let settled = async {
-            let listed = store.list().await?;
-            let there = listed.into_iter().find(|stored| stored.spec.name == name);
-            match there {
-                Some(stored) if stored.draft => {
-                    let draft = false;
-                    store.describe(&Stored { draft, ..stored }).await
-                }
-                Some(_) => Ok(()),
-                None => Err(IndexError::Gone {
-                    name: name.to_owned(),
-                    backend: store.backend(),
-                }),
-            }
-        };
-        if let Err(error) = settled.await {
-            tracing::warn!(collection = name, %error, "moved; its folder here stays for now");
-            return;
-        }
-        let dir = moved_dir(&self.root, name);
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
-        match removed {
-            Ok(Ok(())) => MoveNote::forget(&self.root, name),
-            Ok(Err(error)) => tracing::warn!(collection = name, %error, "its folder stays"),
-            Err(error) => tracing::warn!(collection = name, %error, "its folder stays"),
-        }
-    }
-
-    /// Removes from an engine what came here from it.
-    async fn remove_left(&self, name: &str, from: Backend) {
-        let removed = match self.stores.get(&from) {
-            Some(store) => store.remove(name).await.map_err(|error| error.to_string()),
-            None => Err(format!("no {from} is set up")),
-        };
-        match removed {
-            Ok(()) => MoveNote::forget(&self.root, name),
-            Err(error) => {
-                tracing::warn!(collection = name, %from, error, "moved; it stays there, too");
-            }
-        }
-    }
-
     /// Ends a move that is not done; the collection stays as it was.
     async fn give_up(&self, moving: Moving, state: MoveState, why: Option<String>) {
-        let name = &moving.note.name;
-        if let Some(cell) = self.cells().get(name).cloned() {
+        let Moving {
+            note,
+            cell,
+            target,
+            went_over,
+            ..
+        } = moving;
+        if !went_over {
             cell.gate().end();
-        }
-        match moving.target {
-            Target::Engine { store, .. } => {
-                if let Err(error) = store.remove(name).await {
-                    tracing::warn!(collection = name, %error, "what was copied stays there");
+            let note = MoveNote {
+                cancelled: true,
+                ..note.clone()
+            };
+            if let Err(error) = self.keep_note(&note).await {
+                tracing::warn!(collection = note.name, %error, "the note of its end is not kept");
+            }
+            if let Target::Here { collection, .. } = target {
+                let closed = tokio::task::spawn_blocking(move || collection.retire()).await;
+                if let Err(error) = closed {
+                    tracing::warn!(collection = note.name, %error, "what was copied is not closed");
                 }
             }
-            Target::Here { collection, .. } => {
-                collection.retire();
-                drop(collection);
-            }
-            Target::Gone => {}
+            self.clear(&note).await;
         }
-        let dir = coming_dir(&self.root, name);
-        if dir.exists()
-            && let Err(error) = std::fs::remove_dir_all(&dir)
-        {
-            tracing::warn!(collection = name, %error, "what was copied stays");
-        }
-        MoveNote::forget(&self.root, name);
-        self.infos.change(name, |info| {
+        self.infos.change(&note.name, |info| {
             info.state = state;
             info.error = why;
         });
@@ -363,44 +378,14 @@ impl Inner {
 
     /// Ends a collection's move, if there is one. Returns how the last one is.
     pub(super) async fn cancel_move(&self, name: &str) -> Option<MoveInfo> {
-        if let Some(moving) = self.moves.lock().await.remove(name) {
+        let mut moves = self.moves.lock().await;
+        if let Some(moving) = moves.remove(name) {
             self.give_up(moving, MoveState::Cancelled, None).await;
+        } else if let Some(note) = self.note(name).await {
+            // Of a run before this one: nothing goes on that was cancelled.
+            self.give_up_note(note).await;
         }
         self.infos.get(name)
-    }
-
-    /// Goes on with what was under way when the process ended. The engines have just answered.
-    pub(super) async fn go_on_with_moves(&self, deadline: Deadline) {
-        let notes = match MoveNote::all(&self.root) {
-            Ok(notes) => notes,
-            Err(error) => return tracing::warn!(%error, "notes of moves cannot be read"),
-        };
-        for note in notes {
-            let MoveNote { name, from, to } = &note;
-            if !is_collection_name(name) || self.moves.lock().await.contains_key(name) {
-                continue;
-            }
-            if moved_dir(&self.root, name).exists() {
-                if let Some(store) = self.stores.get(to) {
-                    self.settle_moved(store, name).await;
-                }
-                continue;
-            }
-            if to.is_own() && self.root.join(name).exists() {
-                self.remove_left(name, *from).await;
-                continue;
-            }
-            let Some(cell) = self.cells().get(name).cloned() else {
-                continue;
-            };
-            match self.begin_move(name, &cell, *to, deadline).await {
-                Ok(_) => {
-                    tracing::info!(collection = name, %to, "goes on moving");
-                    self.moving.notify_one();
-                }
-                Err(error) => tracing::warn!(collection = name, %error, "does not go on moving"),
-            }
-        }
     }
 
     /// Starts the cell of a collection that an engine keeps.
@@ -428,4 +413,49 @@ impl Inner {
             description,
         })
     }
+}
+
+fn cannot(reason: String) -> CollectionsError {
+    CollectionsError::CannotMove(reason)
+}
+
+/// What an engine has under a name.
+async fn listed(store: &Arc<dyn Store>, name: &str) -> Result<Option<Stored>, IndexError> {
+    let all = store.list().await?;
+    Ok(all.into_iter().find(|stored| stored.spec.name == name))
+}
+
+async fn info_of(
+    cell: &IndexCell,
+    name: &str,
+    deadline: Deadline,
+) -> Result<CollectionInfo, CollectionsError> {
+    match cell.kept().ask(IndexRequest::Info, deadline).await {
+        Ok(IndexReply::Info(info)) => Ok(*info),
+        Ok(_) => Err(cannot(format!("collection {name} says nothing of itself"))),
+        Err(Fault::App(error)) => Err(error.into()),
+        Err(fault) => Err(CollectionsError::Start {
+            name: name.to_owned(),
+            reason: fault.to_string(),
+        }),
+    }
+}
+
+/// Opens what an earlier try brought here, when it is of the same description; else begins anew. And whether it is new.
+fn coming(
+    dir: &PathBuf,
+    spec: &CollectionSpec,
+    config: &crate::engines::index::IndexConfig,
+) -> Result<(DurableCollection, bool), IndexError> {
+    if dir.exists() {
+        let opened = DurableCollection::open(dir, config.clone());
+        if let Ok(opened) = opened
+            && *opened.spec()? == *spec
+        {
+            return Ok((opened, false));
+        }
+        std::fs::remove_dir_all(dir)
+            .map_err(crate::storage::disk::StorageError::io("remove", dir))?;
+    }
+    DurableCollection::create(dir, spec.clone(), config.clone()).map(|made| (made, true))
 }

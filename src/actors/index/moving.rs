@@ -1,25 +1,28 @@
 //! A collection that goes over to another backend while it serves.
 //!
 //! Its points are copied page by page while writes go on and are noted. Then the noted points are brought over until few
-//! are left, writes are held back, the last are brought over, both sides are compared, and from one moment on the
-//! other backend serves. What makes it so is one renaming of the collection's folder; a crash before it leaves
-//! the collection as it was, a crash after it is gone on from at the next start.
+//! are left, both sides are compared, writes are held back, the last points are brought over and all are counted, and from
+//! one moment on the other backend serves. What makes it so is one renaming of the collection's folder; a crash
+//! before it leaves the collection as it was, a crash after it is gone on from at the next start.
 
+mod note;
 mod target;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use supervisors::{Deadline, Fault};
 
+pub(super) use self::note::{MoveNote, coming_dir, moved_dir};
 pub(super) use self::target::Target;
-use super::cell::{IndexCell, IndexReply, IndexRequest, Kept};
-use crate::engines::index::{IndexError, SearchRequest, SearchResult};
-use crate::storage::disk;
+use super::cell::{IndexReply, IndexRequest, now_ms};
+use super::index_cell::{IndexCell, Kept};
+use crate::engines::index::{Filter, IndexError, Scope, SearchRequest, SearchResult, reached};
 use crate::types::collection::{Backend, CollectionSpec};
+use crate::types::error_kind::ErrorKind;
 use crate::types::point::Point;
 
 /// Points of one step.
@@ -32,8 +35,10 @@ const SAMPLES: usize = 16;
 const NEIGHBOURS: usize = 10;
 /// Least share of neighbours that must be the same on both sides.
 const SAME: f64 = 0.9;
-/// Longest that writes are held back before the move gives up for now.
-const HELD_BACK: Duration = Duration::from_secs(20);
+/// Longest that writes are held back for the last points; beside that for opening what comes here.
+const HELD_BACK: Duration = Duration::from_secs(10);
+/// How often that is tried.
+const TRIES: usize = 5;
 
 /// Where a move is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -70,72 +75,19 @@ pub struct MoveInfo {
     pub error: Option<String>,
 }
 
-/// A move that is written down, so that a start goes on with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct MoveNote {
-    pub(super) name: String,
-    pub(super) from: Backend,
-    pub(super) to: Backend,
-}
-
-impl MoveNote {
-    fn path(root: &Path, name: &str) -> PathBuf {
-        root.join(format!(".move-{name}.json"))
-    }
-
-    pub(super) fn store(&self, root: &Path) -> Result<(), IndexError> {
-        let text = serde_json::to_vec(self).map_err(|error| noted(&error))?;
-        disk::write_atomic(&Self::path(root, &self.name), &text)?;
-        Ok(())
-    }
-
-    pub(super) fn forget(root: &Path, name: &str) {
-        let path = Self::path(root, name);
-        if let Err(error) = std::fs::remove_file(&path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(collection = name, %error, "the note of its move stays");
-        }
-    }
-
-    /// Those that were under way when the process ended.
-    pub(super) fn all(root: &Path) -> std::io::Result<Vec<Self>> {
-        let mut notes = Vec::new();
-        for entry in std::fs::read_dir(root)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !(name.starts_with(".move-") && name.ends_with(".json")) {
-                continue;
-            }
-            match serde_json::from_slice(&std::fs::read(&path)?) {
-                Ok(note) => notes.push(note),
-                Err(error) => tracing::warn!(file = %name, %error, "no note of a move, left alone"),
-            }
-        }
-        Ok(notes)
-    }
-}
-
-fn noted(error: &dyn std::fmt::Display) -> IndexError {
-    IndexError::BadConfig(format!("the note of a move: {error}"))
-}
-
-/// A collection here that another backend has taken over, until it is removed.
-pub(super) fn moved_dir(root: &Path, name: &str) -> PathBuf {
-    root.join(format!(".moved-{name}"))
-}
-
-/// A collection that is being brought here.
-pub(super) fn coming_dir(root: &Path, name: &str) -> PathBuf {
-    root.join(format!(".moving-{name}"))
-}
-
 /// A move under way.
 pub(super) struct Moving {
     pub(super) note: MoveNote,
+    /// Whose points go over: another of its name is another collection.
+    pub(super) cell: IndexCell,
     pub(super) target: Target,
-    pub(super) spec: Arc<CollectionSpec>,
+    /// Whether the other side serves: from then on nothing of it is removed.
+    pub(super) went_over: bool,
+    spec: Arc<CollectionSpec>,
+    page: usize,
     phase: Phase,
+    /// How often writes were held back and let go again.
+    tries: usize,
     samples: Vec<Point>,
     seen: usize,
 }
@@ -147,6 +99,8 @@ enum Phase {
     Clearing(Option<String>),
     /// What was written since is brought over.
     Following,
+    /// Both sides answer alike.
+    Compared,
 }
 
 /// What a step found.
@@ -158,21 +112,30 @@ pub(super) enum Stepped {
 }
 
 impl Moving {
-    pub(super) fn new(note: MoveNote, spec: Arc<CollectionSpec>, target: Target) -> Self {
+    pub(super) fn new(
+        note: MoveNote,
+        cell: IndexCell,
+        spec: Arc<CollectionSpec>,
+        target: Target,
+        most: usize,
+    ) -> Self {
         Self {
             note,
+            cell,
             target,
+            went_over: false,
             spec,
+            page: PAGE.min(most),
             phase: Phase::Copying(None),
+            tries: 0,
             samples: Vec::new(),
             seen: 0,
         }
     }
 
-    /// Copies one page, or brings over a page of what was written.
+    /// Copies one page, brings over a page of what was written, or compares both sides.
     pub(super) async fn step(
         &mut self,
-        cell: &IndexCell,
         deadline: Deadline,
         info: &Infos,
     ) -> Result<Stepped, MoveError> {
@@ -180,12 +143,12 @@ impl Moving {
             Phase::Copying(after) => {
                 let request = IndexRequest::Scroll {
                     after: after.clone(),
-                    limit: PAGE,
+                    limit: self.page,
                     filter: None,
                     role: None,
                 };
-                let IndexReply::Page(points, next) = ask(cell, request, deadline).await? else {
-                    return Ok(Stepped::On);
+                let IndexReply::Page(points, next) = self.ask(request, deadline).await? else {
+                    return Err(mismatch());
                 };
                 let count = points.len();
                 self.sample(&points);
@@ -196,16 +159,17 @@ impl Moving {
                 info.change(&self.note.name, |info| info.done += count);
                 self.phase = match next {
                     Some(next) => Phase::Copying(Some(next)),
+                    None if self.target.is_new() => Phase::Following,
                     None => Phase::Clearing(None),
                 };
                 Ok(Stepped::On)
             }
             Phase::Clearing(after) => {
-                let (points, next) = self.target.scroll(after.as_deref(), PAGE).await?;
+                let (points, next) = self.target.scroll(after.as_deref(), self.page).await?;
                 let mut gone = Vec::new();
                 for point in points {
                     let request = IndexRequest::Get(point.id.clone());
-                    if let IndexReply::Point(None) = ask(cell, request, deadline).await? {
+                    if let IndexReply::Point(None) = self.ask(request, deadline).await? {
                         gone.push(point.id);
                     }
                 }
@@ -218,7 +182,16 @@ impl Moving {
                 };
                 Ok(Stepped::On)
             }
-            Phase::Following => match self.follow(cell, deadline).await? {
+            Phase::Following => {
+                if self.follow(deadline).await? <= FEW {
+                    // While writes go on: it takes long, and nobody is to wait for it.
+                    self.target.prepare().await?;
+                    self.compare(deadline, info).await?;
+                    self.phase = Phase::Compared;
+                }
+                Ok(Stepped::On)
+            }
+            Phase::Compared => match self.follow(deadline).await? {
                 count if count > FEW => Ok(Stepped::On),
                 _ => Ok(Stepped::Ready),
             },
@@ -226,34 +199,16 @@ impl Moving {
     }
 
     /// Brings over a page of what was written since. Returns how many points it was.
-    async fn follow(&self, cell: &IndexCell, deadline: Deadline) -> Result<usize, MoveError> {
-        let ids = cell.gate().take(PAGE);
-        match self.bring(cell, &ids, deadline).await {
-            Ok(()) => Ok(ids.len()),
-            Err(error) => {
-                cell.gate().give_back(ids);
-                Err(error)
-            }
-        }
-    }
-
-    async fn bring(
-        &self,
-        cell: &IndexCell,
-        ids: &[String],
-        deadline: Deadline,
-    ) -> Result<(), MoveError> {
+    async fn follow(&self, deadline: Deadline) -> Result<usize, MoveError> {
+        let taken = self.cell.gate().take(self.page);
         let (mut there, mut gone) = (Vec::new(), Vec::new());
-        for id in ids {
+        for id in &taken.ids {
             // Past the gate: only reads are asked here.
-            let IndexReply::Point(point) =
-                ask(cell, IndexRequest::Get(id.clone()), deadline).await?
-            else {
-                continue;
-            };
-            match point {
-                Some(point) => there.push(*point),
-                None => gone.push(id.clone()),
+            let request = IndexRequest::Get(id.clone());
+            match self.ask(request, deadline).await? {
+                IndexReply::Point(Some(point)) => there.push(*point),
+                IndexReply::Point(None) => gone.push(id.clone()),
+                _ => return Err(mismatch()),
             }
         }
         if !there.is_empty() {
@@ -262,51 +217,71 @@ impl Moving {
         if !gone.is_empty() {
             self.target.delete(gone).await?;
         }
-        Ok(())
+        Ok(taken.arrived())
     }
 
-    /// Brings over the last while writes are held back, and compares both sides.
+    /// Brings over the last while writes are held back, and counts both sides, within a time.
     ///
-    /// Errors: they are not the same.
-    pub(super) async fn settle(
-        &self,
-        cell: &IndexCell,
-        deadline: Deadline,
-        info: &Infos,
-    ) -> Result<(), MoveError> {
-        while self.follow(cell, deadline).await? > 0 {}
+    /// Errors: they are not the same; it takes too long, and will be tried again, a few times.
+    pub(super) async fn settle(&mut self) -> Result<(), MoveError> {
+        self.tries += 1;
+        let deadline = held_back();
+        let settled = tokio::time::timeout(deadline.remaining(), self.last(deadline)).await;
+        match settled {
+            Ok(Err(MoveError::Waits(why))) if self.tries >= TRIES => Err(MoveError::Failed(why)),
+            Ok(settled) => settled,
+            Err(_) if self.tries < TRIES => {
+                Err(MoveError::Waits("the last points take long".to_owned()))
+            }
+            Err(_) => Err(MoveError::Failed(
+                "the last points took longer than writes may wait".to_owned(),
+            )),
+        }
+    }
+
+    async fn last(&self, deadline: Deadline) -> Result<(), MoveError> {
+        while self.follow(deadline).await? > 0 {}
+        // One moment for both, past the time that this may take: no point expires between the two counts.
+        let moment = Scope::at(now_ms() + u64::try_from(HELD_BACK.as_millis()).unwrap_or(0));
+        let there = Filter::scoped(None, &self.spec.schema, moment);
         let count = IndexRequest::Count {
-            filter: None,
+            filter: there.clone(),
             role: None,
         };
-        let IndexReply::Count(from) = ask(cell, count, deadline).await? else {
-            return Ok(());
+        let IndexReply::Count(from) = self.ask(count, deadline).await? else {
+            return Err(mismatch());
         };
-        let to = self.target.count().await?;
-        if from != to {
-            return Err(MoveError::Failed(format!(
+        let to = self.target.count(there).await?;
+        match from == to {
+            true => Ok(()),
+            false => Err(MoveError::Failed(format!(
                 "{from} points were to go over, {} has {to}",
                 self.note.to
-            )));
+            ))),
         }
+    }
+
+    /// Compares the neighbours of samples on both sides.
+    async fn compare(&self, deadline: Deadline, info: &Infos) -> Result<(), MoveError> {
         let (mut same, mut of) = (0, 0);
         for sample in &self.samples {
             let Some(request) = self.near(sample) else {
                 continue;
             };
             let asked = IndexRequest::Search(Box::new(request.clone()));
-            let IndexReply::Found(own) = ask(cell, asked, deadline).await? else {
-                continue;
+            let IndexReply::Found(own) = self.ask(asked, deadline).await? else {
+                return Err(mismatch());
             };
             let other = self.target.search(request).await?;
             let (found, all) = overlap(&own, &other);
             same += found;
             of += all;
         }
-        let share = match of {
-            0 => 1.0,
-            _ => same as f64 / of as f64,
-        };
+        // Nothing to compare: no share.
+        if of == 0 {
+            return Ok(());
+        }
+        let share = same as f64 / of as f64;
         info.change(&self.note.name, |info| info.same_neighbours = Some(share));
         match share >= SAME {
             true => Ok(()),
@@ -341,9 +316,7 @@ impl Moving {
     /// The search for the neighbours of a point; `None` where one must say for which role it is, and the point is nobody's.
     fn near(&self, point: &Point) -> Option<SearchRequest> {
         let role = match &self.spec.schema.role_field {
-            Some(path) if self.spec.schema.role_required => {
-                Some(point.payload.get(path)?.as_str()?.to_owned())
-            }
+            Some(path) if self.spec.schema.role_required => Some(role_of(point, path)?),
             _ => None,
         };
         Some(SearchRequest {
@@ -354,6 +327,31 @@ impl Moving {
             ..SearchRequest::default()
         })
     }
+
+    async fn ask(
+        &self,
+        request: IndexRequest,
+        deadline: Deadline,
+    ) -> Result<IndexReply, MoveError> {
+        let kept = self.cell.kept();
+        kept.ask(request, deadline).await.map_err(Into::into)
+    }
+}
+
+/// One of the roles that may see a point.
+fn role_of(point: &Point, path: &str) -> Option<String> {
+    let reached = reached(&point.payload);
+    let words = reached.get(path)?.iter().flat_map(|value| match value {
+        Value::Array(items) => items.as_slice(),
+        value => std::slice::from_ref(*value),
+    });
+    let mut words = words.filter_map(Value::as_str);
+    words.next().map(str::to_owned)
+}
+
+/// A reply of another request's kind cannot happen while the cells pair them as documented.
+fn mismatch() -> MoveError {
+    MoveError::Failed("an answer to another question".to_owned())
 }
 
 /// How many of our hits the other side has too, or as good ones, and how many there are.
@@ -364,17 +362,9 @@ fn overlap(own: &SearchResult, other: &SearchResult) -> (usize, usize) {
         .hits
         .iter()
         // Equal scores at the end of a list: any of them is right.
-        .filter(|hit| has(&hit.id) || (hit.score - worst).abs() <= 1e-4)
+        .filter(|hit| has(&hit.id) || (hit.score - worst).abs() <= 1e-4 * worst.abs().max(1.0))
         .count();
     (found, own.hits.len().max(other.hits.len()))
-}
-
-async fn ask(
-    cell: &IndexCell,
-    request: IndexRequest,
-    deadline: Deadline,
-) -> Result<IndexReply, MoveError> {
-    cell.kept().ask(request, deadline).await.map_err(Into::into)
 }
 
 /// Why a move does not go on.
@@ -391,7 +381,7 @@ pub(super) enum MoveError {
 impl From<IndexError> for MoveError {
     fn from(error: IndexError) -> Self {
         match error {
-            IndexError::Engine { .. } | IndexError::Storage(_) => Self::Waits(error.to_string()),
+            error if error.kind() == ErrorKind::Unavailable => Self::Waits(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
     }

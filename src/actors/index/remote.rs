@@ -10,7 +10,7 @@ use supervisors::{AsyncWorker, CellRef, ChildPolicy, ChildSpec, Cx, Protocol};
 use super::cell::{IndexReply, IndexRequest, now_ms};
 use super::collection::CollectionInfo;
 use super::reembed::{ReembedReply, ReembedRequest};
-use super::store::{Nearest, Store, Stored};
+use super::store::{Nearest, Store};
 use crate::actors::upstream;
 use crate::engines::index::{
     Contents, Filter, IndexConfig, IndexError, Lookup, Op, Scope, SearchRequest, SearchResult,
@@ -222,10 +222,10 @@ impl RemoteWorker {
             None => Vec::new(),
         };
         let lookup = Lookup::new(spec, &self.config, request, examples, now_ms)?;
-        let mut depth = lookup.depth(request);
+        let mut wanted = lookup.wanted(request);
         loop {
             let nearest = Nearest {
-                limit: depth,
+                limit: lookup.depth(request, wanted),
                 filter: lookup.filter.as_ref(),
                 exact: request.exact,
                 vectors: Lookup::needs_vectors(request),
@@ -243,9 +243,9 @@ impl RemoteWorker {
                 }
             };
             let (dense, lexical) = futures_util::future::try_join(dense, lexical).await?;
-            match lookup.shape(request, dense, lexical, depth) {
+            match lookup.shape(request, dense, lexical, wanted) {
                 Shaped::Whole(result) => return Ok(result),
-                Shaped::Deeper(deeper) => depth = deeper,
+                Shaped::Deeper(deeper) => wanted = deeper,
             }
         }
     }
@@ -298,19 +298,25 @@ impl RemoteWorker {
         spec: &CollectionSpec,
         change: impl FnOnce(&mut Schema),
     ) -> Result<bool, IndexError> {
-        let mut changed = spec.clone();
-        change(&mut changed.schema);
-        if changed.schema == spec.schema {
-            return Ok(false);
-        }
-        check_schema(&changed.schema)?;
-        let stored = Stored {
-            spec: changed,
-            draft: false,
+        // As it is there by now: another replica may have declared something, too.
+        let listed = self.store.list().await?;
+        let there = listed.into_iter().find(|it| it.spec.name == spec.name);
+        let Some(mut stored) = there else {
+            return Err(IndexError::Gone {
+                name: spec.name.clone(),
+                backend: spec.backend,
+            });
         };
-        self.store.describe(&stored).await?;
+        stored.spec.backend = spec.backend;
+        let before = stored.spec.schema.clone();
+        change(&mut stored.spec.schema);
+        let changed = stored.spec.schema != before;
+        if changed {
+            check_schema(&stored.spec.schema)?;
+            self.store.describe(&stored).await?;
+        }
         self.description.set(stored.spec);
-        Ok(true)
+        Ok(changed)
     }
 
     async fn delete_expired(&self, spec: &CollectionSpec, now_ms: u64) -> Result<(), IndexError> {

@@ -292,7 +292,7 @@ fn replicas_that_share_an_engine_serve_the_same_collections() {
         // Nor is a draft of somebody's move served.
         let draft = Stored {
             spec: spec("half", Backend::Qdrant),
-            draft: true,
+            draft: Some("of somebody".to_owned()),
         };
         store.create(&draft).await.unwrap();
         assert!(second.find("half").await.is_err());
@@ -408,7 +408,8 @@ fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
                 let gone = vec![format!("p{:04}", (n + 7) % 1_700)];
                 cell.delete_ids(gone, soon()).await.unwrap();
                 if step == 2 {
-                    let tag = filter(json!({"n": 5, "tag": "a"})).unwrap();
+                    let tag = if to.is_own() { "b" } else { "a" };
+                    let tag = filter(json!({"n": 5, "tag": tag})).unwrap();
                     assert!(cell.delete_where(tag.clone(), soon()).await.unwrap() > 0);
                     assert_eq!(cell.count(Some(tag), None, soon()).await.unwrap(), 0);
                 }
@@ -429,7 +430,7 @@ fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
             assert_eq!(collections.names(), ["docs"]);
             let listed = store.list().await.unwrap();
             assert_eq!(
-                listed.iter().filter(|it| !it.draft).count(),
+                listed.iter().filter(|it| it.draft.is_none()).count(),
                 usize::from(!to.is_own())
             );
             assert_eq!(listed.len(), usize::from(!to.is_own()));
@@ -568,11 +569,13 @@ fn what_went_over_just_before_a_crash_is_there() {
     });
     // As a crash leaves it right after the renaming.
     std::fs::rename(dir.path().join("docs"), dir.path().join(".moved-docs")).unwrap();
-    let note = json!({"name": "docs", "from": "hnsw", "to": "qdrant"});
+    let note = json!({
+        "name": "docs", "id": "of somebody", "from": "hnsw", "to": "qdrant", "created_ms": 7,
+    });
     std::fs::write(dir.path().join(".move-docs.json"), note.to_string()).unwrap();
     let draft = Stored {
         spec: spec("docs", Backend::Qdrant),
-        draft: true,
+        draft: Some("of somebody".to_owned()),
     };
     actix::System::new().block_on(async {
         store.create(&draft).await.unwrap();

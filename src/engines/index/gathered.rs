@@ -43,7 +43,7 @@ pub struct Lookup {
 pub enum Shaped {
     /// The answer.
     Whole(SearchResult),
-    /// More hits of each list are needed: so many.
+    /// More hits must be ranked: so many.
     Deeper(usize),
 }
 
@@ -77,7 +77,7 @@ impl Lookup {
             return unsupported("there are no second vectors; leave refine out");
         }
         let mut left_out = HashSet::new();
-        let mut query = None;
+        let query;
         match &request.like {
             Some(like) if request.mode == Mode::Dense => {
                 if like.strategy == Strategy::BestScore {
@@ -100,7 +100,7 @@ impl Lookup {
             }
             None => {
                 contents.visible(scope)?;
-                query = query.or(contents.vector_of(request)?);
+                query = contents.vector_of(request)?;
             }
         }
         let text = match request.like {
@@ -121,39 +121,34 @@ impl Lookup {
         request.with.vector || request.mmr.is_some()
     }
 
-    /// How many hits of each list are needed at first.
-    pub fn depth(&self, request: &SearchRequest) -> usize {
+    /// How many hits are ranked at first.
+    pub fn wanted(&self, request: &SearchRequest) -> usize {
         let k = request.k;
-        let wanted = match (&request.mmr, &request.group) {
+        match (&request.mmr, &request.group) {
             (Some(mmr), _) => mmr.candidates.max(k),
             (None, Some(group)) => (groups::AHEAD * k * group.size).min(groups::MAX_CANDIDATES),
             (None, None) => k,
-        };
-        self.deep_enough(request, wanted)
+        }
     }
 
-    fn deep_enough(&self, request: &SearchRequest, wanted: usize) -> usize {
-        let hybrid = self.query.is_some() && self.text.is_some();
-        let fused = if hybrid {
-            MIN_FUSION_DEPTH.max(4 * request.k)
-        } else {
-            0
+    /// How many hits of each list it takes to rank so many.
+    pub fn depth(&self, request: &SearchRequest, wanted: usize) -> usize {
+        let fused = match (&self.query, &self.text) {
+            (Some(_), Some(_)) => MIN_FUSION_DEPTH.max(4 * request.k),
+            _ => 0,
         };
         wanted.max(fused) + self.left_out.len()
     }
 
-    /// Makes the answer of what the engine found, each list best first and `depth` long where there are so many.
+    /// Makes the answer of what the engine found, each list best first and as [deep](Self::depth) as it takes to rank
+    /// `wanted`, where there are so many.
     pub fn shape(
         &self,
         request: &SearchRequest,
         dense: Option<Vec<Found>>,
         lexical: Option<Vec<Found>>,
-        depth: usize,
+        wanted: usize,
     ) -> Shaped {
-        let more = [&dense, &lexical]
-            .into_iter()
-            .flatten()
-            .any(|list| list.len() >= depth);
         let mut contents = Contents::new(Arc::clone(&self.spec));
         let dense = dense.map(|found| self.gather(&mut contents, found));
         let lexical = lexical.map(|found| self.gather(&mut contents, found));
@@ -170,15 +165,15 @@ impl Lookup {
             (None, lexical) => (lexical.unwrap_or_default(), SearchPath::Lexical),
         };
         let mut plan = Plan::new(path, candidates, format!("asked of {backend}"));
+        found.truncate(wanted);
         if let Some(min) = request.min_score {
             found.retain(|found| found.score >= min);
         }
         if let Some(group) = &request.group {
             let gathered = groups::gather(&contents, &found, group, request.k);
             let full = groups::are_full(&gathered, group, request.k);
-            if !full && more && depth < groups::MAX_CANDIDATES {
-                let deeper = (groups::AHEAD * depth).min(groups::MAX_CANDIDATES);
-                return Shaped::Deeper(self.deep_enough(request, deeper));
+            if !full && found.len() >= wanted && wanted < groups::MAX_CANDIDATES {
+                return Shaped::Deeper((groups::AHEAD * wanted).min(groups::MAX_CANDIDATES));
             }
             let groups = gathered
                 .into_iter()
@@ -190,7 +185,6 @@ impl Lookup {
             });
         }
         if let Some(mmr) = request.mmr {
-            found.truncate(mmr.candidates.max(request.k));
             plan.reason = format!("{}; {} to choose from by mmr", plan.reason, found.len());
             // Beside words, relevance is the score.
             let query = self.query.as_deref().filter(|_| self.text.is_none());

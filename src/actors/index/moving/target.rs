@@ -19,12 +19,14 @@ pub(in crate::actors::index) enum Target {
     Here {
         dir: PathBuf,
         collection: Arc<DurableCollection>,
+        new: bool,
     },
     /// A draft in an engine.
     Engine {
         store: Arc<dyn Store>,
         spec: Arc<CollectionSpec>,
         config: IndexConfig,
+        new: bool,
     },
     /// Taken over.
     Gone,
@@ -96,17 +98,32 @@ impl Target {
         }
     }
 
-    pub(super) async fn count(&self) -> Result<usize, IndexError> {
-        let scope = Scope::at(now_ms());
+    pub(super) async fn count(&self, filter: Option<Filter>) -> Result<usize, IndexError> {
         match self {
             Self::Gone => Err(gone()),
             Self::Here { collection, .. } => {
-                blocking(collection, move |it| it.count(None, scope)).await
+                let scope = Scope::at(now_ms());
+                blocking(collection, move |it| it.count(filter.as_ref(), scope)).await
             }
-            Self::Engine { store, spec, .. } => {
-                let seen = Filter::scoped(None, &spec.schema, scope);
-                store.count(spec, seen.as_ref()).await
+            Self::Engine { store, spec, .. } => store.count(spec, filter.as_ref()).await,
+        }
+    }
+
+    /// Whether nothing of an earlier try can be there.
+    pub(super) fn is_new(&self) -> bool {
+        match self {
+            Self::Gone => false,
+            Self::Here { new, .. } | Self::Engine { new, .. } => *new,
+        }
+    }
+
+    /// Makes it quick to open.
+    pub(super) async fn prepare(&self) -> Result<(), IndexError> {
+        match self {
+            Self::Here { collection, .. } => {
+                blocking(collection, |it| it.maintain(now_ms()).map(drop)).await
             }
+            Self::Engine { .. } | Self::Gone => Ok(()),
         }
     }
 
@@ -120,6 +137,7 @@ impl Target {
                 store,
                 spec,
                 config,
+                ..
             } => {
                 let lookup = Lookup::new(spec, config, &request, Vec::new(), now_ms())?;
                 let nearest = Nearest {

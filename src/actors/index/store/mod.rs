@@ -16,8 +16,8 @@ use crate::types::point::Point;
 pub struct Stored {
     /// What it was created with, kept beside its points.
     pub spec: CollectionSpec,
-    /// Whether it is being filled by a move: not to be served.
-    pub draft: bool,
+    /// The move that fills it, which alone may remove it: not to be served until that is over.
+    pub draft: Option<String>,
 }
 
 /// Which points are nearest, and how they are told.
