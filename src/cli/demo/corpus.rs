@@ -72,6 +72,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
     (
         "docs/adr/0009-types-and-manual-of-the-settings.md",
         include_str!("../../../docs/adr/0009-types-and-manual-of-the-settings.md"),
+    ),
     (
         "docs/adr/0010-collections-elsewhere.md",
         include_str!("../../../docs/adr/0010-collections-elsewhere.md"),
