@@ -582,6 +582,13 @@ fn what_went_over_just_before_a_crash_is_there() {
         store.upsert(&draft.spec, vec![point(1)]).await.unwrap();
     });
     with_replica(dir.path(), &store, async |collections, _tree| {
+        // It is in the engine, and not known yet; nobody makes another one meanwhile.
+        assert!(matches!(
+            collections.find("docs").await,
+            Err(CollectionsError::Start { .. })
+        ));
+        let made = collections.create(spec("docs", Backend::Hnsw)).await;
+        assert!(made.is_err());
         collections.go_on_with_moves(soon()).await;
         let cell = collections.find("docs").await.unwrap();
         assert_eq!(cell.backend(), Backend::Qdrant);
@@ -592,5 +599,151 @@ fn what_went_over_just_before_a_crash_is_there() {
                 .is_some()
         );
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn a_step_that_nobody_waits_for_any_more_comes_to_its_end() {
+    let (dir, store) = (
+        tempfile::tempdir().unwrap(),
+        Arc::new(MemoryStore::default()),
+    );
+    with_replica(dir.path(), &store, async |collections, _tree| {
+        let cell = collections
+            .create(spec("docs", Backend::Hnsw))
+            .await
+            .unwrap();
+        cell.upsert(vec![point(1)], None, soon()).await.unwrap();
+        collections
+            .begin_move("docs", Backend::Qdrant, soon())
+            .await
+            .unwrap();
+        while collections.move_info("docs").unwrap().state == MoveState::Running {
+            let step = collections.step_moves(soon());
+            // Asked once and given up, as a cell does whose deadline passes.
+            let _ = futures_util::future::select(Box::pin(step), std::future::ready(())).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            collections.move_info("docs").unwrap().state,
+            MoveState::Done
+        );
+        assert!(
+            cell.get("p0001".to_owned(), soon())
+                .await
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(store.list().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn what_is_not_a_move_s_own_is_never_removed() {
+    let store = Arc::new(MemoryStore::default());
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    with_replica(one.path(), &store, async |first, _tree| {
+        let (second, _other) = replica(two.path(), &store).await;
+        let cell = first.create(spec("docs", Backend::Hnsw)).await.unwrap();
+        cell.upsert(vec![point(1)], None, soon()).await.unwrap();
+        let other = CollectionSpec {
+            created_ms: 8,
+            ..spec("docs", Backend::Hnsw)
+        };
+        second.create(other).await.unwrap();
+        first
+            .begin_move("docs", Backend::Qdrant, soon())
+            .await
+            .unwrap();
+        // Another of that name, here and there.
+        let refused = second.begin_move("docs", Backend::Qdrant, soon()).await;
+        let message = refused.unwrap_err().to_string();
+        assert!(
+            message.contains("somebody moves one of that name there"),
+            "{message}"
+        );
+        assert_eq!(second.cancel_move("docs").await, None);
+        run(&first, async |_| {}).await;
+        assert_eq!(cell.backend(), Backend::Qdrant);
+        let refused = second.begin_move("docs", Backend::Qdrant, soon()).await;
+        assert!(refused.is_err());
+        assert!(
+            cell.get("p0001".to_owned(), soon())
+                .await
+                .unwrap()
+                .is_some()
+        );
+        // A note of a move that is long over, and of another collection.
+        let note = json!({
+            "name": "docs", "id": "x", "from": "qdrant", "to": "hnsw", "created_ms": 6,
+        });
+        std::fs::write(two.path().join(".move-docs.json"), note.to_string()).unwrap();
+        second.go_on_with_moves(soon()).await;
+        assert_eq!(store.list().await.unwrap().len(), 1);
+        assert_eq!(second.find("docs").await.unwrap().backend(), Backend::Hnsw);
+    });
+}
+
+#[test]
+fn a_move_that_was_cancelled_while_its_engine_was_away_does_not_go_on() {
+    let (dir, store) = (
+        tempfile::tempdir().unwrap(),
+        Arc::new(MemoryStore::default()),
+    );
+    with_replica(dir.path(), &store, async |collections, _tree| {
+        let cell = collections
+            .create(spec("docs", Backend::Hnsw))
+            .await
+            .unwrap();
+        cell.upsert((1..900).map(point).collect(), None, soon())
+            .await
+            .unwrap();
+        collections
+            .begin_move("docs", Backend::Qdrant, soon())
+            .await
+            .unwrap();
+        collections.step_moves(soon()).await.unwrap();
+        store.fail(true);
+        let ended = collections.cancel_move("docs").await.unwrap();
+        assert_eq!(ended.state, MoveState::Cancelled);
+        // Its draft is there still, so neither another move nor a removal may forget it.
+        let refused = collections
+            .begin_move("docs", Backend::Qdrant, soon())
+            .await;
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("not cleared away yet")
+        );
+        assert!(matches!(
+            collections.remove("docs").await,
+            Err(CollectionsError::Index(IndexError::Engine { .. }))
+        ));
+        assert!(
+            cell.get("p0001".to_owned(), soon())
+                .await
+                .unwrap()
+                .is_some()
+        );
+    });
+    store.fail(false);
+    with_replica(dir.path(), &store, async |collections, _tree| {
+        collections.go_on_with_moves(soon()).await;
+        assert_eq!(collections.step_moves(soon()).await, Ok(0));
+        assert_eq!(store.list().await.unwrap(), []);
+        assert_eq!(
+            collections.find("docs").await.unwrap().backend(),
+            Backend::Hnsw
+        );
+        collections
+            .begin_move("docs", Backend::Qdrant, soon())
+            .await
+            .unwrap();
+        run(&collections, async |_| {}).await;
+        assert_eq!(
+            collections.move_info("docs").unwrap().state,
+            MoveState::Done
+        );
     });
 }
