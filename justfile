@@ -49,6 +49,11 @@ openapi:
     cargo build --release
     tests/openapi/run.sh target/release/boathouse
 
+# every index backend asked the same; Qdrant at QDRANT_URL, else a double over its engine, installed under target/
+backends:
+    cargo build --features qdrant
+    tests/backends/run.sh target/debug/boathouse
+
 # one step of training on exports, with TRL and sentence-transformers; installs gigabytes under target/
 train:
     cargo build --release

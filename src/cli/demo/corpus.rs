@@ -9,6 +9,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/ARCHITECTURE.md",
         include_str!("../../../docs/ARCHITECTURE.md"),
     ),
+    (
+        "docs/BACKENDS.md",
+        include_str!("../../../docs/BACKENDS.md"),
+    ),
     ("docs/CLI.md", include_str!("../../../docs/CLI.md")),
     ("docs/CONFIG.md", include_str!("../../../docs/CONFIG.md")),
     ("docs/API.md", include_str!("../../../docs/API.md")),
@@ -76,6 +80,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
     (
         "docs/adr/0010-collections-elsewhere.md",
         include_str!("../../../docs/adr/0010-collections-elsewhere.md"),
+    ),
+    (
+        "docs/adr/0011-payloads-as-marks-in-qdrant.md",
+        include_str!("../../../docs/adr/0011-payloads-as-marks-in-qdrant.md"),
     ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");

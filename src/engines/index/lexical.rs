@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-const K1: f32 = 1.2;
-const B: f32 = 0.75;
+pub(super) const K1: f32 = 1.2;
+pub(super) const B: f32 = 0.75;
 /// Longer words are noise (hashes, encoded data) that nobody types.
 const MAX_WORD_BYTES: usize = 64;
 /// Different words of a query that count; a longer query is a document.
-const MAX_QUERY_WORDS: usize = 256;
+pub(super) const MAX_QUERY_WORDS: usize = 256;
 
 /// The stop words of Lucene's English analyzer.
 const STOP_WORDS: [&str; 33] = [

@@ -31,6 +31,8 @@ mod rows;
 mod scope;
 mod search;
 mod simd;
+#[cfg(any(test, feature = "qdrant"))]
+pub mod sparse;
 mod top;
 
 pub use admission::{admit, check_schema, check_spec, is_collection_name, size_of};
@@ -40,7 +42,11 @@ pub use bits::Bits;
 pub use config::{Builder, IndexConfig};
 pub use contents::{Change, Contents, Declared, Reembedding, Undeclared};
 pub use error::IndexError;
+#[cfg(test)]
+pub(crate) use filter::arbitrary;
 pub use filter::{Filter, FilterUse, Micros, Node, Order, Test, moment, reached};
+#[cfg(any(test, feature = "qdrant"))]
+pub use filter::{Key, Marked, Marks, PathKey, Word, path_key};
 pub use gathered::{Found, Lookup, Shaped};
 pub use lexical::words_of;
 pub use op::Op;

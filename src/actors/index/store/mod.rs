@@ -2,12 +2,14 @@
 
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(feature = "qdrant")]
+mod qdrant;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::engines::index::{BackendsConfig, Filter, Found, IndexError};
+use crate::engines::index::{BackendsConfig, Filter, Found, IndexError, QdrantConfig};
 use crate::types::collection::{Backend, CollectionSpec};
 use crate::types::point::Point;
 
@@ -128,19 +130,42 @@ pub trait Store: Send + Sync {
 /// Errors: one that this build does not have; settings that make none.
 pub fn stores(
     config: &BackendsConfig,
-    _key_of: impl Fn(&str) -> Option<String>,
+    key_of: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Arc<dyn Store>>, String> {
-    let mut missing = Vec::new();
+    let mut stores = Vec::new();
     if !config.qdrant.url.is_empty() {
-        missing.push(Backend::Qdrant);
+        stores.push(qdrant(&config.qdrant, &key_of)?);
     }
     if !config.lance.uri.is_empty() {
-        missing.push(Backend::Lance);
+        return missing(Backend::Lance);
     }
-    match missing.first() {
-        Some(backend) => Err(format!(
-            "{backend} is set up, and this build does not have it: build with `--features {backend}`"
-        )),
-        None => Ok(Vec::new()),
-    }
+    Ok(stores)
+}
+
+#[cfg(feature = "qdrant")]
+fn qdrant(
+    config: &QdrantConfig,
+    key_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Store>, String> {
+    let key = match config.api_key_env.as_str() {
+        "" => None,
+        name => Some(key_of(name).ok_or_else(|| {
+            format!("qdrant.api_key_env: the variable {name} is not in the environment")
+        })?),
+    };
+    Ok(Arc::new(qdrant::QdrantStore::new(config, key)?))
+}
+
+#[cfg(not(feature = "qdrant"))]
+fn qdrant(
+    _config: &QdrantConfig,
+    _key_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Store>, String> {
+    missing(Backend::Qdrant)
+}
+
+fn missing<T>(backend: Backend) -> Result<T, String> {
+    Err(format!(
+        "{backend} is set up, and this build does not have it: build with `--features {backend}`"
+    ))
 }

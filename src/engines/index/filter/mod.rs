@@ -17,6 +17,8 @@
 //! - In a field that the collection declares a datetime, two moments compare as moments, whichever way
 //!   they are written.
 
+#[cfg(any(test, feature = "qdrant"))]
+mod marks;
 mod parse;
 mod select;
 #[cfg(test)]
@@ -28,6 +30,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
+#[cfg(test)]
+pub(crate) use marks::arbitrary;
+#[cfg(any(test, feature = "qdrant"))]
+pub use marks::{Key, Marked, Marks, PathKey, Word, path_key};
 pub(super) use parse::check_path;
 pub use select::FilterUse;
 

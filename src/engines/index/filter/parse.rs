@@ -10,8 +10,8 @@ const MAX_DEPTH: usize = 16;
 /// Conditions and operands of a filter, all told: each is weighed against every point.
 const MAX_PARTS: usize = 10_000;
 /// Longest path of a field, and most dots in it.
-const MAX_PATH_BYTES: usize = 512;
-const MAX_PATH_DOTS: usize = 16;
+pub(super) const MAX_PATH_BYTES: usize = 512;
+pub(super) const MAX_PATH_DOTS: usize = 16;
 
 const FIELD_OPERATORS: &str = "$eq $ne $gt $gte $lt $lte $in $nin $exists $not";
 const TOP_OPERATORS: &str = "$and $or $not";

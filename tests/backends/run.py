@@ -1,0 +1,957 @@
+"""Asks every index backend of a binary the same questions over HTTP, and compares with what the documentation says.
+
+run.py BINARY [backend ...]: `hnsw` always, and those of `qdrant` and `lance` that the binary has, unless some are named.
+"""
+
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import uuid
+
+import oracle
+from served import Collection, Double, Failed, Server
+
+WORDS = "boat lake rudder anchor mast keel bow stern sail rope dock pier buoy helm".split()
+DIM = 8
+WHO = ["ann", "bob", "ärger"]
+
+# Filters that each say something that no other says.
+FILTERS = [
+    {"city": "Bern"},
+    {"city": "bern"},
+    {"city": {"$ne": "Bern"}},
+    {"year": 2021},
+    {"year": 2021.0},
+    {"price": 2},
+    {"price": {"$gt": 1.5, "$lte": 2}},
+    {"year": {"$gte": 2020, "$lt": 2022}},
+    {"year": {"$gt": 2020.5}},
+    {"year": "2021"},
+    {"year": {"$gt": "2000"}},
+    {"big": 9007199254740993},
+    {"big": 9007199254740992},
+    {"big": {"$in": [18446744073709551615]}},
+    {"big": {"$gt": 4096}},
+    {"tiny": {"$lt": 0}},
+    {"zero": 0},
+    {"on": True},
+    {"on": {"$in": [False, 1]}},
+    {"on": 1},
+    {"none": None},
+    {"missing": None},
+    {"none": {"$exists": True}},
+    {"missing": {"$exists": False}},
+    {"city": {"$exists": True}},
+    {"city": {"$in": ["Basel", "Bern", 3]}},
+    {"city": {"$in": []}},
+    {"city": {"$nin": []}},
+    {"city": {"$nin": ["Basel", None]}},
+    {"year": {"$in": ["2021", 2021.0, None]}},
+    {"tags": "a"},
+    {"tags": ["a", "b"]},
+    {"tags": ["b", "a"]},
+    {"tags": {"$in": ["z", "b"]}},
+    {"tags": {"$nin": ["a"]}},
+    {"tags": []},
+    {"tags": {"$exists": True}},
+    {"sizes": {"$gt": 4}},
+    {"sizes": {"$gt": 2, "$lt": 4}},
+    {"sizes": [1, 5.0]},
+    {"owner.name": "Ann"},
+    {"owner": {"name": "Ann", "age": 3}},
+    {"owner": {"age": 3.0, "name": "Ann"}},
+    {"owner": {}},
+    {"owner.home.zip": {"$exists": True}},
+    {"owner.home": {"zip": "3000"}},
+    {"owner.age": {"$gt": 1}},
+    {"a.b": "dotted"},
+    {"a.b.c": 1},
+    {"items.sku": "y"},
+    {"items.n": {"$gt": 6}},
+    {"items.n": {"$not": {"$gt": 6}}},
+    {"items": {"sku": "x", "n": 1}},
+    {"items.deep.k": {"$exists": True}},
+    {"grid": [1, 2]},
+    {"grid": 1},
+    {'q"uote]': "x"},
+    {"": "empty key"},
+    {"ünï.cödé": "ß"},
+    {"$or": [{"city": "Basel"}, {"year": 2021}]},
+    {"$and": [{"city": "Bern"}, {"$or": [{"year": 2020}, {"on": True}]}]},
+    {"$not": {"city": "Bern"}},
+    {"$not": {"$or": [{"city": "Basel"}, {"tags": "c"}]}, "on": True},
+    {"$not": {"$not": {"city": "Bern"}}},
+    {"year": {"$not": {"$gt": 2021}}},
+    {"at": "2026-03-01"},
+    {"at": {"$gte": "2026-03-01T00:00:00Z"}},
+    {"at": {"$lt": "2026-03-01T12:00:00+02:00"}},
+    {"at": {"$gt": 1772323199.5}},
+    {"at": 1772323200},
+    {"at": {"$in": ["2026-03-01T01:00:00+01:00", "soon"]}},
+    {"at": {"$ne": "2026-03-01T00:00:00"}},
+    {"at": {"$lte": "2026-03-01T00:00:00.000001Z"}},
+    {"at": "soon"},
+    {"at": {"$exists": False}},
+    {"at": "9998-01-01T01:00:00+01:00"},
+]
+# What not every engine can order, and then says so.
+STRING_ORDERS = [
+    {"date": {"$gte": "2024-01-01", "$lt": "2024-06"}},
+    {"date": {"$gt": "2024-05-01"}},
+    {"date": {"$gte": "2024-05-01"}},
+    {"date": {"$lte": "2024-05-01T00"}},
+    {"city": {"$gt": "Basel"}},
+    {"city": {"$lt": ""}},
+    {"city": {"$gte": ""}},
+    {"city": {"$lt": "Bern\u0001"}},
+    {"tags": {"$lt": "b"}},
+    {"who": {"$gt": "z"}},
+    {"date": {"$gt": 2024}},
+    {"at": {"$gt": "2026-03-01"}},
+    {"at": {"$lt": "tomorrow"}},
+    {"city": {"$lt": "x" * 40}},
+    {"big": {"$gt": 9007199254740992}},
+    {"big": {"$lte": 9007199254740993}},
+    {"big": {"$lt": 18446744073709551615}},
+    {"at": {"$lt": "9999-12-31"}},
+    {"at": {"$lt": "9999-12-01"}},
+    {"at": {"$gte": "1066-10-14"}},
+]
+
+
+def payload_of(dice: random.Random) -> dict:
+    made: dict = {}
+
+    def some(key, *values) -> None:
+        if dice.random() < 0.7:
+            made[key] = dice.choice(values)
+
+    some("city", "Bern", "Basel", "Genève", "", "Bern\u0001", "x" * 39 + "y", ["Bern", "Zug"])
+    some("year", 2020, 2021, 2021.0, 2022, "2021", [2019, 2023])
+    some("price", 2.0, 2, 1.5, 1.75, -3.25)
+    some("big", 9007199254740992, 9007199254740993, 18446744073709551615, -9223372036854775808, 1e300, 4096)
+    some("tiny", -1e-300, 5e-324, -0.0, 0)
+    some("zero", 0, -0.0, 0.0, False, None)
+    some("on", True, False, 1)
+    some("none", None, [None], "None")
+    some("tags", ["a", "b"], ["b", "a"], [], ["c"], "a", [["a"]])
+    some("sizes", [1, 5], [2], [2, 5.0], 3, ["3"])
+    some("owner", {"name": "Ann", "age": 3}, {"name": "Bob", "home": {"zip": "3000"}}, {}, "Ann", [{"name": "Ann"}, {"age": 9}])
+    some("a.b", "dotted", {"c": 1})
+    some("a", {"b": "dotted"}, {"b.c": 1}, {"b": {"c": 1.0}}, {"b": [{"c": 2}, {"c": 1}]})
+    some("items", [{"sku": "x", "n": 1}, {"sku": "y", "n": 7}, "loose"], [{"n": 1, "sku": "x"}], [{"deep": {"k": None}}], [])
+    some("grid", [[1, 2], [3]], [1, 2], [[1], 2])
+    some('q"uote]', "x", 1)
+    some("", "empty key")
+    some("ünï", {"cödé": "ß"})
+    some("date", "2024-05-01", "2024-01-01", "2023-12-31T23:59:59Z", "2024-06", 2024, ["2022", "2024-05-01T00:00"])
+    some("at", "2026-03-01", "2026-03-01T00:00:00Z", "2026-03-01T01:00:00+01:00", 1772323200, 1772323200.5, "soon", "2026-03-01T00:00:00.0000015Z", "2026-02-28T23:59:59.999999Z", 1e300, "9999-12-31T00:00:00Z", "9998-01-01", "9998-01-01T00:00:00Z", ["2020-01-01", "2030-01-01"])
+    some("who", *WHO, ["ann", "bob"])
+    return made
+
+
+def points_of(count: int, seed: int, dim: int = DIM) -> list:
+    dice = random.Random(seed)
+    made = []
+    for n in range(count):
+        vector = [oracle.f32(dice.uniform(-1, 1)) for _ in range(dim)]
+        text = " ".join(dice.choices(WORDS, k=dice.randint(1, 12)))
+        made.append({"id": f"p/{n} ü" if n % 7 == 0 else f"{n:04}", "vector": vector, "text": text, "payload": payload_of(dice)})
+    return made
+
+
+class Backend:
+    """How a backend is had, and where it is allowed to differ."""
+
+    # Average length of a text that BM25 goes by; none: that of the texts there are.
+    average: float | None = None
+    # Statuses with which it may refuse what it cannot answer.
+    refuses: tuple = ()
+
+    def __init__(self, name: str, binary: str, folder: str) -> None:
+        self.name, self.double = name, None
+        env = {}
+        if name == "qdrant":
+            url = os.environ.get("QDRANT_URL")
+            if url is None:
+                self.double = Double()
+                url = self.double.url
+            env["BOATHOUSE__BACKENDS__QDRANT__URL"] = url
+            env["BOATHOUSE__BACKENDS__QDRANT__TIMEOUT_MS"] = "5000"
+            env["BOATHOUSE__BACKENDS__QDRANT__PREFIX"] = f"suite-{uuid.uuid4().hex[:12]}-"
+            self.average = 100.0
+            self.refuses = (400,)
+        if name == "lance":
+            env["BOATHOUSE__BACKENDS__LANCE__URI"] = f"{folder}.lance"
+            self.refuses = (400,)
+        self.env = env
+        try:
+            self.server = Server(binary, folder, env)
+        except RuntimeError:
+            if self.double is not None:
+                self.double.close()
+            raise
+        self.made = 0
+
+    def collection(self, **body) -> Collection:
+        self.made += 1
+        return Collection(self.server, f"c{self.made}", self.name, **{"embedder": None, "dim": DIM, **body})
+
+    def close(self) -> None:
+        for one in self.server.ask("GET", "/v1/collections")["collections"]:
+            self.server.ask("DELETE", f"/v1/collections/{one['name']}")
+        self.server.close()
+        if self.double is not None:
+            self.double.close()
+
+
+class Cases:
+    backend: Backend
+    # One filled collection for what only reads.
+    shared: Collection | None = None
+
+    def filled(self) -> tuple:
+        cls = type(self)
+        if cls.shared is None:
+            cls.points = points_of(300, 1)
+            cls.shared = self.backend.collection(metric="cosine", fields={"at": "datetime", "city": "keyword", "year": "integer"})
+            cls.shared.upsert(cls.points[:200])
+            cls.shared.upsert(cls.points[200:])
+        return cls.shared, cls.points
+
+    def refused(self, status, *words: str):
+        return Refusal(self, status, words)
+
+    def near(self, hits: list, expected: list, delta: float = 1e-5) -> None:
+        """The hits are the first of `expected`; equal scores may change places where floats round."""
+        self.assertEqual(len(hits), len(expected), (hits, expected))
+        scores = dict(expected)
+        for hit, (_, value) in zip(hits, expected):
+            self.assertAlmostEqual(hit["score"], value, delta=delta * max(1, abs(value)))
+            self.assertAlmostEqual(hit["score"], scores.get(hit["id"], value), delta=delta * max(1, abs(value)))
+        self.assertEqual(len({hit["id"] for hit in hits}), len(hits))
+
+    # Collections.
+
+    def test_a_collection_comes_is_described_and_goes(self) -> None:
+        made = self.backend.collection(metric="l2", fields={"year": "integer"})
+        self.assertEqual([made.info[key] for key in ("name", "dim", "metric")], [made.name, DIM, "l2"])
+        self.assertEqual(made.describe()["fields"], {"year": "integer"})
+        # Asking again changes nothing; asking for another is a conflict.
+        again = self.backend.server.ask("PUT", made.path, made.body)
+        self.assertEqual(again["created_ms"], made.info["created_ms"])
+        with self.refused(409):
+            self.backend.server.ask("PUT", made.path, {**made.body, "dim": 3})
+        names = [one["name"] for one in self.backend.server.ask("GET", "/v1/collections")["collections"]]
+        self.assertIn(made.name, names)
+        made.upsert([{"id": "a", "vector": [1.0] * DIM}])
+        made.remove()
+        for gone in (made.describe, lambda: made.count(), lambda: made.remove()):
+            with self.refused(404):
+                gone()
+        # Another of the same name begins empty.
+        self.backend.server.ask("PUT", made.path, {**made.body, "metric": "dot"})
+        self.assertEqual(made.count(), 0)
+        made.remove()
+
+    # Points.
+
+    def test_points_come_back_as_they_were_written(self) -> None:
+        for metric in ("dot", "l2"):
+            made = self.backend.collection(metric=metric)
+            points = points_of(40, 2)
+            points[1]["text"] = ""
+            del points[2]["text"]
+            points[3]["vector"] = [0.0, -0.0, oracle.f32(1e-40), oracle.f32(3e-39), 1.5, -2.0, oracle.f32(1e15), 1.0]
+            points[4]["id"] = "x" * 512
+            points[5]["id"] = "\U0001f6a3 \u2028 \"'\\"
+            points[6]["payload"] = {"n": [1, 1.0, -1, 2**63, 2**64 - 1, -(2**63), 0.1, 1e300, 5e-324], "deep": {"a": [{"b": [[]]}]}}
+            points[7]["text"] = "long " * 20000
+            self.assertEqual(made.upsert(points), 40)
+            for point in points:
+                found = made.point(point["id"])
+                found["vector"] = [oracle.f32(number) for number in found["vector"]]
+                self.assertEqual(found, point)
+                # 1 and 1.0 are equal to Python, and are not the same.
+                self.assertEqual(sorted_json(found["payload"]), sorted_json(point["payload"]))
+
+    def test_a_cosine_vector_can_be_written_back(self) -> None:
+        made = self.backend.collection(metric="cosine")
+        points = points_of(20, 3)
+        made.upsert(points)
+        once = [made.point(point["id"]) for point in points]
+        for found, point in zip(once, points):
+            self.assertAlmostEqual(oracle.length(found["vector"]), 1, delta=1e-5)
+            self.assertAlmostEqual(oracle.score("cosine", found["vector"], point["vector"]), 1, delta=1e-6)
+        made.upsert(once)
+        self.assertEqual([made.point(point["id"]) for point in points], once)
+
+    def test_an_upsert_replaces_whole_points_and_the_last_of_equal_ids_stays(self) -> None:
+        made = self.backend.collection(metric="dot")
+        vector = [1.0] * DIM
+        made.upsert([{"id": "a", "vector": vector, "text": "boat", "payload": {"x": 1, "y": 2}}])
+        self.assertEqual(made.upsert([{"id": "a", "vector": vector, "payload": {"x": 3}}, {"id": 7, "vector": vector}, {"id": "a", "vector": vector, "payload": {"z": 1}}]), 2)
+        self.assertEqual(made.point("a"), {"id": "a", "vector": vector, "payload": {"z": 1}})
+        self.assertEqual(made.point("7")["payload"], {})
+        self.assertEqual(made.count(), 2)
+        self.assertEqual(made.count(filter={"x": {"$exists": True}}), 0)
+        self.assertEqual(made.search(query="boat", mode="lexical"), [])
+        with self.refused(404, "no point b"):
+            made.point("b")
+
+    def test_pages_have_every_point_once_in_order_of_id(self) -> None:
+        made, points = self.filled()
+        whole = sorted((point["id"] for point in points), key=str.encode)
+        for limit in (7, 100, 1000):
+            self.assertEqual([point["id"] for point in made.scroll(limit=limit)], whole)
+        self.assertIsNone(made.page(limit=300)["next"])
+        condition = {"tags": "a"}
+        found = [point["id"] for point in made.scroll(limit=9, filter=condition)]
+        self.assertEqual(found, [point for point in whole if self.is_in(point, condition)])
+        # After an id that is not there.
+        self.assertEqual([point["id"] for point in made.page(after="0100x", limit=5)["points"]], [point for point in whole if point > "0100x"][:5])
+        by_id = {point["id"]: point for point in points}
+        for point in made.page(limit=20)["points"]:
+            self.assertEqual(point["payload"], by_id[point["id"]]["payload"])
+            self.assertEqual(point["text"], by_id[point["id"]]["text"])
+
+    def is_in(self, point: str, condition: dict) -> bool:
+        found = next(one for one in self.points if one["id"] == point)
+        return oracle.matches(condition, found["payload"], frozenset(["at"]))
+
+    def test_deletes_count_what_was_there(self) -> None:
+        made = self.backend.collection()
+        points = points_of(60, 4)
+        made.upsert(points)
+        ids = [point["id"] for point in points[:5]]
+        self.assertEqual(made.delete(ids=[*ids, "not there", ids[0]]), 5)
+        self.assertEqual(made.delete(ids=ids), 0)
+        left = points[5:]
+        condition = {"$or": [{"city": "Bern"}, {"sizes": {"$gt": 2}}]}
+        gone = [point["id"] for point in left if oracle.matches(condition, point["payload"])]
+        self.assertEqual(made.delete(filter=condition), len(gone))
+        self.assertEqual(made.delete(filter=condition), 0)
+        self.assertEqual(made.count(), len(left) - len(gone))
+        self.assertEqual({point["id"] for point in made.scroll()}, {point["id"] for point in left} - set(gone))
+        for hit in made.search(vector=points[0]["vector"], k=100):
+            self.assertNotIn(hit["id"], [*ids, *gone])
+        with self.refused(400):
+            made.delete(ids=["a"], filter={"a": 1})
+
+    # Filters.
+
+    def compare_filter(self, made, condition: dict, refuses: tuple = ()) -> None:
+        expected = {point["id"] for point in self.points if self.is_in(point["id"], condition)}
+        try:
+            self.assertEqual(made.count(filter=condition), len(expected), condition)
+        except Failed as failed:
+            if failed.status not in refuses or "cannot do this" not in failed.message:
+                raise
+            # Refused by all or by none.
+            for ask in (made.page, lambda **body: made.search(vector=[1.0] * DIM, **body), made.delete):
+                with self.refused(failed.status):
+                    ask(filter=condition)
+            self.told_refused.append(condition)
+            return
+        self.assertEqual({point["id"] for point in made.scroll(filter=condition, limit=1000)}, expected, condition)
+        hits = made.search(vector=[1.0] * DIM, filter=condition, k=300, exact=True)
+        self.assertEqual({hit["id"] for hit in hits}, expected, condition)
+
+    def test_every_operator_matches_what_it_says(self) -> None:
+        made, _ = self.filled()
+        for condition in FILTERS:
+            with self.subTest(condition=condition):
+                self.compare_filter(made, condition)
+
+    def test_orders_of_strings_and_of_great_numbers_are_exact_or_refused(self) -> None:
+        made, _ = self.filled()
+        self.told_refused = []
+        for condition in STRING_ORDERS:
+            with self.subTest(condition=condition):
+                self.compare_filter(made, condition, self.backend.refuses)
+        if self.told_refused:
+            print(f"{self.backend.name} refuses {json.dumps(self.told_refused)}")
+
+    def test_any_filter_matches_what_it_says(self) -> None:
+        made, _ = self.filled()
+        dice = random.Random(5)
+        for _ in range(60):
+            condition = any_filter(dice, 2)
+            with self.subTest(condition=condition):
+                self.compare_filter(made, condition)
+
+    def test_a_field_is_indexed_and_no_more_without_changing_answers(self) -> None:
+        made = self.backend.collection()
+        points = points_of(80, 6)
+        made.upsert(points)
+        condition = {"at": {"$gte": "2026-03-01T00:00:00Z", "$lt": 1772323201}}
+        both = {"$or": [{"year": {"$lte": 2021}}, {"price": 2}, {"on": True}, {"city": "Bern"}]}
+        dated = lambda names: sum(oracle.matches(condition, point["payload"], frozenset(names)) for point in points)
+        expected = sum(oracle.matches(both, point["payload"]) for point in points)
+        for path, kind in {"year": "integer", "price": "float", "on": "bool", "city": "keyword", "at": "datetime"}.items():
+            info = self.backend.server.ask("PUT", f"{made.path}/index", {"field_name": path, "field_schema": kind})
+            self.assertEqual(info["fields"][path], kind)
+            self.assertEqual(made.count(filter=both), expected)
+        self.assertEqual(made.count(filter=condition), dated(["at"]))
+        made.upsert(points)
+        self.assertEqual(made.count(filter=condition), dated(["at"]))
+        self.backend.server.ask("DELETE", f"{made.path}/index/year")
+        self.assertNotIn("year", made.describe()["fields"])
+        self.assertEqual(made.count(filter=both), expected)
+        with self.refused(404):
+            self.backend.server.ask("DELETE", f"{made.path}/index/year")
+
+    # Search.
+
+    def test_dense_hits_are_the_nearest_with_their_scores(self) -> None:
+        dice = random.Random(7)
+        for metric in ("cosine", "dot", "l2"):
+            made = self.backend.collection(metric=metric)
+            points = points_of(200, 8)
+            made.upsert(points)
+            for _ in range(5):
+                query = [oracle.f32(dice.uniform(-1, 1)) for _ in range(DIM)]
+                scores = {point["id"]: oracle.score(metric, query, point["vector"]) for point in points}
+                self.near(made.search(vector=query, k=10, exact=True), oracle.ranked(scores)[:10])
+                wanted = {point for point, _ in oracle.ranked(scores)[:10]}
+                found = {hit["id"] for hit in made.search(vector=query, k=10)}
+                self.assertGreaterEqual(len(found & wanted), 9, metric)
+            self.assertEqual(len(made.search(vector=query, k=1000)), 200)
+
+    def test_equal_scores_are_in_order_of_id(self) -> None:
+        made = self.backend.collection(metric="dot")
+        ids = [f"{n:02}" for n in range(30)]
+        made.upsert([{"id": point, "vector": [1.0] * DIM, "text": "boat"} for point in reversed(ids)])
+        self.assertEqual([hit["id"] for hit in made.search(vector=[1.0] * DIM, k=30)], ids)
+        self.assertEqual([hit["id"] for hit in made.search(query="boat", mode="lexical", k=30)], ids)
+
+    def test_a_hit_carries_what_is_asked_for(self) -> None:
+        made, points = self.filled()
+        hit = made.search(vector=points[0]["vector"], k=1)[0]
+        self.assertEqual(hit["id"], points[0]["id"])
+        self.assertEqual([hit["text"], hit["payload"]], [points[0]["text"], points[0]["payload"]])
+        self.assertNotIn("vector", hit)
+        hit = made.search(vector=points[0]["vector"], k=1, **{"with": ["vector"]})[0]
+        self.assertEqual(set(hit), {"id", "score", "vector"})
+        self.assertEqual(hit["vector"], made.point(points[0]["id"])["vector"])
+
+    def test_lexical_scores_are_bm25(self) -> None:
+        made, points = self.filled()
+        texts = {point["id"]: point["text"] for point in points}
+        for query in ("boat", "mast keel helm", "buoy zebra", "rope rope"):
+            expected = oracle.ranked(oracle.bm25(texts, query, self.backend.average))
+            self.near(made.search(query=query, mode="lexical", k=25), expected[:25])
+        self.assertEqual(made.search(query="zebra", mode="lexical"), [])
+        self.assertEqual(made.search(query="the of and", mode="lexical"), [])
+        condition = {"city": "Bern"}
+        found = made.search(query="boat", mode="lexical", k=300, filter=condition)
+        scores = oracle.bm25(texts, "boat", self.backend.average)
+        self.near(found, [pair for pair in oracle.ranked(scores) if self.is_in(pair[0], condition)])
+
+    def test_words_are_lowered_and_stemmed(self) -> None:
+        made = self.backend.collection()
+        made.upsert([{"id": "a", "vector": [1.0] * DIM, "text": "The Runner's boats were RUNNING"}, {"id": "b", "vector": [1.0] * DIM, "text": "ships"}])
+        for query in ("boat", "run", "Boating", "runs BOAT"):
+            self.assertEqual([hit["id"] for hit in made.search(query=query, mode="lexical")], ["a"], query)
+        made.delete(ids=["a"])
+        self.assertEqual(made.search(query="boat", mode="lexical"), [])
+
+    def lists(self, points: list, query: list, text: str) -> tuple:
+        dense = oracle.ranked({point["id"]: oracle.score("cosine", query, point["vector"]) for point in points})
+        texts = {point["id"]: point["text"] for point in points}
+        return dense, oracle.ranked(oracle.bm25(texts, text, self.backend.average))
+
+    def test_hybrid_fuses_both_lists(self) -> None:
+        made = self.backend.collection(metric="cosine")
+        # Fewer than a list brings into a fusion, so that each list is whole.
+        points = points_of(60, 9)
+        made.upsert(points)
+        query, text = points[3]["vector"], "boat anchor"
+        dense, lexical = self.lists(points, query, text)
+        ask = lambda **body: made.search(vector=query, query=text, mode="hybrid", k=20, exact=True, **body)
+        self.near(ask(), oracle.ranked(oracle.rrf([dense, lexical], 60))[:20])
+        self.near(ask(fusion={"method": "rrf", "k": 1}), oracle.ranked(oracle.rrf([dense, lexical], 1))[:20])
+        for weight in (0.0, 0.3, 1.0):
+            expected = oracle.ranked(oracle.weighted(dense, lexical, weight))[:20]
+            self.near(ask(fusion={"method": "weighted", "dense_weight": weight}), expected)
+        found = ask(min_score=0.6)
+        self.near(found, [pair for pair in oracle.ranked(oracle.rrf([dense, lexical], 60)) if pair[1] >= 0.6][:20])
+
+    def test_hits_that_score_too_little_are_left_out(self) -> None:
+        made, points = self.filled()
+        query = points[1]["vector"]
+        scores = oracle.ranked({point["id"]: oracle.score("cosine", query, point["vector"]) for point in points})
+        self.near(made.search(vector=query, k=300, min_score=0.4, exact=True), [pair for pair in scores if pair[1] >= 0.4])
+
+    def test_mmr_chooses_hits_that_differ(self) -> None:
+        made, points = self.filled()
+        query = points[2]["vector"]
+        vectors = {point["id"]: point["vector"] for point in points}
+        scores = oracle.ranked({point: oracle.score("cosine", query, vector) for point, vector in vectors.items()})
+        for lam in (0.0, 0.5, 1.0):
+            found = made.search(vector=query, k=10, exact=True, mmr={"lambda": lam, "candidates": 40})
+            expected = oracle.mmr(scores[:40], vectors, query, lam, 10)
+            self.assertEqual([hit["id"] for hit in found], expected)
+
+    def test_hits_are_grouped(self) -> None:
+        made, points = self.filled()
+        query = points[4]["vector"]
+        payloads = {point["id"]: point["payload"] for point in points}
+        scores = oracle.ranked({point["id"]: oracle.score("cosine", query, point["vector"]) for point in points})
+        for path in ("city", "year", "items.sku"):
+            found = made.groups(vector=query, k=4, group_by=path, group_size=3, exact=True)
+            expected = oracle.groups(scores, payloads, path, 4, 3)
+            self.assertEqual([(group["id"], [hit["id"] for hit in group["hits"]]) for group in found], expected)
+
+    def test_points_are_recommended_by_examples(self) -> None:
+        made, points = self.filled()
+        unit = lambda vector: [x / oracle.length(vector) for x in vector]
+        vectors = {point["id"]: unit(point["vector"]) for point in points}
+        positive, negative = [points[5]["id"], points[6]["id"]], [points[7]["id"]]
+        mean = lambda ids: [sum(xs) / len(ids) for xs in zip(*(vectors[point] for point in ids))]
+        like, unlike = mean(positive), mean(negative)
+        query = [2 * a - b for a, b in zip(like, unlike)]
+        rest = {point: vector for point, vector in vectors.items() if point not in [*positive, *negative]}
+        expected = oracle.ranked({point: oracle.score("cosine", query, vector) for point, vector in rest.items()})
+        found = made.recommend(positive=positive, negative=negative, k=10, exact=True)
+        self.near(found, expected[:10])
+        squashed = lambda x: 0.5 * (x / (1 + abs(x)) + 1)
+
+        def best(vector: list) -> float:
+            good = max(oracle.dot(vectors[point], vector) for point in positive)
+            bad = max(oracle.dot(vectors[point], vector) for point in negative)
+            return -squashed(bad) if bad >= good else squashed(good)
+
+        expected = oracle.ranked({point: best(vector) for point, vector in rest.items()})
+        try:
+            found = made.recommend(positive=positive, negative=negative, k=10, strategy="best_score")
+        except Failed as failed:
+            self.assertIn(failed.status, self.backend.refuses)
+            self.assertIn("cannot do this", failed.message)
+        else:
+            self.near(found, expected[:10])
+        with self.refused(400, "no point nobody"):
+            made.recommend(positive=["nobody"])
+
+    def test_searches_of_a_batch_answer_as_alone(self) -> None:
+        made, points = self.filled()
+        searches = [{"vector": points[8]["vector"], "k": 3}, {"query": "boat", "mode": "lexical", "k": 3}, {"vector": [1.0]}]
+        found = self.backend.server.ask("POST", f"{made.path}/search/batch", {"searches": searches})["results"]
+        self.assertEqual([one.get("hits") for one in found[:2]], [made.search(**search) for search in searches[:2]])
+        self.assertIn("wrong dimension", json.dumps(found[2]))
+
+    # Who may see what.
+
+    def test_a_role_sees_its_own_points_and_those_of_nobody(self) -> None:
+        made = self.backend.collection(role_field="who")
+        points = points_of(120, 10)
+        made.upsert(points)
+        query = points[0]["vector"]
+        with self.refused(400, "role"):
+            made.search(vector=query)
+        for role in WHO:
+            own = lambda point: role in as_list(point["payload"].get("who", role))
+            expected = {point["id"] for point in points if own(point)}
+            for found in (
+                {hit["id"] for hit in made.search(vector=query, k=200, role=role, exact=True)},
+                {point["id"] for point in made.scroll(role=role)},
+            ):
+                self.assertEqual(found, expected)
+            self.assertEqual(made.count(role=role), len(expected))
+            both = {point["id"] for point in points if own(point) and oracle.matches({"on": True}, point["payload"])}
+            self.assertEqual({hit["id"] for hit in made.search(query="boat mast keel " + " ".join(WORDS), mode="lexical", k=200, role=role, filter={"on": True})}, both)
+        self.assertEqual(made.count(), 120)
+        other = next(point["id"] for point in points if point["payload"].get("who") == "bob")
+        with self.refused(400, f"no point {other}"):
+            made.recommend(positive=[other], role="ann")
+        plain = self.backend.collection()
+        with self.refused(400, "role"):
+            plain.count(role="ann")
+
+    def test_what_has_expired_is_not_there(self) -> None:
+        made = self.backend.collection(ttl_field="until")
+        vector = [1.0] * DIM
+        untils = {"past": "2020-01-01", "gone": 1000, "far": "2200-01-01T00:00:00Z", "never": None, "both": ["2020-01-01", "2200-01-01"], "odd": "soon", "late": 9e10}
+        made.upsert([{"id": point, "vector": vector, "text": "boat", "payload": {"until": until}} for point, until in untils.items()] + [{"id": "none", "vector": vector, "text": "boat"}])
+        alive = ["far", "late", "never", "none", "odd"]
+        self.assertEqual([point["id"] for point in made.scroll()], alive)
+        self.assertEqual(sorted(hit["id"] for hit in made.search(vector=vector)), alive)
+        self.assertEqual(sorted(hit["id"] for hit in made.search(query="boat", mode="lexical")), alive)
+        self.assertEqual(made.count(), 5)
+        with self.refused(404):
+            made.point("past")
+        self.assertEqual(made.delete(filter={"until": {"$exists": True}}), 4)
+        # It expires while it is there.
+        made.upsert([{"id": "soon", "vector": vector, "payload": {"until": time.time() + 1.5}}])
+        ended = time.monotonic() + 60
+        while made.count() > 1 and time.monotonic() < ended:
+            pass
+        self.assertEqual([point["id"] for point in made.scroll()], ["none"])
+
+    # What is refused.
+
+    def test_bad_input_is_refused_alike(self) -> None:
+        made = self.backend.collection()
+        good = {"id": "a", "vector": [1.0] * DIM}
+        bad = [
+            {"id": "a", "vector": [1.0]},
+            {"id": "", "vector": [1.0] * DIM},
+            {"id": "a\u0000", "vector": [1.0] * DIM},
+            {"id": "x" * 513, "vector": [1.0] * DIM},
+            {"id": "a", "vector": [0.0] * DIM},
+            {"id": "a", "vector": [1e39] * DIM},
+            {"id": "a"},
+            {"id": "a", "text": "no embedder"},
+        ]
+        for point in bad:
+            with self.subTest(point=point), self.refused(400):
+                made.upsert([good, point])
+        with self.refused(400):
+            made.upsert([])
+        # All or none.
+        self.assertEqual(made.count(), 0)
+        made.upsert([good])
+        vector = good["vector"]
+        for search in (
+            {"vector": [1.0]},
+            {"vector": vector, "k": 0},
+            {"vector": vector, "k": 1001},
+            {"vector": [0.0] * DIM},
+            {"vector": vector, "filter": {"a": {"$regex": "x"}}},
+            {"vector": vector, "filter": {}},
+            {"vector": vector, "mode": "lexical"},
+            {"vector": vector, "mmr": {"lambda": 2}},
+            {"vector": vector, "group_by": "a", "group_size": 0},
+            {"query": " ", "mode": "lexical"},
+            {"query": "boat"},
+            {"vector": vector, "fusion": {"method": "rrf", "k": 0}},
+        ):
+            with self.subTest(search=search), self.refused(400):
+                made.search(**search)
+        with self.refused(400):
+            made.page(limit=0)
+        with self.refused(400):
+            self.backend.server.ask("PUT", "/v1/collections/bad name".replace(" ", "%20"), made.body)
+        with self.refused(413):
+            made.upsert([{"id": "a", "vector": vector, "text": "x" * 1_100_000}])
+
+    # Many at once.
+
+    def test_writers_at_the_same_time_lose_nothing(self) -> None:
+        made = self.backend.collection(metric="dot")
+        errors = []
+
+        def write(worker: int) -> None:
+            try:
+                for n in range(10):
+                    batch = [{"id": f"{worker}-{n}-{at}", "vector": [float(worker)] * DIM, "payload": {"w": worker}} for at in range(5)]
+                    batch.append({"id": f"shared-{n}", "vector": [float(worker)] * DIM, "payload": {"w": worker}})
+                    made.upsert(batch)
+                    if n % 2:
+                        made.delete(ids=[f"{worker}-{n}-0"])
+            except Exception as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=write, args=(worker,)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual(made.count(), 8 * 45 + 10)
+        self.assertEqual(sum(made.count(filter={"w": worker}) for worker in range(8)), 8 * 45 + 10)
+        for n in range(10):
+            point = made.point(f"shared-{n}")
+            self.assertEqual(point["vector"], [float(point["payload"]["w"])] * DIM)
+
+    def test_a_great_batch_is_written_whole(self) -> None:
+        made = self.backend.collection(dim=64)
+        points = [{"id": f"{n}", "vector": [float(n % 7 + 1)] * 63 + [float(n)], "text": f"boat {n}", "payload": {"n": n}} for n in range(5000)]
+        self.assertEqual(made.upsert(points), 5000)
+        self.assertEqual(made.count(), 5000)
+        self.assertEqual(made.count(filter={"n": {"$gte": 1000, "$lt": 3000}}), 2000)
+        self.assertEqual(len({point["id"] for point in made.scroll(limit=1000)}), 5000)
+        self.assertEqual([hit["id"] for hit in made.search(query="4321", mode="lexical")], ["4321"])
+
+    def test_texts_are_embedded(self) -> None:
+        made = self.backend.collection(embedder="static-minilm", dim=256)
+        made.upsert([{"id": "a", "text": "The ferry to the island leaves at nine."}, {"id": "b", "text": "Bread is baked with flour."}])
+        self.assertEqual(len(made.point("a")["vector"]), 256)
+        self.assertEqual(made.search(query="when does the boat sail?")[0]["id"], "a")
+        self.assertEqual(made.search(query="recipe for a loaf", mode="dense", k=1)[0]["id"], "b")
+
+    def test_collections_are_there_after_a_restart(self) -> None:
+        made = self.backend.collection(metric="l2", fields={"year": "integer"}, role_field="who", role_required=False)
+        points = points_of(50, 11)
+        made.upsert(points)
+        before = made.describe()
+        hits = made.search(vector=points[0]["vector"], k=5)
+        self.backend.server.restart()
+        after = made.describe()
+        for key in ("name", "dim", "metric", "fields", "role_field", "created_ms"):
+            self.assertEqual(after.get(key), before.get(key))
+        self.assertEqual(made.count(), 50)
+        self.assertEqual(made.search(vector=points[0]["vector"], k=5), hits)
+        self.assertEqual(made.upsert(points[:3]), 3)
+
+
+class FaultCases:
+    """What an engine's faults do, and do not do."""
+
+    backend: Backend
+
+    def setUp(self) -> None:
+        self.double = self.backend.double
+        if self.double is None:
+            self.skipTest("faults need the double")
+        self.double.up()
+        self.double.fail()
+        self.vector = [1.0] * DIM
+
+    tearDown = setUp
+
+    def refused(self, status, *words: str):
+        return Refusal(self, status, words)
+
+    def serves(self, ask) -> None:
+        """It does, in a while."""
+        ended = time.monotonic() + 60
+        while True:
+            try:
+                return ask()
+            except Failed:
+                if time.monotonic() > ended:
+                    raise
+
+    def test_an_outage_is_told_and_is_over_when_it_is_over(self) -> None:
+        made = self.backend.collection()
+        own = Collection(self.backend.server, "own", "hnsw", embedder=None, dim=DIM)
+        for one in (made, own):
+            one.upsert([{"id": "a", "vector": self.vector, "text": "boat"}])
+        self.double.down()
+        asks = [
+            lambda: made.count(),
+            lambda: made.search(vector=self.vector),
+            lambda: made.point("a"),
+            lambda: made.upsert([{"id": "b", "vector": self.vector}]),
+            lambda: made.delete(ids=["a"]),
+            lambda: made.page(),
+            lambda: self.backend.collection(),
+        ]
+        for ask in asks:
+            with self.refused(503, "qdrant") as refusal:
+                ask()
+            self.assertNotIn("127.0.0.1", refusal.error.message)
+        # By now it is left alone.
+        with self.refused(503, "left alone") as refusal:
+            made.count()
+        self.assertGreaterEqual(int(refusal.error.headers["retry-after"]), 1)
+        self.assertEqual(own.count(), 1)
+        self.assertEqual(self.backend.server.ask("GET", "/healthz")["status"], "ok")
+        names = [one["name"] for one in self.backend.server.ask("GET", "/v1/collections")["collections"]]
+        self.assertIn(made.name, names)
+        self.double.up()
+        self.assertEqual(self.serves(made.count), 1)
+        self.assertEqual(made.search(vector=self.vector)[0]["id"], "a")
+        own.remove()
+
+    def test_a_start_without_the_engine_serves_the_rest(self) -> None:
+        made = self.backend.collection()
+        made.upsert([{"id": "a", "vector": self.vector}])
+        own = Collection(self.backend.server, "own2", "hnsw", embedder=None, dim=DIM)
+        self.double.down()
+        self.backend.server.restart()
+        self.assertEqual(own.count(), 0)
+        with self.refused(503, "qdrant"):
+            made.count()
+        self.double.up()
+        self.assertEqual(self.serves(made.count), 1)
+        own.remove()
+
+    def test_a_passing_fault_is_not_seen(self) -> None:
+        made = self.backend.collection()
+        made.upsert([{"id": "a", "vector": self.vector}])
+        for method, ask in {
+            "Query": lambda: made.search(vector=self.vector),
+            "Count": lambda: made.count(),
+            "Upsert": lambda: made.upsert([{"id": "b", "vector": self.vector}]),
+            "Delete": lambda: made.delete(ids=["b"]),
+            "Scroll": lambda: made.scroll(),
+        }.items():
+            for after in (False, True):
+                # The client asks again itself, and so do we.
+                self.double.fail({"method": method, "count": 2, "status": "UNAVAILABLE", "after": after})
+                ask()
+        self.assertEqual(made.count(), 1)
+
+    def test_what_is_refused_is_not_asked_again(self) -> None:
+        made = self.backend.collection()
+        self.double.forget_calls()
+        self.double.fail({"method": "Query", "count": 1, "status": "INVALID_ARGUMENT"})
+        with self.assertRaises(Failed) as refused:
+            made.search(vector=self.vector)
+        self.assertNotEqual(refused.exception.status, 503)
+        self.assertEqual(self.double.calls()["Query"], 1)
+
+    def test_a_write_that_is_only_taken_is_no_success(self) -> None:
+        made = self.backend.collection()
+        for status in (1, 3, 4):
+            self.double.fail({"method": "Upsert", "count": 9, "update_status": status})
+            with self.assertRaises(Failed):
+                made.upsert([{"id": "a", "vector": self.vector}])
+        self.double.fail()
+        self.assertEqual(made.upsert([{"id": "a", "vector": self.vector}]), 1)
+
+    def test_a_silent_engine_holds_up_only_who_asks_it(self) -> None:
+        made = self.backend.collection()
+        made.upsert([{"id": "a", "vector": self.vector}])
+        self.double.fail({"method": "Query", "count": 1, "hang": 300})
+        answered = []
+
+        def ask() -> None:
+            try:
+                made.search(vector=self.vector)
+            except Failed as failed:
+                answered.append(failed.status)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        self.assertEqual(self.serves(made.count), 1)
+        self.double.down()
+        self.double.up()
+        thread.join(60)
+        self.assertFalse(thread.is_alive())
+
+    def test_a_batch_that_breaks_off_can_be_sent_again(self) -> None:
+        made = self.backend.collection()
+        points = [{"id": str(n), "vector": self.vector, "payload": {"n": n}} for n in range(3000)]
+        self.double.forget_calls()
+        made.upsert(points[:1])
+        self.assertEqual(self.double.calls()["Upsert"], 1)
+        self.double.fail({"method": "Upsert", "skip": 1, "count": 1, "status": "PERMISSION_DENIED"})
+        with self.assertRaises(Failed):
+            made.upsert(points)
+        self.assertLess(made.count(), 3000)
+        self.assertEqual(made.upsert(points), 3000)
+        self.assertEqual(made.count(), 3000)
+
+    def test_another_server_finds_the_collections(self) -> None:
+        made = self.backend.collection(metric="l2", fields={"year": "integer"})
+        made.upsert([{"id": "a", "vector": self.vector, "payload": {"year": 1}}])
+        with tempfile.TemporaryDirectory() as folder:
+            other = Server(self.backend.server.command[0], os.path.join(folder, "data"), self.backend.env)
+            try:
+                seen = other.ask("GET", made.path)
+                self.assertEqual([seen[key] for key in ("dim", "metric", "fields", "created_ms")], [DIM, "l2", {"year": "integer"}, made.info["created_ms"]])
+                other.ask("POST", f"{made.path}/points", {"points": [{"id": "b", "vector": self.vector}]})
+                self.assertEqual(made.count(), 2)
+                # What is made later is found, too.
+                later = self.backend.collection()
+                later.upsert([{"id": "a", "vector": self.vector}])
+                self.assertEqual(self.serves(lambda: other.ask("POST", f"{later.path}/points/count", {})["count"]), 1)
+            finally:
+                other.close()
+
+
+class Refusal:
+    """An error of this status, with these words."""
+
+    def __init__(self, test, status: int, words: tuple) -> None:
+        self.test, self.status, self.words = test, status, words
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _trace) -> bool:
+        if kind is not None and not isinstance(error, Failed):
+            return False
+        self.test.assertIsNotNone(error, f"expected {self.status}, and it was answered")
+        self.test.assertEqual(error.status, self.status, error)
+        for word in self.words:
+            self.test.assertIn(word, error.message)
+        self.error = error
+        return True
+
+
+def as_list(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def sorted_json(value) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def any_filter(dice: random.Random, depth: int) -> dict:
+    if depth and dice.random() < 0.5:
+        parts = [any_filter(dice, depth - 1) for _ in range(dice.randint(1, 3))]
+        return dice.choice([{"$and": parts}, {"$or": parts}, {"$not": parts[0]}])
+    payload = {}
+    while not payload:
+        payload = payload_of(dice)
+    path, value = dice.choice(list(payload.items()))
+    if path == "at":
+        path = "price"
+    if isinstance(value, dict) and value and dice.random() < 0.7:
+        key, value = dice.choice(list(value.items()))
+        path = f"{path}.{key}"
+    number = dice.choice([-1, 0, 1.5, 2, 2021, 4096.5])
+    return dice.choice(
+        [
+            {path: {"$eq": value}},
+            {path: {"$ne": value}},
+            {path: {"$in": [value, number, "a"]}},
+            {path: {"$nin": [value, None, True]}},
+            {path: {"$exists": dice.random() < 0.5}},
+            {path: {dice.choice(["$gt", "$gte", "$lt", "$lte"]): number}},
+            {path: {"$not": {dice.choice(["$gt", "$lte"]): number}}},
+        ]
+    )
+
+
+def cases_of(name: str, kind: type, binary: str):
+    class One(kind, unittest.TestCase):
+        @classmethod
+        def setUpClass(cls) -> None:
+            cls.folder = tempfile.TemporaryDirectory()
+            cls.backend = Backend(name, binary, os.path.join(cls.folder.name, "data"))
+
+        @classmethod
+        def tearDownClass(cls) -> None:
+            cls.backend.close()
+            cls.folder.cleanup()
+
+    One.__name__ = One.__qualname__ = f"{name}{kind.__name__}"
+    return One
+
+
+def has(binary: str, name: str) -> bool:
+    """Whether the binary was built with a backend."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Backend(name, binary, os.path.join(folder, "data")).close()
+        except RuntimeError as error:
+            if "build with" not in str(error):
+                raise
+            print(f"{binary} has no {name}")
+            return False
+    return True
+
+
+def main() -> None:
+    binary, named = sys.argv[1], sys.argv[2:]
+    suite = unittest.TestSuite()
+    for name in named or ["hnsw", *(name for name in ("qdrant", "lance") if has(binary, name))]:
+        # The index of our own has no engine beside it that could fail, and Lance is a library.
+        for kind in (Cases, FaultCases) if name == "qdrant" else (Cases,):
+            suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(cases_of(name, kind, binary)))
+    found = unittest.TextTestRunner(verbosity=2).run(suite)
+    sys.exit(not found.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main()
