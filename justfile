@@ -44,6 +44,11 @@ datasets:
     cargo build --release
     tests/datasets/run.sh target/release/boathouse
 
+# object storage: replicas that push to an S3 on the loopback and to a folder, read with DuckDB, pyarrow and Spark; installs them under target/
+objects:
+    cargo build --release --features object-storage
+    tests/objects/run.sh target/release/boathouse
+
 # schemathesis over the description of the API; installs it under target/
 openapi:
     cargo build --release

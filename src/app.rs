@@ -24,7 +24,7 @@ use crate::actors::index::store::stores;
 use crate::actors::index::{Collections, found_on_disk};
 use crate::actors::tables::TablesState;
 use crate::actors::{
-    chat, dataset, embedding, evidence, imports, review, step, tables, validation,
+    chat, dataset, embedding, evidence, imports, push, review, step, tables, validation,
 };
 use crate::api::{self, Connections, Edge, EdgeLimits, EdgeState, Metrics, Origins};
 use crate::config::{ConfigError, Settings};
@@ -39,10 +39,11 @@ use crate::services::now_ms;
 use crate::services::reload::{Reloading, SetLogFilter};
 use crate::services::{
     Limits, ServiceError, Services, backup, collections, embed, evidence as evidence_service, keys,
-    moves, reembed, refine, tables as tables_service, trends,
+    moves, push as push_service, reembed, refine, tables as tables_service, trends,
 };
 use crate::storage::data_lock::{DataLock, DataLockError};
 use crate::storage::dataset_store::DatasetStore;
+use crate::storage::replicas::Replicas;
 use crate::telemetry::Telemetry;
 use crate::types::trace::SpanSink;
 
@@ -231,6 +232,13 @@ impl App {
             background.push(actix_web::rt::spawn(save_cache(
                 Arc::clone(&services),
                 Duration::from_millis(settings.embedding.cache_save_ms),
+            )));
+        }
+        let objects = &settings.object_storage;
+        if !objects.url.is_empty() && objects.push_every_ms > 0 {
+            background.push(actix_web::rt::spawn(push_all(
+                Arc::clone(&services),
+                Duration::from_millis(objects.push_every_ms),
             )));
         }
         let drain = Duration::from_millis(settings.http.drain_ms);
@@ -433,6 +441,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
     let paths = Arc::new(DatasetPaths {
         evidence: data_dir.join("evidence"),
         datasets: datasets_dir,
+        replicas: Replicas::new(data_dir, &settings.object_storage.replica),
         progress: Arc::default(),
         recipe,
         threads: settings.dataset.threads(cores()),
@@ -493,6 +502,28 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         cells.insert(name, cell);
     }
 
+    let objects = &settings.object_storage;
+    let push_paths = Arc::new(push::PushPaths {
+        data_dir: data_dir.clone(),
+        evidence: data_dir.join("evidence"),
+        datasets: datasets.clone(),
+        replicas: Replicas::new(data_dir, &objects.replica),
+        url: objects.url.clone(),
+        with_evidence: objects.evidence,
+        with_datasets: objects.datasets,
+        movement: Arc::default(),
+    });
+    let (push_child, push) = push::child_spec(policies.child("push"), Arc::clone(&push_paths));
+    let push = push_service::Pushing::new(
+        push,
+        Arc::clone(&push_paths.movement),
+        (
+            push_paths.replicas.clone(),
+            objects.url.clone(),
+            objects.evidence,
+        ),
+    );
+
     let known: Arc<OnceLock<Weak<Services>>> = Arc::default();
     let (refine_child, refine) = step::child_spec(
         "refine",
@@ -536,6 +567,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
                 refine_child,
                 reembed_child,
                 moves_child,
+                push_child,
             ],
         ));
     let options = TreeOptions {
@@ -591,6 +623,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         moves,
         reembedding: tokio::sync::Notify::new(),
         chat: dispatcher,
+        push,
         reloading: Reloading::new(
             reload::source(source, settings),
             reload::flat(settings).map_err(part)?,
@@ -741,6 +774,16 @@ async fn save_cache(services: Arc<Services>, every: Duration) {
     loop {
         ticks.tick().await;
         embed::save_cache(&services).await;
+    }
+}
+
+/// Sends what is new to object storage. Not at once: a command that opens the folder for a moment is no replica that serves.
+async fn push_all(services: Arc<Services>, every: Duration) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        push_service::push_again(&services).await;
     }
 }
 

@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 26] = [
+const ONLY_IN: [(&str, &[&str]); 27] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -58,6 +58,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
         ],
     ),
     ("datafusion", &["services/sql/"]),
+    ("object_store", &["transport/objects/"]),
     ("sd_notify", &["app/service_manager.rs"]),
     ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),

@@ -6,6 +6,7 @@ pub mod embedding;
 pub mod evidence;
 pub mod imports;
 pub mod index;
+pub mod push;
 pub mod review;
 pub mod step;
 pub mod tables;

@@ -13,6 +13,7 @@ use prometheus::{
 use serde_json::Value;
 
 use crate::services::health::Figures;
+use crate::services::push::PushTally;
 use crate::types::traffic::Traffic;
 use crate::types::usage::UsageSums;
 
@@ -197,6 +198,9 @@ impl Metrics {
                 "# HELP boathouse_{name} {help}\n# TYPE boathouse_{name} {kind}\nboathouse_{name} {value}"
             );
         }
+        if let Some(tally) = &figures.push {
+            pushes(&mut page, tally);
+        }
         chat(&mut page, &figures.chat);
         for (field, name, kind, help) in [
             (
@@ -247,6 +251,42 @@ impl Metrics {
             let _ = writeln!(page, "boathouse_cell_ready{{cell=\"{path}\"}} {ready}");
         });
         page
+    }
+}
+
+/// Writes the counters of pushes to object storage.
+fn pushes(page: &mut String, tally: &PushTally) {
+    let name = "boathouse_pushes_total";
+    let help = "Pushes to object storage by how they ended.";
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter");
+    for (outcome, count) in [("ok", tally.pushes), ("failed", tally.failures)] {
+        let _ = writeln!(page, "{name}{{outcome=\"{outcome}\"}} {count}");
+    }
+    let last = tally.last_ms.unwrap_or_default() / 1_000;
+    for (name, kind, help, value) in [
+        (
+            "pushed_objects_total",
+            "counter",
+            "Objects that were written to object storage.",
+            tally.sent,
+        ),
+        (
+            "pushed_bytes_total",
+            "counter",
+            "Bytes that were written to object storage.",
+            tally.sent_bytes,
+        ),
+        (
+            "last_push_seconds",
+            "gauge",
+            "When the last push ended well, Unix time; 0 before the first.",
+            last,
+        ),
+    ] {
+        let _ = writeln!(
+            page,
+            "# HELP boathouse_{name} {help}\n# TYPE boathouse_{name} {kind}\nboathouse_{name} {value}"
+        );
     }
 }
 

@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 const MATERIALIZE_EXAMPLES: &str = "Examples:
   boathouse materialize                  score every answer by what people and validators said of it
+  boathouse materialize --pull           with the evidence of all replicas, from object storage: docs/OBJECT_STORAGE.md
   boathouse materialize --json           the receipt: inputs and outputs with sha256, counts, the state of the journal's chain
 
 It reads what is new in the journal and writes the days that it is about: all of it after another recipe, and nothing when neither has changed.";
@@ -45,6 +46,9 @@ pub(super) struct MaterializeArgs {
     /// Do it again even when nothing has changed
     #[arg(long)]
     force: bool,
+    /// Fetch the evidence of other replicas from object storage before
+    #[arg(long)]
+    pull: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -136,7 +140,7 @@ struct Common {
 
 /// Runs `boathouse materialize`.
 pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Result<(), CliError> {
-    let body = json!({"force": args.force});
+    let body = json!({"force": args.force, "pull": args.pull});
     let common = &args.common;
     let receipt = ask(
         overrides,
@@ -167,6 +171,9 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
         ));
     }
     output::say(text(&receipt["path"]));
+    if receipt["pulled"].is_object() {
+        super::push::tell_pulled(&receipt["pulled"]);
+    }
     if receipt["chain"]["intact"] == false {
         output::note("the journal's chain is broken: `boathouse audit` says where");
     }

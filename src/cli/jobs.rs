@@ -13,11 +13,15 @@ use crate::types::http::Method;
 const EXAMPLES: &str = "Examples:
   boathouse jobs list                  materialization, export, and collections that are embedded anew
   boathouse jobs cancel datasets       ends the materialization or export; what was there before stays
+  boathouse jobs cancel push           ends the push to object storage, or the pull
   boathouse jobs cancel docs           ends the run that embeds the collection docs anew";
 
 /// What the job of datasets is called.
 const DATASETS: &str = "datasets";
 const DATASETS_PATH: &str = "/v1/datasets/job";
+/// What a push and a pull are called.
+const PUSH: &str = "push";
+const PUSH_PATH: &str = "/v1/push";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -39,7 +43,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CancelArgs {
-    /// datasets, or the collection that is embedded anew
+    /// datasets, push, or the collection that is embedded anew
     name: String,
     /// Print the server's answer as JSON
     #[arg(long)]
@@ -88,6 +92,18 @@ async fn under_way(client: &Client) -> Result<Vec<Value>, CliError> {
             "name": DATASETS, "job": job["job"], "done": job["done"], "of": job["of"], "state": state,
         }));
     }
+    // Only an admin's key is told of it.
+    let moving = client.ask(Method::Get, PUSH_PATH, None).await?;
+    let moving = &moving.body["under_way"];
+    if moving.is_object() {
+        let state = match moving["cancelled"] == true {
+            true => "ends",
+            false => "running",
+        };
+        jobs.push(json!({
+            "name": PUSH, "job": moving["job"], "done": moving["done"], "of": moving["of"], "state": state,
+        }));
+    }
     let all = client.must(Method::Get, "/v1/collections", None).await?;
     for collection in all["collections"].as_array().into_iter().flatten() {
         let run = &collection["reembedding"];
@@ -103,13 +119,15 @@ async fn under_way(client: &Client) -> Result<Vec<Value>, CliError> {
 fn cancel(overrides: &Overrides, args: &CancelArgs) -> Result<(), CliError> {
     let path = match args.name.as_str() {
         DATASETS => DATASETS_PATH.to_owned(),
+        PUSH => PUSH_PATH.to_owned(),
         name => {
             let name = super::ingest::collection_name(name).map_err(CliError::failed)?;
             format!("/v1/collections/{name}/reembed")
         }
     };
     let answer = args.server.must(overrides, Method::Delete, &path, None)?;
-    let ended = answer["cancelled"] == true || answer["state"] == "cancelled";
+    let moving = &answer["under_way"]["cancelled"];
+    let ended = answer["cancelled"] == true || *moving == true || answer["state"] == "cancelled";
     if args.json {
         output::say(&answer);
     }

@@ -34,6 +34,7 @@ mod operations;
 mod output;
 mod points;
 mod privacy;
+mod push;
 mod reembed;
 mod reference;
 mod replay;
@@ -71,6 +72,7 @@ const EXAMPLES: &str = "Examples:
   boathouse collection list
   boathouse tree                         watch the supervision tree
   boathouse backup --to house.tar        everything that is kept, while the server goes on
+  boathouse push                         evidence and datasets to a bucket, for DuckDB, Spark and Ray
   boathouse materialize                  score what was answered, then:
   boathouse export preference --flavour openai
   boathouse replay small --model up/small
@@ -194,6 +196,10 @@ enum Command {
     /// Read the evidence, or erase contents from it
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Send evidence and datasets to object storage, where DuckDB, Spark and Ray read them
+    Push(push::PushArgs),
+    /// Fetch the evidence of other replicas from object storage, for `materialize`
+    Pull(push::PullArgs),
     /// Turn the evidence into scored tasks, for `export`
     Materialize(dataset::MaterializeArgs),
     /// Write a dataset of the tasks: rag, triplets, sft, preference, kto
@@ -322,6 +328,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Backup(args) => backup::run(&overrides, &args),
         Command::Restore(args) => backup::restore(&overrides, &args),
         Command::Evidence(command) => evidence::run(&overrides, &command),
+        Command::Push(args) => push::push(&overrides, &args),
+        Command::Pull(args) => push::pull(&overrides, &args),
         Command::Materialize(args) => dataset::materialize(&overrides, &args),
         Command::Export(args) => dataset::export(&overrides, &args),
         #[cfg(feature = "sql")]

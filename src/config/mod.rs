@@ -3,6 +3,7 @@
 mod http;
 mod load;
 mod log;
+mod object_storage;
 mod policies;
 mod schema;
 mod storage;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use http::{HttpConfig, RequireKeys};
 pub use load::{ConfigError, Overrides, load, manual};
 pub use log::{LogConfig, LogFormat};
+pub use object_storage::ObjectStorageConfig;
 pub use policies::SupervisorsConfig;
 pub use schema::schema;
 pub use storage::StorageConfig;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub evidence: EvidenceConfig,
     /// Materialization and exports.
     pub dataset: DatasetConfig,
+    /// Where evidence and datasets are pushed to.
+    pub object_storage: ObjectStorageConfig,
     /// Restart policies.
     pub supervisors: SupervisorsConfig,
 }
@@ -73,6 +77,7 @@ impl Settings {
             ("validation", self.validation.validate()),
             ("evidence", self.evidence.validate()),
             ("dataset", self.dataset.validate()),
+            ("object_storage", self.object_storage.validate()),
             ("supervisors", self.supervisors.validate()),
         ];
         for (section, outcome) in checks {

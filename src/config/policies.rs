@@ -16,7 +16,7 @@ const GROUPS: [&str; 6] = [
     "datasets",
 ];
 /// The cells that `children` may name; `collection` and `provider` stand for each of theirs.
-const CHILDREN: [&str; 12] = [
+const CHILDREN: [&str; 13] = [
     "evidence",
     "embedding",
     "validation",
@@ -29,6 +29,7 @@ const CHILDREN: [&str; 12] = [
     "refine",
     "reembed",
     "moves",
+    "push",
 ];
 
 /// `[supervisors]`.
@@ -81,6 +82,11 @@ impl Default for SupervisorsConfig {
             deadline_ms: Some(60_000),
             ..ChildPatch::default()
         };
+        let push = ChildPatch {
+            // The longest that one file may take.
+            deadline_ms: Some(600_000),
+            ..refine.clone()
+        };
         let rest_for_one = GroupPatch {
             strategy: Some(Strategy::RestForOne),
             ..GroupPatch::default()
@@ -116,6 +122,7 @@ impl Default for SupervisorsConfig {
                 ("refine".to_owned(), refine.clone()),
                 ("reembed".to_owned(), refine.clone()),
                 ("moves".to_owned(), refine),
+                ("push".to_owned(), push),
             ]
             .into(),
         }

@@ -78,6 +78,7 @@ pub(super) async fn materialize(
 ) -> HttpResponse {
     let input = MaterializeInput {
         force: form.force.is_some(),
+        pull: false,
     };
     match dataset::materialize(&services, input).await {
         Ok(_) => see(&format!("{HERE}?done=tasks")),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::error::{ServiceError, fault};
 use super::negatives::{self, NegativesInput};
-use super::{Services, evidence};
+use super::{Services, evidence, push};
 use crate::actors::dataset::{DatasetJob, DatasetReply};
 use crate::types::error_kind::ErrorKind;
 
@@ -44,6 +44,10 @@ pub struct MaterializeInput {
     /// Build again even when the journal has not grown.
     #[serde(default)]
     pub force: bool,
+    /// Fetch the journals of other replicas from object storage before. Default false: what was pulled before is part of it
+    /// anyway.
+    #[serde(default)]
+    pub pull: bool,
 }
 
 /// Serves `POST /v1/materialize`: journal to scored tasks. Replies with its receipt.
@@ -51,9 +55,20 @@ pub async fn materialize(
     services: &Services,
     input: MaterializeInput,
 ) -> Result<Value, ServiceError> {
+    let pulled = match input.pull {
+        true => Some(push::pull(services).await?),
+        false => None,
+    };
     // What was acknowledged until now is part of it, also after a power cut.
     evidence::sync(services).await?;
-    run(services, DatasetJob::Materialize { force: input.force }).await
+    // No pull replaces what is read.
+    let _journals = services.push.journals.lock().await;
+    let mut receipt = run(services, DatasetJob::Materialize { force: input.force }).await?;
+    if let Some(pulled) = pulled {
+        receipt["pulled"] = serde_json::to_value(pulled)
+            .map_err(|error| ServiceError::new(ErrorKind::Internal, error.to_string()))?;
+    }
+    Ok(receipt)
 }
 
 /// Serves `POST /v1/exports`: tasks to a dataset folder. Replies with its receipt and place.

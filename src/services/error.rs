@@ -7,6 +7,7 @@ use supervisors::Fault;
 use crate::actors::dataset::DatasetError;
 use crate::actors::imports::ImportsError;
 use crate::actors::index::CollectionsError;
+use crate::actors::push::PushError;
 use crate::actors::review::ReviewError;
 use crate::engines::chat::ChatError;
 use crate::engines::embedding::EmbedError;
@@ -141,6 +142,12 @@ impl EngineError for ImportsError {
 }
 
 impl EngineError for ReviewError {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl EngineError for PushError {
     fn error_kind(&self) -> ErrorKind {
         self.kind()
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 pub use supervisors::Health;
 
 use super::Services;
+use super::push::PushTally;
 use crate::engines::chat::ResponseCacheStats;
 use crate::engines::embedding::CacheStats;
 use crate::types::usage::UsageSums;
@@ -26,6 +27,8 @@ pub struct Figures {
     pub collections: usize,
     /// Whether every critical cell is ready.
     pub ready: bool,
+    /// Pushes to object storage, where there is one.
+    pub push: Option<PushTally>,
 }
 
 /// Reads the figures.
@@ -36,5 +39,6 @@ pub fn figures(services: &Services) -> Figures {
         chat: services.usage.counters(),
         collections: services.collections.names().len(),
         ready: health(services).ready,
+        push: services.push.tally(),
     }
 }

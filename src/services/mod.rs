@@ -20,6 +20,7 @@ pub mod models;
 pub mod moves;
 pub mod negatives;
 pub mod ollama;
+pub mod push;
 pub mod reembed;
 pub mod refine;
 pub mod reload;
@@ -117,6 +118,8 @@ pub struct Services {
     pub reembedding: Notify,
     /// Providers and routes.
     pub chat: Chat,
+    /// Sends to object storage, and fetches from it.
+    pub push: push::Pushing,
     /// Where settings come from when they are read again, and which are in force.
     pub reloading: reload::Reloading,
     /// Where backups read from.

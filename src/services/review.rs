@@ -107,10 +107,10 @@ pub async fn list(services: &Services, query: ReviewQuery) -> Result<ReviewPage,
         return Err(ServiceError::bad_request(message).param("limit"));
     }
     let after = query.after.unwrap_or(0);
-    let tasks = ask(services, ReviewRequest::List { after, limit }).await?;
+    let (tasks, last) = ask(services, ReviewRequest::List { after, limit }).await?;
     let total = services.review.queue.len();
-    let last = tasks.last().map(|task| task.seq);
-    let next = last.filter(|last| services.review.queue.waits_after(*last));
+    let more = !tasks.is_empty() && services.review.queue.waits_after(last);
+    let next = more.then_some(last);
     Ok(ReviewPage {
         tasks: tasks.into_iter().map(shown).collect(),
         total,
@@ -122,7 +122,7 @@ pub async fn list(services: &Services, query: ReviewQuery) -> Result<ReviewPage,
 ///
 /// Errors: it does not wait; nothing is materialized.
 pub async fn read(services: &Services, task: &str) -> Result<ReviewTask, ServiceError> {
-    let mut found = ask(services, ReviewRequest::Read(task.to_owned())).await?;
+    let (mut found, _) = ask(services, ReviewRequest::Read(task.to_owned())).await?;
     found.pop().map(shown).ok_or_else(|| not_waiting(task))
 }
 
@@ -222,10 +222,13 @@ fn not_waiting(task: &str) -> ServiceError {
     .code("not_waiting")
 }
 
-async fn ask(services: &Services, request: ReviewRequest) -> Result<Vec<Task>, ServiceError> {
+async fn ask(
+    services: &Services,
+    request: ReviewRequest,
+) -> Result<(Vec<Task>, u64), ServiceError> {
     let asked = services.review.cell.ask(request, services.job_deadline());
-    let ReviewReply(tasks) = asked.await.map_err(|failed| fault("review", failed))?;
-    Ok(tasks)
+    let ReviewReply(tasks, last) = asked.await.map_err(|failed| fault("review", failed))?;
+    Ok((tasks, last))
 }
 
 impl ReviewTask {

@@ -134,6 +134,18 @@ impl DatasetStore {
         Ok(names)
     }
 
+    /// Lists the folders by name, but for those in the making.
+    pub fn folders(&self) -> Result<Vec<String>, DatasetStoreError> {
+        let mut names = entries(&self.root)?;
+        names.retain(|name| !name.starts_with('.') && self.root.join(name).is_dir());
+        Ok(names)
+    }
+
+    /// Removes a folder, if it is there.
+    pub fn remove(&self, target: &Path) -> Result<(), DatasetStoreError> {
+        remove(target)
+    }
+
     /// Finishes or undoes the replacements that a crash interrupted.
     pub fn recover(&self) -> Result<(), DatasetStoreError> {
         for parent in [self.root.clone(), self.root.join("exports")] {
@@ -209,6 +221,11 @@ impl Staging {
             file.line(line)?;
         }
         file.finish()
+    }
+
+    /// Where it is until then.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Reads a file that was finished.

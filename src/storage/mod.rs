@@ -17,6 +17,7 @@ pub mod model_store;
 pub(crate) mod os;
 #[cfg(feature = "server")]
 pub mod parquet_file;
+pub mod replicas;
 pub mod salvage;
 pub mod snapshot;
 pub mod usage_file;

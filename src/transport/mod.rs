@@ -1,4 +1,5 @@
-//! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out. `load` is for measuring, and plain HTTP only.
+//! The only user of reqwest: an HttpCall in, an HttpReply or a byte stream out. `load` is for measuring, and plain HTTP only;
+//! `objects` speaks with buckets.
 //!
 //! It follows no redirect but those of a download, decompresses nothing, retries nothing and keeps no cookie. A proxy of
 //! the environment (`HTTPS_PROXY`, `NO_PROXY`, …) is used, but never for an address of this
@@ -12,6 +13,7 @@ mod guard;
 mod load;
 #[cfg(test)]
 pub(crate) mod loopback;
+pub mod objects;
 mod stream;
 
 pub use client::Transport;

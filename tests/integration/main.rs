@@ -37,6 +37,8 @@ mod many_collections;
 mod mcp;
 #[cfg(feature = "minilm")]
 mod models;
+#[cfg(feature = "object-storage")]
+mod object_storage;
 mod observability;
 mod openapi;
 mod operations;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 
+use crate::storage::replicas::Replicas;
+
 mod job;
 mod progress;
 
@@ -19,8 +21,10 @@ pub struct DatasetWorker {
 /// Where the jobs read and write.
 #[derive(Debug)]
 pub struct DatasetPaths {
-    /// The journal's folder.
+    /// The folder of this process's journal.
     pub evidence: PathBuf,
+    /// This replica's name, and the journals of others.
+    pub replicas: Replicas,
     /// The folder of materialized tasks and exports.
     pub datasets: PathBuf,
     /// The recipe's text; the compiled-in one unless config names a file.

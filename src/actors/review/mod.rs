@@ -9,6 +9,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use supervisors::{CellRef, ChildPolicy, ChildSpec, Cx, Protocol, Worker};
 
@@ -42,9 +43,9 @@ pub enum ReviewRequest {
     Read(String),
 }
 
-/// Tasks that wait.
+/// Tasks that wait, and where the last of them stands in the queue: in the journal, or among the tasks of several journals.
 #[derive(Debug)]
-pub struct ReviewReply(pub Vec<Task>);
+pub struct ReviewReply(pub Vec<Task>, pub u64);
 
 /// A failed question.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -93,6 +94,7 @@ pub struct ReviewWorker {
 #[derive(Deserialize)]
 struct Head {
     seq: u64,
+    replica: Option<IgnoredAny>,
     id: String,
     request_id: String,
     outcome: Outcome,
@@ -126,9 +128,10 @@ impl ReviewWorker {
             ReviewRequest::Read(id) => self.queue.line(id).map(Vec::from_iter),
         };
         let lines = lines.map_err(|error| failed(&error))?;
-        let tasks = lines.iter().map(|line| serde_json::from_slice(line));
+        let last = lines.last().map_or(0, |(place, _)| *place);
+        let tasks = lines.iter().map(|(_, line)| serde_json::from_slice(line));
         let tasks = tasks.collect::<Result<_, _>>();
-        Ok(ReviewReply(tasks.map_err(|error| failed(&error))?))
+        Ok(ReviewReply(tasks.map_err(|error| failed(&error))?, last))
     }
 
     /// Makes the queue that of the newest tasks.
@@ -208,7 +211,8 @@ fn fill(
         let head: Head = serde_json::from_slice(&line).map_err(|error| failed(&error))?;
         if head.outcome == Outcome::NeedsReview {
             loaded.add(Waiting {
-                seq: head.seq,
+                // Numbers of several journals are the same.
+                seq: head.replica.map_or(head.seq, |_| loaded.next()),
                 id: head.id,
                 request_id: head.request_id,
                 place: Place {

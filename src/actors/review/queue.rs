@@ -50,7 +50,7 @@ pub(super) struct Loaded {
     /// The receipt's bytes: other ones mean other tasks.
     receipt: Vec<u8>,
     files: Arc<[PathBuf]>,
-    /// By their place in the journal: the oldest first.
+    /// By their place in the journal, or among the tasks of several journals: the oldest first.
     waiting: BTreeMap<u64, Waiting>,
     by_id: HashMap<String, u64>,
     /// The newest task of each request.
@@ -66,6 +66,11 @@ impl Loaded {
             by_id: HashMap::new(),
             by_request: HashMap::new(),
         }
+    }
+
+    /// A place after all others.
+    pub(super) fn next(&self) -> u64 {
+        self.waiting.last_key_value().map_or(0, |(last, _)| *last) + 1
     }
 
     pub(super) fn add(&mut self, task: Waiting) {
@@ -179,26 +184,33 @@ impl ReviewQueue {
         state.filled += 1;
     }
 
-    /// Reads the lines of the tasks after one, the oldest first, until there are `limit` or they have `bytes`.
+    /// Reads the lines of the tasks after one, each with its place, the oldest first, until there are `limit` or they have
+    /// `bytes`.
     ///
     /// Errors: the file cannot be read.
-    pub(super) fn lines(&self, after: u64, limit: usize, bytes: usize) -> io::Result<Vec<Vec<u8>>> {
+    pub(super) fn lines(
+        &self,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> io::Result<Vec<(u64, Vec<u8>)>> {
         let (files, places) = {
             let state = self.state();
             let Some(loaded) = &state.loaded else {
                 return Ok(Vec::new());
             };
             let tasks = loaded.waiting.range(after.saturating_add(1)..);
-            let places: Vec<Place> = tasks.take(limit).map(|(_, task)| task.place).collect();
+            let places = tasks.take(limit).map(|(seq, task)| (*seq, task.place));
+            let places: Vec<(u64, Place)> = places.collect();
             (Arc::clone(&loaded.files), places)
         };
         let (mut lines, mut read) = (Vec::new(), 0);
-        for place in places {
+        for (seq, place) in places {
             read += place.bytes;
             if !lines.is_empty() && read > bytes {
                 break;
             }
-            lines.push(line(&files, place)?);
+            lines.push((seq, line(&files, place)?));
         }
         Ok(lines)
     }
@@ -206,7 +218,7 @@ impl ReviewQueue {
     /// Reads a task's line; `None` when it does not wait.
     ///
     /// Errors: the file cannot be read.
-    pub(super) fn line(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn line(&self, id: &str) -> io::Result<Option<(u64, Vec<u8>)>> {
         let (files, place) = {
             let state = self.state();
             let Some(loaded) = &state.loaded else {
@@ -218,7 +230,7 @@ impl ReviewQueue {
             };
             (Arc::clone(&loaded.files), task.place)
         };
-        line(&files, place).map(Some)
+        Ok(Some((0, line(&files, place)?)))
     }
 
     // Nothing below the lock panics, so what it holds is whole.

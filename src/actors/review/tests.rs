@@ -58,7 +58,7 @@ impl House {
 
     fn list(&self, after: u64, limit: usize) -> Vec<String> {
         let request = ReviewRequest::List { after, limit };
-        let ReviewReply(tasks) = self.worker.answer(request, &mut || {}).unwrap();
+        let ReviewReply(tasks, _) = self.worker.answer(request, &mut || {}).unwrap();
         tasks.into_iter().map(|task| task.id).collect()
     }
 }
@@ -88,7 +88,7 @@ fn what_waits_is_listed_from_the_oldest_and_what_was_judged_is_not() {
     assert_eq!(house.worker.queue.len(), 2);
     let read = |id: &str| {
         let request = ReviewRequest::Read(id.to_owned());
-        let ReviewReply(tasks) = house.worker.answer(request, &mut || {}).unwrap();
+        let ReviewReply(tasks, _) = house.worker.answer(request, &mut || {}).unwrap();
         tasks.len()
     };
     assert_eq!((read("a"), read("b"), read("c")), (1, 0, 0));
@@ -122,7 +122,7 @@ fn what_is_judged_while_the_queue_is_filled_does_not_wait() {
     let queue = house.worker.queue.clone();
     let request = ReviewRequest::List { after: 0, limit: 9 };
     // Each sign of life stands for a moment at which another thread may tell something.
-    let ReviewReply(tasks) = house
+    let ReviewReply(tasks, _) = house
         .worker
         .answer(request, &mut || {
             ticks += 1;

@@ -10,12 +10,14 @@ use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 
 /// Operations that ask no cell: they are answered while everything else hangs.
-const ASK_NOBODY: [&str; 10] = [
+const ASK_NOBODY: [&str; 12] = [
+    "cancel_push",
     "get_dataset_job",
     "get_liveness",
     "get_metrics",
     "get_model",
     "get_openapi",
+    "get_push",
     "get_readiness",
     "get_supervisors",
     "list_models",

@@ -14,7 +14,8 @@ use super::error_body::{AnthropicError, JsonRpcError, OllamaError, OpenAiError, 
 use super::mcp;
 use super::routes::{
     backup, chat, collections, datasets, embeddings, evidence, iterate, messages, ollama,
-    ollama_chat, operations, points, responses, review, supervision, transfer, usage, validation,
+    ollama_chat, operations, points, push, responses, review, supervision, transfer, usage,
+    validation,
 };
 
 #[derive(OpenApi)]
@@ -101,6 +102,10 @@ use super::routes::{
         supervision::inject,
         mcp::serve,
         backup::read,
+        push::push,
+        push::status,
+        push::cancel,
+        push::pull,
         operations::reload,
         operations::healthz,
         operations::readyz,

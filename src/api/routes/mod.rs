@@ -12,6 +12,7 @@ pub(super) mod ollama;
 pub(super) mod ollama_chat;
 pub(super) mod operations;
 pub(super) mod points;
+pub(super) mod push;
 pub(super) mod responses;
 pub(super) mod review;
 pub(super) mod supervision;
@@ -196,6 +197,15 @@ fn table() -> Vec<(&'static str, Vec<Route>)> {
         ),
         ("/mcp", vec![post().to(mcp::serve)]),
         ("/v1/backup", vec![get().to(backup::read)]),
+        (
+            "/v1/push",
+            vec![
+                get().to(push::status),
+                post().to(push::push),
+                delete().to(push::cancel),
+            ],
+        ),
+        ("/v1/pull", vec![post().to(push::pull)]),
         ("/v1/reload", vec![post().to(operations::reload)]),
         ("/healthz", vec![get().to(operations::healthz)]),
         ("/readyz", vec![get().to(operations::readyz)]),

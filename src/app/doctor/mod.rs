@@ -4,6 +4,7 @@
 mod backends;
 mod data;
 mod models;
+mod objects;
 mod upstreams;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub use backends::backends;
 pub use data::data;
 pub use models::models;
+pub use objects::objects;
 pub use upstreams::upstreams;
 
 use crate::config::Settings;

@@ -24,6 +24,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
     ("docs/MCP.md", include_str!("../../../docs/MCP.md")),
     ("docs/MODELS.md", include_str!("../../../docs/MODELS.md")),
     (
+        "docs/OBJECT_STORAGE.md",
+        include_str!("../../../docs/OBJECT_STORAGE.md"),
+    ),
+    (
         "docs/OBSERVABILITY.md",
         include_str!("../../../docs/OBSERVABILITY.md"),
     ),

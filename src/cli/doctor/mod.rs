@@ -27,7 +27,7 @@ pub(super) struct DoctorArgs {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Do not ask upstreams, nor the engines that keep collections
+    /// Do not ask upstreams, nor the engines that keep collections, nor object storage
     #[arg(long)]
     offline: bool,
 }
@@ -52,6 +52,7 @@ pub(super) fn run(overrides: &Overrides, args: &DoctorArgs) -> Result<(), CliErr
                             );
                             let (mut found, backends) = asked.await;
                             found.extend(backends);
+                            found.extend(doctor::objects(&settings).await);
                             found
                         }
                     }

@@ -219,6 +219,9 @@ fn origin(task: &Task, about: Map<String, Value>) -> Map<String, Value> {
     let mut origin = Map::new();
     origin.insert("id".to_owned(), task.id.clone().into());
     origin.insert("seq".to_owned(), task.seq.into());
+    if let Some(replica) = &task.replica {
+        origin.insert("replica".to_owned(), replica.clone().into());
+    }
     origin.insert("ts".to_owned(), task.ts.into());
     origin.insert("outcome".to_owned(), task.outcome.name().into());
     origin.insert("answered_by".to_owned(), json!(task.answered_by));

@@ -86,6 +86,7 @@ pub(super) fn task(
 ) -> Task {
     let place = Place {
         seq,
+        replica: None,
         ts: 1_000 + seq,
         id: format!("c{seq}"),
     };
@@ -95,6 +96,7 @@ pub(super) fn task(
 pub(super) fn said(rating: Rating, edit: Option<&str>) -> TaskFeedback {
     TaskFeedback {
         seq: 99,
+        replica: None,
         rating,
         score: None,
         comment: None,

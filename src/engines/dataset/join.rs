@@ -1,30 +1,40 @@
 //! Completions joined with what was said of them.
 
+mod clock;
 mod counts;
+mod early;
 mod fact;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize as _, Serialize};
 
+pub use clock::Clock;
 pub use counts::Counts;
 pub use fact::Fact;
 
 use super::day::Day;
 use super::recipe::Recipe;
 use super::score::score;
-use super::task::{Place, Task, TaskValidation};
+use super::task::{Place, Task};
 use crate::storage::evidence_log::{BadLine, JournalLine};
 use crate::types::evidence::{ChatEvidence, EvidenceRecord};
-use fact::{About, Said};
+use early::Early;
+use fact::{About, Ruled, Said};
 use table::{Key, Table};
+
+/// A journal, by its place among those that are joined.
+pub type Source = u16;
 
 /// A line that was put aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
+    /// Whose journal it is, where those of several replicas are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
     /// The file.
     pub segment: String,
     /// From 1.
@@ -37,8 +47,9 @@ pub struct Quarantined {
 
 impl Quarantined {
     /// Says where the line stands.
-    pub fn new(line: &JournalLine, bad: BadLine) -> Self {
+    pub fn new(replica: Option<&str>, line: &JournalLine, bad: BadLine) -> Self {
         Self {
+            replica: replica.map(str::to_owned),
             segment: line.segment.clone(),
             line: line.line,
             reason: bad.reason,
@@ -53,13 +64,14 @@ pub type ChatIndex = u32;
 /// Joins by target: the completion's id or its request's id.
 ///
 /// A client may send one request id with many requests. So what was said of an id is bound while
-/// reading to the newest completion that had it then: nobody can judge what is not answered yet.
+/// reading to the newest completion that had it then. What was said before any had it is of the first one that has it: who
+/// reads a stream may judge it before it has ended and is recorded, and the clocks of two replicas differ.
 ///
-/// First every line's [`Fact`] is gathered, in order. Then it is known which completions are tasks, and with what was said of
+/// First every line's [`Fact`] is gathered: of one journal in its order, of several by their [`Clock`]s. Then it is known which completions are tasks, and with what was said of
 /// them [`Join::task`] makes each of its record, in any order and on any thread.
 ///
-/// Memory: the last judgement and verdicts of each completion, 16 bytes of each record and some 50 more of each completion,
-/// times up to two after the tables have grown; no contents but the words of judgements.
+/// Memory: the last judgement and verdicts of each completion and of each id that no completion has, 16 bytes of each record
+/// and some 50 more of each completion, times up to two after the tables have grown; no contents but the words of judgements.
 #[derive(Debug, Default)]
 pub struct Join {
     seen: Table<0>,
@@ -68,13 +80,19 @@ pub struct Join {
     chats: Vec<Chat>,
     said: HashMap<ChatIndex, Said>,
     /// By completion; one of each validator.
-    validations: HashMap<ChatIndex, Vec<TaskValidation>>,
-    /// Targets of feedback that no completion before it had.
-    unbound: Table<0>,
-    touched: BTreeSet<Day>,
+    validations: HashMap<ChatIndex, Vec<Ruled>>,
+    early: Early,
+    days: BTreeMap<Day, Digest>,
+    /// The replicas' names, where there are several.
+    names: Vec<String>,
+    /// Of each journal, the facts that were gathered.
+    gathered: Vec<u64>,
     counts: Counts,
     newest_ts: u64,
 }
+
+/// What is known of the completions of a day.
+type Digest = [u8; blake3::OUT_LEN];
 
 #[derive(Debug, Clone, Copy)]
 struct Chat {
@@ -94,9 +112,33 @@ enum Fate {
 }
 
 impl Join {
+    /// Of the journals of several replicas, by their names.
+    pub fn of(names: Vec<String>) -> Self {
+        let gathered = vec![0; names.len()];
+        Self {
+            names,
+            gathered,
+            ..Self::default()
+        }
+    }
+
+    /// The name of a journal's replica, where there are several.
+    pub fn name(&self, source: Source) -> Option<&str> {
+        let name = self.names.get(usize::from(source));
+        name.map(String::as_str)
+    }
+
     /// Takes the next line's fact; returns the completion that it is, if it is one and no duplicate.
-    pub fn gather(&mut self, fact: Fact) -> Option<ChatIndex> {
+    pub fn gather(&mut self, source: Source, fact: Fact) -> Option<ChatIndex> {
         self.counts.read += 1;
+        let order = self.counts.read;
+        let place = match self.gathered.get_mut(usize::from(source)) {
+            Some(gathered) => {
+                *gathered += 1;
+                *gathered
+            }
+            None => order,
+        };
         self.newest_ts = self.newest_ts.max(fact.ts);
         match fact.of {
             About::Bad => self.counts.quarantined += 1,
@@ -112,25 +154,25 @@ impl Join {
                 self.counts.duplicates += 1;
             }
             About::Search { .. } => self.counts.searches += 1,
-            About::Feedback { target, said, .. } => {
+            About::Feedback {
+                target, mut said, ..
+            } => {
                 self.counts.feedback += 1;
+                said.source = source;
                 match self.newest(&target) {
-                    Some(chat) => {
-                        self.touch(chat);
-                        self.said.insert(chat, said);
-                    }
-                    None => {
-                        self.unbound.set(target, []);
-                    }
+                    Some(chat) => drop(self.said.insert(chat, said)),
+                    None => self.early.said(target, order, said),
                 }
             }
-            About::Validation { target, said, .. } => {
+            About::Validation {
+                target, mut said, ..
+            } => {
                 self.counts.validations += 1;
-                if let Some(chat) = target.and_then(|target| self.newest(&target)) {
-                    self.touch(chat);
-                    let of_chat = self.validations.entry(chat).or_default();
-                    of_chat.retain(|one| one.validator != said.validator);
-                    of_chat.push(said);
+                said.source = source;
+                match target.map(|target| (target, self.newest(&target))) {
+                    Some((_, Some(chat))) => self.rule(chat, said),
+                    Some((target, None)) => self.early.ruled(target, order, said),
+                    None => {}
                 }
             }
             About::Chat {
@@ -150,10 +192,17 @@ impl Join {
                     similar,
                     replayed,
                 });
+                let (said, ruled) = self.early.take([id, request]);
+                said.map(|said| self.said.insert(index, said));
+                ruled.into_iter().for_each(|ruled| self.rule(index, ruled));
                 let newest = Newest { index, answered };
                 newest.replace(&mut self.by_id, id);
                 newest.replace(&mut self.by_request, request);
-                self.touched.insert(day);
+                let digest = self.days.entry(day).or_default();
+                // Not by the journal's place: another replica's would move it.
+                let name = self.names.get(usize::from(source));
+                let name = name.map(String::as_bytes).unwrap_or_default();
+                *digest = mixed(digest, &[&place.to_le_bytes(), name]);
                 return Some(index);
             }
         }
@@ -167,18 +216,10 @@ impl Join {
         found.map(|value| Newest::read(value).index)
     }
 
-    fn touch(&mut self, chat: ChatIndex) {
-        self.touched.extend(self.day(chat));
-    }
-
-    /// Forgets which days were touched: from here on facts are new.
-    pub fn begin_new(&mut self) {
-        self.touched.clear();
-    }
-
-    /// Days of completions that are new, or of which something new was said.
-    pub fn touched(&self) -> &BTreeSet<Day> {
-        &self.touched
+    fn rule(&mut self, chat: ChatIndex, ruled: Ruled) {
+        let of_chat = self.validations.entry(chat).or_default();
+        of_chat.retain(|one| one.validator != ruled.validator);
+        of_chat.push(ruled);
     }
 
     fn chat(&self, index: ChatIndex) -> Option<&Chat> {
@@ -214,16 +255,20 @@ impl Join {
     pub fn task(
         &self,
         index: ChatIndex,
-        record: EvidenceRecord,
+        (source, record): (Source, EvidenceRecord),
         recipe: &Recipe,
     ) -> Result<Task, String> {
         let chat = ChatEvidence::deserialize(record.body).map_err(|error| error.to_string())?;
-        let feedback = self.said.get(&index).map(Said::feedback);
-        let mut validations = self.validations.get(&index).cloned().unwrap_or_default();
+        let said = self.said.get(&index);
+        let feedback = said.map(|said| said.feedback(self.name(said.source)));
+        let ruled = self.validations.get(&index).map_or(&[][..], Vec::as_slice);
+        let named = |ruled: &Ruled| ruled.validation(self.name(ruled.source));
+        let mut validations: Vec<_> = ruled.iter().map(named).collect();
         validations.sort_by(|a, b| a.validator.cmp(&b.validator));
         let scored = score(&chat, feedback.as_ref(), &validations, &recipe.score);
         let place = Place {
             seq: record.seq,
+            replica: self.name(source).map(str::to_owned),
             ts: record.ts,
             id: record.id,
         };
@@ -247,16 +292,52 @@ impl Join {
         (counts, days)
     }
 
-    /// Targets of feedback that no completion before it answers to: searches, validations, or
-    /// nothing.
+    /// Of each day that has a task, a text that is another one when a completion of it is new, stands elsewhere among the
+    /// others, or had something new said of it.
+    pub fn digests(&self) -> BTreeMap<Day, String> {
+        let (mut days, mut with_tasks) = (self.days.clone(), BTreeMap::<Day, (u64, bool)>::new());
+        for (index, chat) in (0..).zip(&self.chats) {
+            let fate = self.fate(index, chat);
+            let (place, has_task) = with_tasks.entry(chat.day).or_default();
+            *place += 1;
+            *has_task |= fate == Fate::Task;
+            let (said, ruled) = (self.said.get(&index), self.validations.get(&index));
+            if said.is_none() && ruled.is_none() {
+                continue;
+            }
+            // What a judgement says: its words and where it stands. None of these fails to be JSON.
+            let of = |source: Source| self.name(source).unwrap_or_default().to_owned();
+            let said = said.map(|said| (of(said.source), said));
+            let ruled = ruled.into_iter().flatten();
+            let ruled: Vec<_> = ruled.map(|ruled| (of(ruled.source), ruled)).collect();
+            let told = serde_json::to_vec(&(said, ruled)).unwrap_or_default();
+            let digest = days.entry(chat.day).or_default();
+            *digest = mixed(digest, &[&place.to_le_bytes(), &told]);
+        }
+        let days = days.into_iter();
+        days.filter(|(day, _)| with_tasks.get(day).is_some_and(|(_, has_task)| *has_task))
+            .map(|(day, digest)| (day, blake3::Hash::from_bytes(digest).to_hex().to_string()))
+            .collect()
+    }
+
+    /// Targets of feedback that no completion answers to: searches, validations, or nothing.
     pub fn feedback_without_task(&self) -> u64 {
-        self.unbound.len() as u64
+        self.early.judged()
     }
 
     /// Time of the newest record, Unix milliseconds.
     pub fn newest_ts(&self) -> u64 {
         self.newest_ts
     }
+}
+
+fn mixed(digest: &Digest, parts: &[&[u8]]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(digest);
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    *hasher.finalize().as_bytes()
 }
 
 /// The newest completion of an id until now.

@@ -45,7 +45,7 @@ pub use counts::{Dropped, ExportCounts, Placed};
 pub use day::Day;
 pub use export::Export;
 pub use flavour::Flavour;
-pub use join::{ChatIndex, Counts, Fact, Join, Quarantined};
+pub use join::{ChatIndex, Clock, Counts, Fact, Join, Quarantined, Source};
 pub use judged::Judged;
 pub use mining::{Chosen, Mined, MiningRules, Question, Questions};
 pub use receipt::Receipt;
@@ -57,4 +57,4 @@ pub use task::{Outcome, Task, TaskFeedback, TaskValidation};
 
 /// Version of the shapes of tasks, receipts and exports, and of the rules that make them; raising
 /// it makes an unchanged journal worth materializing again.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;

@@ -20,6 +20,9 @@ pub struct Receipt {
     pub as_of_ms: u64,
     /// What was read of the journal.
     pub journal: JournalRead,
+    /// What was read of other replicas' journals.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaRead>,
     /// Of an export: the tasks.
     #[serde(default)]
     pub inputs: Vec<FileReceipt>,
@@ -42,6 +45,15 @@ pub struct JournalRead {
     /// Its files, as far as they were read; of an export none.
     #[serde(default)]
     pub segments: Vec<FileReceipt>,
+}
+
+/// The journal of another replica.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ReplicaRead {
+    /// Its name.
+    pub replica: String,
+    /// As it was read.
+    pub journal: JournalRead,
 }
 
 /// A record and its hash.

@@ -100,6 +100,7 @@ mod tests {
     fn said(rating: Rating) -> TaskFeedback {
         TaskFeedback {
             seq: 2,
+            replica: None,
             rating,
             score: None,
             comment: None,
@@ -112,6 +113,7 @@ mod tests {
     fn verdict(verdict: Verdict) -> TaskValidation {
         TaskValidation {
             seq: 3,
+            replica: None,
             validator: "email".to_owned(),
             verdict,
             rules: Vec::new(),

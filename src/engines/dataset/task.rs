@@ -46,6 +46,9 @@ impl Outcome {
 pub struct TaskFeedback {
     /// Its record in the journal.
     pub seq: u64,
+    /// Whose journal that is, where those of several replicas were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
     /// The judgement.
     pub rating: Rating,
     /// A finer one, 0 to 1.
@@ -79,6 +82,9 @@ impl TaskFeedback {
 pub struct TaskValidation {
     /// Its record in the journal.
     pub seq: u64,
+    /// Whose journal that is, where those of several replicas were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
     /// Which validator.
     pub validator: String,
     /// Its verdict.
@@ -92,6 +98,9 @@ pub struct TaskValidation {
 pub struct Task {
     /// Its chat record in the journal.
     pub seq: u64,
+    /// Whose journal that is, where those of several replicas were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
     /// When, Unix milliseconds.
     pub ts: u64,
     /// The completion.
@@ -157,6 +166,7 @@ pub struct Task {
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) seq: u64,
+    pub(super) replica: Option<String>,
     pub(super) ts: u64,
     pub(super) id: String,
 }
@@ -187,6 +197,7 @@ impl Task {
         };
         Self {
             seq: place.seq,
+            replica: place.replica,
             ts: place.ts,
             id: place.id,
             request_id: chat.request_id,

@@ -42,7 +42,7 @@ pub use bits::Bits;
 pub use config::{Builder, IndexConfig};
 pub use contents::{Change, Contents, Declared, Reembedding, Undeclared};
 pub use error::IndexError;
-#[cfg(test)]
+#[cfg(all(test, feature = "qdrant"))]
 pub(crate) use filter::arbitrary;
 pub use filter::{Filter, FilterUse, Micros, Node, Order, Test, moment, reached};
 #[cfg(any(test, feature = "qdrant"))]

@@ -15,6 +15,7 @@ use crate::storage::dataset_store::{
     DatasetStore, DatasetStoreError, FileReceipt, HashedLines, files, hash_file, task_file_date,
 };
 use crate::storage::evidence_log::VerifyReport;
+use crate::storage::replicas::{Replicas, is_name};
 use crate::types::plain::counted;
 
 const RECEIPT: &str = "receipt.json";
@@ -104,7 +105,7 @@ fn all(store: &DatasetStore) -> Result<Vec<(String, PathBuf)>, DatasetStoreError
 /// Checks them all; counts the outcomes of the tasks.
 pub(super) fn check(
     store: &DatasetStore,
-    journal: &Path,
+    (journal, replicas): (&Path, &Replicas),
     chain: &VerifyReport,
     seen: &mut Seen,
 ) -> Result<Vec<Folder>, ServiceError> {
@@ -118,6 +119,7 @@ pub(super) fn check(
             let mut checking = Checking {
                 dir: &dir,
                 journal,
+                replicas,
                 chain,
                 tasks: tasks.as_ref(),
                 seen,
@@ -146,6 +148,7 @@ pub(super) fn check(
 struct Checking<'a> {
     dir: &'a Path,
     journal: &'a Path,
+    replicas: &'a Replicas,
     chain: &'a VerifyReport,
     /// What the tasks' receipt says.
     tasks: Option<&'a Receipt>,
@@ -334,6 +337,25 @@ impl Checking<'_> {
         }
         if folder.name == "tasks" {
             folder.current = head == self.chain.head_seq;
+            for of in &receipt.replicas {
+                // It is replaced whole when it is pulled again: that is no fault.
+                let dir = self.replicas.dir(&of.replica);
+                let mut segments = of.journal.segments.iter();
+                let same = is_name(&of.replica)
+                    && segments.all(|segment| {
+                        let path = &segment.path;
+                        let found = hash_file(&dir, path, u64::MAX, &mut || {});
+                        is_within(path) && found.is_ok_and(|found| found == *segment)
+                    });
+                if !same {
+                    folder.current = false;
+                    let message = format!(
+                        "made of other evidence of the replica {} than what was pulled since: materialize again",
+                        of.replica
+                    );
+                    folder.notes.push(message);
+                }
+            }
             if head < self.chain.head_seq {
                 folder.notes.push(format!(
                     "made of the records up to {head}; the journal has {} now",

@@ -11,6 +11,7 @@ use crate::engines::evidence::{Profiler, Shapes};
 use crate::services::ServiceError;
 use crate::storage::dataset_store::DatasetStore;
 use crate::storage::evidence_log;
+use crate::storage::replicas::Replicas;
 use crate::types::error_kind::ErrorKind;
 use crate::types::evidence::{
     ChatEvidence, ErasureEvidence, EvidenceRecord, FeedbackEvidence, Kind, RetentionEvidence,
@@ -113,6 +114,7 @@ pub fn audit(
         )));
     }
     let store = DatasetStore::new(&data_dir.join("datasets"));
+    let replicas = Replicas::new(data_dir, "");
     // Before the long walk: a name that is wrong is told at once.
     let before = input.baseline.as_deref();
     let before = before
@@ -138,7 +140,7 @@ pub fn audit(
             seen.record(&shapes, place, record);
         },
     )?;
-    let datasets = folders::check(&store, &journal, &chain, &mut seen)?;
+    let datasets = folders::check(&store, (&journal, &replicas), &chain, &mut seen)?;
     let profile = seen.profiler.finish();
     let drift = before.map(|(name, before)| Drift::new(name, &before, &profile, &input.thresholds));
     let saved = target

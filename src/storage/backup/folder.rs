@@ -10,7 +10,7 @@ use super::pinned::Pinned;
 use crate::storage::disk::{self, StorageError};
 
 /// What is derived, of the running process only, or has a way of its own into the backup.
-const NOT_OTHERS: [&str; 8] = [
+const NOT_OTHERS: [&str; 10] = [
     "LOCK",
     "black-box",
     "embedding-cache.bin",
@@ -19,6 +19,9 @@ const NOT_OTHERS: [&str; 8] = [
     "collections",
     "evidence",
     "datasets",
+    // What is in the object storage, and comes from there again.
+    "pushed.json",
+    "replicas",
 ];
 /// Big, and to be had again by `boathouse models pull`.
 const MODELS: &str = "models";

@@ -11,6 +11,7 @@ use super::*;
 use crate::engines::dataset::{DEFAULT_RECIPE, Receipt};
 use crate::storage::dataset_store::sha256;
 use crate::storage::evidence_log::{Body, EvidenceConfig, EvidenceLog, NewRecord, Salt};
+use crate::storage::replicas::Replicas;
 use crate::types::evidence::Kind;
 
 pub(super) const SALT: Salt = Salt::new([1; 16]);
@@ -62,6 +63,7 @@ impl World {
         let paths = DatasetPaths {
             evidence: root.path().join("evidence"),
             datasets: root.path().join("datasets"),
+            replicas: Replicas::new(root.path(), ""),
             recipe: DEFAULT_RECIPE.to_owned(),
             threads: 2,
             parquet: false,
@@ -86,11 +88,16 @@ impl World {
     }
 
     pub(super) fn append(&self, batch: Vec<NewRecord>) {
+        Self::append_to(&self.paths.evidence, batch);
+    }
+
+    /// Appends to the journal in a folder.
+    pub(super) fn append_to(dir: &Path, batch: Vec<NewRecord>) {
         let config = EvidenceConfig {
             segment_bytes: 4096,
             ..EvidenceConfig::default()
         };
-        let (mut log, _) = EvidenceLog::open(&self.paths.evidence, config).unwrap();
+        let (mut log, _) = EvidenceLog::open(dir, config).unwrap();
         for one in batch {
             log.append(&one).unwrap();
         }

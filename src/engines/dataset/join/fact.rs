@@ -4,12 +4,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::task::{TaskFeedback, TaskValidation};
+use super::Source;
 use super::table::{Key, of_id, short};
 use crate::storage::evidence_log::{BadLine, JournalLine, canonical};
 use crate::types::evidence::{
     ChatEvidence, EvidenceRecord, FeedbackEvidence, Kind, Rating, SCHEMA_VERSION, SearchEvidence,
     ValidationEvidence,
 };
+use crate::types::validation::Verdict;
 
 /// One line, without its contents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,14 +50,41 @@ pub(super) enum About {
     Validation {
         key: Key,
         target: Option<Key>,
-        said: TaskValidation,
+        said: Ruled,
     },
+}
+
+/// What a validator said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ruled {
+    seq: u64,
+    pub(super) validator: String,
+    verdict: Verdict,
+    rules: Vec<String>,
+    /// Whose record it is; not known before it is gathered.
+    #[serde(skip)]
+    pub(super) source: Source,
+}
+
+impl Ruled {
+    pub(super) fn validation(&self, replica: Option<&str>) -> TaskValidation {
+        TaskValidation {
+            seq: self.seq,
+            replica: replica.map(str::to_owned),
+            validator: self.validator.clone(),
+            verdict: self.verdict,
+            rules: self.rules.clone(),
+        }
+    }
 }
 
 /// A judgement; most have no words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Said {
     seq: u64,
+    /// Whose record it is; not known before it is gathered.
+    #[serde(skip)]
+    pub(super) source: Source,
     rating: Rating,
     score: Option<f64>,
     review: bool,
@@ -79,6 +108,7 @@ impl Said {
         let none = words.comment.is_none() && words.edited_answer.is_none() && words.user.is_none();
         Self {
             seq,
+            source: Source::default(),
             rating: said.rating,
             score: said.score,
             review: said.review,
@@ -86,10 +116,11 @@ impl Said {
         }
     }
 
-    pub(super) fn feedback(&self) -> TaskFeedback {
+    pub(super) fn feedback(&self, replica: Option<&str>) -> TaskFeedback {
         let words = self.words.as_deref();
         TaskFeedback {
             seq: self.seq,
+            replica: replica.map(str::to_owned),
             rating: self.rating,
             score: self.score,
             comment: words.and_then(|words| words.comment.clone()),
@@ -108,6 +139,11 @@ impl Said {
 }
 
 impl Fact {
+    /// Time of its record, Unix milliseconds; 0 of a line that is none.
+    pub fn ts(&self) -> u64 {
+        self.ts
+    }
+
     /// Reads a line; says of one that is no record of a known shape why.
     pub fn of(line: &JournalLine) -> (Self, Option<BadLine>) {
         let record = match &line.record {
@@ -160,7 +196,8 @@ impl About {
                 Self::Validation {
                     key: digest(record),
                     target: said.target.as_deref().map(of_id),
-                    said: TaskValidation {
+                    said: Ruled {
+                        source: Source::default(),
                         seq: record.seq,
                         validator: said.kind,
                         verdict: said.verdict,

@@ -54,6 +54,7 @@ impl<const W: usize> Table<W> {
     }
 
     /// Counts the keys.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.used).sum()
     }

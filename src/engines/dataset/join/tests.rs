@@ -12,8 +12,8 @@ fn run(journal: &Journal) -> (Vec<Task>, Vec<Quarantined>, Join) {
     let (mut chats, mut aside) = (Vec::new(), Vec::new());
     for line in &journal.0 {
         let (fact, bad) = Fact::of(line);
-        aside.extend(bad.map(|bad| Quarantined::new(line, bad)));
-        if let Some(index) = join.gather(fact) {
+        aside.extend(bad.map(|bad| Quarantined::new(None, line, bad)));
+        if let Some(index) = join.gather(0, fact) {
             chats.push((index, line.record.clone().unwrap()));
         }
     }
@@ -22,7 +22,7 @@ fn run(journal: &Journal) -> (Vec<Task>, Vec<Quarantined>, Join) {
     let mut tasks: Vec<Task> = chats
         .into_iter()
         .filter(|(index, _)| join.is_task(*index))
-        .map(|(index, record)| join.task(index, record, &recipe).unwrap())
+        .map(|(index, record)| join.task(index, (0, record), &recipe).unwrap())
         .collect();
     tasks.reverse();
     let (counts, days) = join.counts();
@@ -277,7 +277,33 @@ fn every_line_goes_somewhere() {
 }
 
 #[test]
-fn days_are_touched_by_what_is_new_and_by_what_is_said_of_it() {
+fn what_was_said_before_an_answer_is_of_the_first_one_with_its_id() {
+    let mut journal = Journal::default();
+    let said = |target, rating| fixture::feedback(target, rating);
+    let verdict = |target, verdict| fixture::validation(target, verdict);
+    journal.push(Kind::Feedback, "f1", &said("c1", Rating::Rejected));
+    journal.push(Kind::Feedback, "f2", &said("req", Rating::Accepted));
+    journal.push(Kind::Validation, "v1", &verdict("c1", Verdict::Fail));
+    journal.push(Kind::Validation, "v2", &verdict("req", Verdict::Pass));
+    journal.push(Kind::Feedback, "f3", &said("never", Rating::Accepted));
+    journal.push(Kind::Chat, "c1", &fixture::chat("first", "a"));
+    journal.push(Kind::Chat, "c2", &fixture::chat("second", "a"));
+    let (tasks, _, join) = run(&journal);
+    let said: Vec<_> = tasks
+        .iter()
+        .map(|task| {
+            let validations = task.validations.iter().map(|one| one.seq);
+            let feedback = task.feedback.as_ref().map(|said| said.seq);
+            (feedback, validations.collect::<Vec<_>>())
+        })
+        .collect();
+    // Of several words before it the last one counts.
+    assert_eq!(said, [(Some(2), vec![4]), (None, vec![])]);
+    assert_eq!(join.feedback_without_task(), 1);
+}
+
+#[test]
+fn days_differ_by_what_is_new_and_by_what_is_said_of_it() {
     const DAY_MS: u64 = 86_400_000;
     let mut journal = Journal::default();
     let chat = |n: u64| {
@@ -296,17 +322,15 @@ fn days_are_touched_by_what_is_new_and_by_what_is_said_of_it() {
     journal.push(Kind::Validation, "v", &passed);
     journal.push(Kind::Chat, "c1", &chat(1));
     let mut join = Join::default();
-    let mut touched = Vec::new();
+    let (mut touched, mut before) = (Vec::new(), BTreeMap::new());
     for (line, ts) in journal.0.iter_mut().zip([0, 1, 2, 9, 9, 9, 9, 9]) {
         line.record.as_mut().unwrap().ts = ts * DAY_MS;
-        join.begin_new();
-        join.gather(Fact::of(line).0);
-        touched.push(
-            join.touched()
-                .iter()
-                .map(Day::to_string)
-                .collect::<Vec<_>>(),
-        );
+        join.gather(0, Fact::of(line).0);
+        let now = join.digests();
+        let other = |(day, digest): &(&Day, &String)| before.get(*day) != Some(*digest);
+        let days = now.iter().filter(other).map(|(day, _)| day.to_string());
+        touched.push(days.collect::<Vec<_>>());
+        before = now;
     }
     let day = |n: u64| vec![Day::of(n * DAY_MS).to_string()];
     let none = Vec::new;

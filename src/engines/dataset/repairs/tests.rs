@@ -15,14 +15,14 @@ fn run(journal: &Journal, recipe: &Recipe) -> (Vec<(Value, Value)>, ExportCounts
         .0
         .iter()
         .filter_map(|line| {
-            let index = join.gather(Fact::of(line).0)?;
+            let index = join.gather(0, Fact::of(line).0)?;
             Some((index, line.record.clone().unwrap()))
         })
         .collect();
     let tasks: Vec<Task> = chats
         .into_iter()
         .filter(|(index, _)| join.is_task(*index))
-        .map(|(index, record)| join.task(index, record, recipe).unwrap())
+        .map(|(index, record)| join.task(index, (0, record), recipe).unwrap())
         .collect();
     let (placed, counts) = fixture::export(("preference", Flavour::Trl), recipe, 0.0, &tasks);
     let parsed = |text: &str| serde_json::from_str(text).unwrap();

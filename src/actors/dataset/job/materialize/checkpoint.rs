@@ -1,4 +1,4 @@
-//! What a materialization leaves for the next one: the facts of every line, and where the chain was.
+//! What a materialization leaves for the next one: the facts of every line, and where each journal's chain was.
 //!
 //! It stands in the folder of the tasks under hidden names, so that it is replaced with them. It is no output: without it,
 //! or when anything it says does not hold any more, all is read from the start.
@@ -17,7 +17,6 @@ use crate::storage::dataset_store::{FileReceipt, HashedFile, Staging};
 use crate::storage::evidence_log::Span;
 
 const FILE: &str = ".checkpoint.json";
-const FACTS: &str = ".facts";
 
 /// What was made of which lines.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,21 +24,40 @@ pub(super) struct Checkpoint {
     format: u32,
     recipe_sha256: String,
     parquet: bool,
+    /// By replica.
+    pub(super) journals: Vec<Covered>,
+    /// By date.
+    pub(super) days: BTreeMap<String, Made>,
+    pub(super) quarantine: FileReceipt,
+}
+
+/// The lines of a journal that were read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Covered {
+    pub(super) replica: Option<String>,
     /// The journal's files as far as they were read.
     pub(super) segments: Vec<FileReceipt>,
     /// The chain after the last line.
     pub(super) chain: String,
     /// Number and hash of the last record.
     pub(super) head: (u64, String),
-    /// By date.
-    pub(super) days: BTreeMap<String, Made>,
-    pub(super) quarantine: FileReceipt,
-    facts: FileReceipt,
+    /// Lines that were put aside.
+    pub(super) quarantined: u64,
+    pub(super) facts: FileReceipt,
+}
+
+impl Covered {
+    pub(super) fn lines(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.rows).sum()
+    }
 }
 
 /// The tasks of a day.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Made {
+    /// What they were made of; see `Join::digests`.
+    #[serde(default)]
+    pub(super) digest: String,
     pub(super) outcomes: BTreeMap<String, u64>,
     pub(super) files: Vec<FileReceipt>,
 }
@@ -72,21 +90,45 @@ impl Checkpoint {
     /// The files of the folder that it speaks of.
     pub(super) fn files(&self) -> impl Iterator<Item = &FileReceipt> {
         let made = self.days.values().flat_map(|made| &made.files);
-        made.chain([&self.quarantine, &self.facts])
+        let facts = self.journals.iter().map(|journal| &journal.facts);
+        made.chain([&self.quarantine]).chain(facts)
     }
 
-    /// Lines that were read.
-    pub(super) fn lines(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.rows).sum()
+    /// Writes it.
+    pub(super) fn write(
+        staging: &Staging,
+        terms: Terms<'_>,
+        journals: Vec<Covered>,
+        days: BTreeMap<String, Made>,
+        quarantine: FileReceipt,
+    ) -> Result<(), DatasetError> {
+        let checkpoint = Self {
+            format: FORMAT_VERSION,
+            recipe_sha256: terms.recipe_sha256.to_owned(),
+            parquet: terms.parquet,
+            journals,
+            days,
+            quarantine,
+        };
+        staging.write(FILE, &encode(&checkpoint)?)?;
+        Ok(())
     }
 }
 
-/// The facts in the making.
+/// The file of the facts of a replica's lines.
+fn facts_of(replica: Option<&str>) -> String {
+    match replica {
+        Some(replica) => format!(".facts-{replica}"),
+        None => ".facts".to_owned(),
+    }
+}
+
+/// The facts of a journal in the making.
 pub(super) struct Facts(HashedFile);
 
 impl Facts {
-    pub(super) fn create(staging: &Staging) -> Result<Self, DatasetError> {
-        Ok(Self(staging.create(FACTS)?))
+    pub(super) fn create(staging: &Staging, replica: Option<&str>) -> Result<Self, DatasetError> {
+        Ok(Self(staging.create(&facts_of(replica))?))
     }
 
     pub(super) fn add(&mut self, frame: &Frame) -> Result<(), DatasetError> {
@@ -98,45 +140,18 @@ impl Facts {
         written.map_err(|error| DatasetError::Facts(error.to_string()))
     }
 
-    /// Writes the checkpoint.
-    pub(super) fn finish(
-        self,
-        staging: &Staging,
-        terms: Terms<'_>,
-        covered: Covered,
-    ) -> Result<(), DatasetError> {
-        let lines = covered.segments.iter().map(|segment| segment.rows).sum();
-        let checkpoint = Checkpoint {
-            format: FORMAT_VERSION,
-            recipe_sha256: terms.recipe_sha256.to_owned(),
-            parquet: terms.parquet,
-            segments: covered.segments,
-            chain: covered.chain,
-            head: covered.head,
-            days: covered.days,
-            quarantine: covered.quarantine,
-            facts: self.0.finish_rows(lines)?,
-        };
-        staging.write(FILE, &encode(&checkpoint)?)?;
-        Ok(())
+    /// Ends with those of so many lines.
+    pub(super) fn finish(self, lines: u64) -> Result<FileReceipt, DatasetError> {
+        Ok(self.0.finish_rows(lines)?)
     }
-}
-
-/// What a checkpoint says of the lines that were read.
-pub(super) struct Covered {
-    pub(super) segments: Vec<FileReceipt>,
-    pub(super) chain: String,
-    pub(super) head: (u64, String),
-    pub(super) days: BTreeMap<String, Made>,
-    pub(super) quarantine: FileReceipt,
 }
 
 /// Reads the frames that were kept in a folder.
 pub(super) struct Frames(BufReader<File>);
 
 impl Frames {
-    pub(super) fn open(dir: &Path) -> Result<Self, DatasetError> {
-        let file = File::open(dir.join(FACTS));
+    pub(super) fn open(dir: &Path, replica: Option<&str>) -> Result<Self, DatasetError> {
+        let file = File::open(dir.join(facts_of(replica)));
         let file = file.map_err(|error| DatasetError::Facts(error.to_string()))?;
         Ok(Self(BufReader::with_capacity(256 * 1024, file)))
     }

@@ -77,8 +77,14 @@ impl<'a> Partitions<'a> {
         let mut files = vec![open.lines.finish()?];
         files.extend(open.rows.map(ParquetFile::finish).transpose()?);
         let outcomes = open.outcomes;
-        self.made
-            .insert(task.day.to_string(), Made { outcomes, files });
+        self.made.insert(
+            task.day.to_string(),
+            Made {
+                outcomes,
+                files,
+                ..Made::default()
+            },
+        );
         Ok(())
     }
 

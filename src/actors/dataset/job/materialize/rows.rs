@@ -24,6 +24,7 @@ pub(super) fn columns() -> Vec<ParquetColumn> {
     ];
     let feedback = vec![
         column("seq", Int),
+        column("replica", Text),
         column("rating", Text),
         column("score", Float),
         column("comment", Text),
@@ -33,12 +34,14 @@ pub(super) fn columns() -> Vec<ParquetColumn> {
     ];
     let validation = vec![
         column("seq", Int),
+        column("replica", Text),
         column("validator", Text),
         column("verdict", Text),
         column("rules", Text.list()),
     ];
     vec![
         column("seq", Int),
+        column("replica", Text),
         column("ts", Time),
         column("id", Text),
         column("request_id", Text),

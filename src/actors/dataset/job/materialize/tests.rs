@@ -22,7 +22,7 @@ fn on_day(day: u64, mut record: NewRecord) -> NewRecord {
 }
 
 /// Every file, with its bytes; without what one run leaves for the next unless `hidden`.
-fn bytes(world: &World, hidden: bool) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn bytes(world: &World, hidden: bool) -> BTreeMap<String, Vec<u8>> {
     fn walk(dir: &Path, root: &Path, hidden: bool, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
