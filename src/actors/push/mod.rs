@@ -11,9 +11,9 @@
 
 mod progress;
 mod pull;
-mod push;
 mod pushed;
 mod rows;
+mod send;
 #[cfg(all(test, feature = "object-storage"))]
 mod tests;
 
@@ -236,12 +236,12 @@ impl AsyncWorker for PushWorker {
                     random,
                 } => {
                     let _under = paths.movement.begin("push");
-                    let asked = push::Asked {
+                    let asked = send::Asked {
                         take_over,
                         now_ms,
                         random,
                     };
-                    push::run(paths, asked, &beat).await.map(PushReply::Pushed)
+                    send::run(paths, asked, &beat).await.map(PushReply::Pushed)
                 }
                 PushRequest::Pull => {
                     let _under = paths.movement.begin("pull");

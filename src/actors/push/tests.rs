@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::push::Asked;
+use super::send::Asked;
 use super::*;
 use crate::storage::dataset_store::sha256;
 use crate::storage::evidence_log::{

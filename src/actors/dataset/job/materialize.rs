@@ -231,6 +231,9 @@ fn segments_of(receipt: &Value, inputs: &[Input<'_>]) -> Value {
     segments.collect()
 }
 
+/// What the journals say, how far each was read, and what is in quarantine.
+type Gathered = (Read, Vec<(Covered, Chain)>, FileReceipt);
+
 /// First reading: what the journals say, and which of their lines are none. Each journal's chain goes on from where it is.
 fn gather(
     paths: &DatasetPaths,
@@ -238,7 +241,7 @@ fn gather(
     (inputs, chains): (&[Input<'_>], Vec<Chain>),
     kept: Option<&Kept>,
     tick: &mut dyn FnMut(),
-) -> Result<(Read, Vec<(Covered, Chain)>, FileReceipt), DatasetError> {
+) -> Result<Gathered, DatasetError> {
     let names: Vec<Option<String>> = inputs.iter().map(|one| one.of.replica.clone()).collect();
     let mut read = Read {
         join: Join::of(names.iter().flatten().cloned().collect()),

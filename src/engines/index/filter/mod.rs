@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "qdrant"))]
 pub(crate) use marks::arbitrary;
 #[cfg(any(test, feature = "qdrant"))]
 pub use marks::{Key, Marked, Marks, PathKey, Word, path_key};
