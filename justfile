@@ -59,6 +59,11 @@ backends:
     cargo build --features qdrant
     tests/backends/run.sh target/debug/boathouse
 
+# three replicas behind nginx share a Qdrant: one is killed, one stands still, all are upgraded, under load; installs nginx and Python packages under target/
+replicas:
+    cargo build --features qdrant
+    tests/replicas/run.sh target/debug/boathouse
+
 # one step of training on exports, with TRL and sentence-transformers; installs gigabytes under target/
 train:
     cargo build --release
@@ -79,6 +84,13 @@ bench-minilm MODEL CORPUS="config/demo/trecqa/corpus.jsonl":
     python3 -m venv target/bench-minilm
     target/bench-minilm/bin/pip install --quiet onnxruntime onnx safetensors tokenizers numpy
     target/bench-minilm/bin/python benches/minilm/compare.py target/release/boathouse {{MODEL}} {{CORPUS}}
+
+# what one core does and what data takes: the figures of docs/SCALING.md; nothing else should run
+bench-scaling:
+    cargo build --release
+    benches/scaling/run.py target/release/boathouse fill 25000 100000 1000000
+    benches/scaling/run.py target/release/boathouse serve
+    benches/scaling/run.py target/release/boathouse proxy
 
 # a Python environment with what the benches' sidecar needs, under target/
 sidecar:

@@ -35,6 +35,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/OPERATING.md",
         include_str!("../../../docs/OPERATING.md"),
     ),
+    ("docs/SCALING.md", include_str!("../../../docs/SCALING.md")),
     ("docs/SQL.md", include_str!("../../../docs/SQL.md")),
     ("docs/STORAGE.md", include_str!("../../../docs/STORAGE.md")),
     (
