@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 27] = [
+const ONLY_IN: [(&str, &[&str]); 29] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -59,6 +59,8 @@ const ONLY_IN: [(&str, &[&str]); 27] = [
     ),
     ("datafusion", &["services/sql/"]),
     ("object_store", &["transport/objects/"]),
+    ("qdrant_client", &["actors/index/store/qdrant/"]),
+    ("prost", &["actors/index/store/qdrant/"]),
     ("sd_notify", &["app/service_manager.rs"]),
     ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),

@@ -10,9 +10,16 @@ mod bucket;
 #[cfg(all(test, feature = "object-storage"))]
 mod tests;
 
+use std::time::Duration;
+
 pub use bucket::Bucket;
 
 use crate::types::error_kind::ErrorKind;
+
+/// Waits for an answer so long at most; `None`: it takes longer.
+pub async fn within<T>(wait: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(wait, answer).await.ok()
+}
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]

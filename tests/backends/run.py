@@ -173,7 +173,7 @@ class Backend:
     # Statuses with which it may refuse what it cannot answer.
     refuses: tuple = ()
 
-    def __init__(self, name: str, binary: str, folder: str) -> None:
+    def __init__(self, name: str, binary: str, folder: str, timeout_ms: int = 60_000) -> None:
         self.name, self.double = name, None
         env = {}
         if name == "qdrant":
@@ -182,7 +182,7 @@ class Backend:
                 self.double = Double()
                 url = self.double.url
             env["BOATHOUSE__BACKENDS__QDRANT__URL"] = url
-            env["BOATHOUSE__BACKENDS__QDRANT__TIMEOUT_MS"] = "5000"
+            env["BOATHOUSE__BACKENDS__QDRANT__TIMEOUT_MS"] = str(timeout_ms)
             env["BOATHOUSE__BACKENDS__QDRANT__PREFIX"] = f"suite-{uuid.uuid4().hex[:12]}-"
             self.average = 100.0
             self.refuses = (400,)
@@ -212,6 +212,8 @@ class Backend:
 
 class Cases:
     backend: Backend
+    # More than a busy machine needs.
+    timeout_ms = 60_000
     # One filled collection for what only reads.
     shared: Collection | None = None
 
@@ -704,6 +706,8 @@ class FaultCases:
     """What an engine's faults do, and do not do."""
 
     backend: Backend
+    # What is never answered must be given up in a while.
+    timeout_ms = 10_000
 
     def setUp(self) -> None:
         self.double = self.backend.double
@@ -712,6 +716,8 @@ class FaultCases:
         self.double.up()
         self.double.fail()
         self.vector = [1.0] * DIM
+        # What an earlier fault has it left alone for is over.
+        self.serves(self.backend.collection)
 
     tearDown = setUp
 
@@ -918,7 +924,7 @@ def cases_of(name: str, kind: type, binary: str):
         @classmethod
         def setUpClass(cls) -> None:
             cls.folder = tempfile.TemporaryDirectory()
-            cls.backend = Backend(name, binary, os.path.join(cls.folder.name, "data"))
+            cls.backend = Backend(name, binary, os.path.join(cls.folder.name, "data"), cls.timeout_ms)
 
         @classmethod
         def tearDownClass(cls) -> None:

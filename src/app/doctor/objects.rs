@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Finding;
 use crate::config::Settings;
-use crate::transport::objects::{Bucket, ObjectError};
+use crate::transport::objects::{Bucket, ObjectError, within};
 
 const CHECK: &str = "object storage";
 /// Longest wait for a listing.
@@ -17,27 +17,27 @@ pub async fn objects(settings: &Settings) -> Vec<Finding> {
         return Vec::new();
     }
     let started = Instant::now();
-    let listed =
-        tokio::time::timeout(WAIT, async { Bucket::open(url)?.folders("journal").await }).await;
+    let listing = async { Bucket::open(url)?.folders("journal").await };
+    let listed = within(WAIT, listing).await;
     let ms = started.elapsed().as_millis();
     let credentials = "set AWS_*, GOOGLE_* or AZURE_* in the server's environment: docs/OBJECT_STORAGE.md says which rights it needs";
     vec![match listed {
-        Ok(Ok(replicas)) => {
+        Some(Ok(replicas)) => {
             let count = replicas.len();
             let what = format!("{url} can be listed, in {ms} ms; replicas there: {count}");
             Finding::ok(CHECK, what)
         }
-        Ok(Err(error @ ObjectError::Denied { .. })) => {
+        Some(Err(error @ ObjectError::Denied { .. })) => {
             Finding::fail(CHECK, format!("{url}: {error}"), credentials)
         }
-        Ok(Err(error)) => Finding::fail(
+        Some(Err(error)) => Finding::fail(
             CHECK,
             format!("{url}: {error}"),
             format!(
                 "check object_storage.url, the network and AWS_ENDPOINT_URL; {credentials}; pushes fail until then, nothing else does"
             ),
         ),
-        Err(_) => Finding::fail(
+        None => Finding::fail(
             CHECK,
             format!("{url} does not answer within {} s", WAIT.as_secs()),
             "check the network, AWS_ENDPOINT_URL and a proxy in between; pushes fail until then, nothing else does",

@@ -42,8 +42,7 @@ fn what_a_start_would_refuse_is_told_with_what_to_do() {
 #[test]
 fn an_engine_that_this_build_does_not_have_or_that_is_not_there_is_told() {
     let mut settings = Settings::default();
-    let found =
-        |settings: &Settings| actix_web::rt::System::new().block_on(super::backends(settings));
+    let found = |settings: &Settings| actix::System::new().block_on(super::backends(settings));
     assert_eq!(found(&settings), []);
     // A port that nobody listens on, or an engine that is not compiled in.
     settings.backends.qdrant.url = "http://127.0.0.1:1".to_owned();

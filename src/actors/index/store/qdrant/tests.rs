@@ -194,7 +194,8 @@ fn sorted_text(value: &Value) -> String {
 fn an_id_is_a_uuid_of_its_hash() {
     let id = |text: &str| format!("{:?}", point::id_of(text));
     assert_ne!(id("a"), id("b"));
-    assert!(id("a").contains("17762fdd-d969-8a45-b213-"), "{}", id("a"));
+    // Stored points are found by it: it is the same for ever.
+    assert!(id("a").contains("17762fdd-d969-8453-925d-65717ac3eea2"));
 }
 
 #[test]
