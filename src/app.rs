@@ -631,6 +631,7 @@ async fn build(settings: &Settings, source: SettingsSource) -> Result<Arc<Servic
         backups: backup::Backups::new(data_dir.clone()),
         limits: Limits {
             deadline_ms: settings.http.deadline_ms,
+            max_wait: Duration::from_millis(settings.http.max_wait_ms),
             job_deadline_ms: settings.dataset.job_deadline_ms,
             cache_threshold: settings.chat.cache.threshold,
             max_record_bytes: settings.evidence.max_record_bytes,
@@ -667,7 +668,8 @@ fn step_of(
             let Some(services) = services else {
                 return Ok(0);
             };
-            step(services).await.map_err(|error| error.to_string())
+            let done = step(services).await;
+            done.map_err(|error| error.logged().to_owned())
         })
     })
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use supervisors::Cx;
+use supervisors::{Cx, Fault};
 
+use crate::engines::embedding::EmbedError;
 use crate::engines::upstream::UpstreamError;
 use crate::transport::TransportError;
 use crate::types::trace::Trace;
@@ -34,6 +35,30 @@ pub(super) fn beat(deadline_ms: u64) -> Duration {
 pub(super) fn traceparent(trace: Option<&Trace>) -> Option<(String, String)> {
     let place = trace?.traceparent();
     Some(("traceparent".to_owned(), place))
+}
+
+/// An error of a cell that calls an upstream, as logs and traces may hold it.
+pub(super) trait WithoutWords {
+    /// See [`UpstreamError::without_words`].
+    fn without_words(&self) -> String;
+}
+
+impl WithoutWords for Fault<UpstreamError> {
+    fn without_words(&self) -> String {
+        match self {
+            Fault::App(error) => error.without_words().to_string(),
+            fault => fault.to_string(),
+        }
+    }
+}
+
+impl WithoutWords for Fault<EmbedError> {
+    fn without_words(&self) -> String {
+        match self {
+            Fault::App(error) => error.without_words().to_string(),
+            fault => fault.to_string(),
+        }
+    }
 }
 
 /// What the transport's error is for a request without an answer.

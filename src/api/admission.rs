@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 
@@ -159,6 +161,23 @@ pub(super) fn is_always_served(path: &str) -> bool {
     ALWAYS_SERVED.contains(&path)
 }
 
+/// The collection that a request to `path` searches. A name is written as it is: it has no sign that a path encodes.
+pub(super) fn searched(path: &str) -> Option<&str> {
+    let (name, rest) = path.strip_prefix("/v1/collections/")?.split_once('/')?;
+    ["search", "search/batch", "recommend"]
+        .contains(&rest)
+        .then_some(name)
+}
+
+/// Bytes of a body that costs less to read than to refuse; the text in it may be one that the cache knows.
+const ONE_TEXT: u64 = 1 << 10;
+
+/// Whether a request wants vectors of more than a text or two.
+pub(super) fn embeds_many(path: &str, headers: &HeaderMap) -> bool {
+    let length = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    path == "/v1/embeddings" && length().is_some_and(|length: u64| length > ONE_TEXT)
+}
+
 /// The refusal; `bound` is the setting that was reached.
 pub(super) fn overloaded(bound: &str) -> ServiceError {
     ServiceError {
@@ -212,6 +231,20 @@ mod tests {
         rounds.begin(at(2_300));
         full(2_300);
         assert!(rounds.takes(at(2_800)), "the rounds have been short again");
+    }
+
+    #[test]
+    fn a_path_names_the_collection_that_is_searched() {
+        for (path, collection) in [
+            ("/v1/collections/docs/search", Some("docs")),
+            ("/v1/collections/docs/search/batch", Some("docs")),
+            ("/v1/collections/docs/recommend", Some("docs")),
+            ("/v1/collections/docs/points", None),
+            ("/v1/collections/docs", None),
+            ("/v1/validate", None),
+        ] {
+            assert_eq!(searched(path), collection, "{path}");
+        }
     }
 
     #[test]

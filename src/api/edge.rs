@@ -22,13 +22,15 @@ use futures_util::Stream as _;
 
 use super::EdgeState;
 use super::access::{Access, Refusal};
-use super::admission::{Connection, InFlight, Rounds, Slot, is_always_served, overloaded};
+use super::admission::{
+    Connection, InFlight, Rounds, Slot, embeds_many, is_always_served, overloaded, searched,
+};
 use super::context::Context;
 use super::metrics::{Watched, known_method};
 use super::origin::{self, FETCH_SITE, Origins};
 use super::request_id::{HEADER, RequestId};
 use crate::console::login;
-use crate::services::ServiceError;
+use crate::services::{ServiceError, Services, room};
 use crate::types::error_kind::ErrorKind;
 use crate::types::trace::{Attribute, OpenSpan, SpanKind, SpanSink, Story, Trace};
 
@@ -79,6 +81,7 @@ where
         ready(Ok(EdgeService {
             service,
             access: Access::new(Arc::clone(&self.state.services)),
+            services: Arc::clone(&self.state.services),
             origins: Arc::clone(&self.origins),
             max_uri_bytes: self.state.limits.max_uri_bytes,
             known_host: RefCell::new(None),
@@ -94,6 +97,7 @@ where
 pub struct EdgeService<S> {
     service: S,
     access: Access,
+    services: Arc<Services>,
     origins: Arc<Origins>,
     max_uri_bytes: usize,
     /// The last host that was not refused.
@@ -185,7 +189,7 @@ impl<S> EdgeService<S> {
         if uri.len() > self.max_uri_bytes {
             let limit = self.max_uri_bytes;
             let message = format!("path and query are longer than http.max_uri_bytes, {limit}");
-            let error = ServiceError::new(ErrorKind::TooLarge, message);
+            let error = ServiceError::new(ErrorKind::UriTooLong, message);
             return Some(Refused::Error(Box::new(error.code("uri_too_long"))));
         }
         if of_named_page && origin::is_preflight(request.method(), headers) {
@@ -215,6 +219,11 @@ impl<S> EdgeService<S> {
         }
         if !self.rounds.takes(now) && !is_always_served(path) {
             return Err(overloaded("http.max_lag_ms"));
+        }
+        if let Some(collection) = searched(path) {
+            room::for_search(&self.services, collection)?;
+        } else if embeds_many(path, request.headers()) {
+            room::for_vectors(&self.services)?;
         }
         let slot = self.requests.take(path);
         slot.ok_or_else(|| overloaded("http.max_in_flight"))

@@ -6,7 +6,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::context::Context;
-use super::error_body::{anthropic_body, ollama_body, openai_body, problem_body, rpc_body};
+use super::error_body::body_text;
 use super::openapi;
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
@@ -84,6 +84,7 @@ pub(super) fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UriTooLong => StatusCode::URI_TOO_LONG,
         ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -100,7 +101,11 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         if self.error.kind == ErrorKind::Internal {
-            tracing::error!(request_id = self.request_id, error = %self.error, "request failed");
+            tracing::error!(
+                request_id = self.request_id,
+                error = self.error.logged(),
+                "request failed"
+            );
         }
         let mut response = HttpResponse::build(self.status_code());
         if let Some(wait) = self.error.retry_after_ms {
@@ -109,18 +114,17 @@ impl ResponseError for ApiError {
         if self.error.kind == ErrorKind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"boathouse\""));
         }
-        match self.flavor {
-            Flavor::OpenAi => response.json(openai_body(&self.error, &self.request_id)),
-            Flavor::Anthropic => {
-                response.insert_header(("request-id", self.request_id.as_str()));
-                response.json(anthropic_body(&self.error, &self.request_id))
-            }
-            Flavor::Ollama => response.json(ollama_body(&self.error)),
-            Flavor::JsonRpc => response.json(rpc_body(&self.error, &self.request_id)),
-            Flavor::Problem => response
-                .content_type("application/problem+json")
-                .body(problem_body(&self.error, &self.request_id).to_string()),
+        if self.flavor == Flavor::Anthropic {
+            response.insert_header(("request-id", self.request_id.as_str()));
         }
+        let media_type = match self.flavor {
+            Flavor::Problem => "application/problem+json",
+            _ => "application/json",
+        };
+        let media_type = header::HeaderValue::from_static(media_type);
+        response
+            .insert_header((header::CONTENT_TYPE, media_type))
+            .body(body_text(self.flavor, &self.error, &self.request_id))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::error::status;
+use super::error::{Flavor, status};
 use crate::services::ServiceError;
 use crate::types::error_kind::ErrorKind;
 use crate::types::validation::Finding;
@@ -116,9 +116,26 @@ struct JsonRpcErrorObject<'a> {
     data: Problem<'a>,
 }
 
+/// The text of an answer's body. Not by way of a [`Value`]: most errors are refusals of an overload, which must cost little.
+pub(super) fn body_text(flavor: Flavor, error: &ServiceError, request_id: &str) -> String {
+    let text = match flavor {
+        Flavor::OpenAi => serde_json::to_string(&openai(error, request_id)),
+        Flavor::Anthropic => serde_json::to_string(&anthropic(error, request_id)),
+        Flavor::Ollama => serde_json::to_string(&ollama(error)),
+        Flavor::JsonRpc => serde_json::to_string(&rpc(error, request_id)),
+        Flavor::Problem => serde_json::to_string(&problem(error, request_id)),
+    };
+    // Structs of texts and numbers are JSON.
+    text.unwrap_or_default()
+}
+
 /// The OpenAI error object, also sent as an event in the middle of a stream.
 pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
-    json!(OpenAiError {
+    json!(openai(error, request_id))
+}
+
+fn openai<'a>(error: &'a ServiceError, request_id: &'a str) -> OpenAiError<'a> {
+    OpenAiError {
         error: OpenAiErrorObject {
             message: &error.message,
             kind: openai_type(error.kind),
@@ -126,13 +143,17 @@ pub(super) fn openai_body(error: &ServiceError, request_id: &str) -> Value {
             code: error.code,
             request_id,
             findings: &error.findings,
-        }
-    })
+        },
+    }
 }
 
 /// The Anthropic error object, also sent as an event in the middle of a stream.
 pub(super) fn anthropic_body(error: &ServiceError, request_id: &str) -> Value {
-    json!(AnthropicError {
+    json!(anthropic(error, request_id))
+}
+
+fn anthropic<'a>(error: &'a ServiceError, request_id: &'a str) -> AnthropicError<'a> {
+    AnthropicError {
         kind: "error",
         error: AnthropicErrorObject {
             kind: anthropic_type(error.kind),
@@ -140,15 +161,19 @@ pub(super) fn anthropic_body(error: &ServiceError, request_id: &str) -> Value {
             findings: &error.findings,
         },
         request_id,
-    })
+    }
 }
 
 /// Ollama's bare message.
 pub(super) fn ollama_body(error: &ServiceError) -> Value {
-    json!(OllamaError {
+    json!(ollama(error))
+}
+
+fn ollama(error: &ServiceError) -> OllamaError<'_> {
+    OllamaError {
         error: &error.message,
         findings: &error.findings,
-    })
+    }
 }
 
 /// RFC 9457's object, also sent for a part of a request that failed by itself.
@@ -172,6 +197,10 @@ fn problem<'a>(error: &'a ServiceError, request_id: &'a str) -> Problem<'a> {
 
 /// JSON-RPC's error object, for failures before a message was understood.
 pub(super) fn rpc_body(error: &ServiceError, request_id: &str) -> Value {
+    json!(rpc(error, request_id))
+}
+
+fn rpc<'a>(error: &'a ServiceError, request_id: &'a str) -> JsonRpcError<'a> {
     let code = match (error.code, error.kind) {
         (Some("invalid_json" | "invalid_utf8"), _) => -32_700,
         (
@@ -180,7 +209,7 @@ pub(super) fn rpc_body(error: &ServiceError, request_id: &str) -> Value {
         ) => -32_603,
         _ => -32_600,
     };
-    json!(JsonRpcError {
+    JsonRpcError {
         jsonrpc: "2.0",
         id: None,
         error: JsonRpcErrorObject {
@@ -188,7 +217,7 @@ pub(super) fn rpc_body(error: &ServiceError, request_id: &str) -> Value {
             message: &error.message,
             data: problem(error, request_id),
         },
-    })
+    }
 }
 
 /// OpenAI's word for each failure of an answer that had begun.
@@ -208,6 +237,7 @@ fn openai_type(kind: ErrorKind) -> &'static str {
         | ErrorKind::NotFound
         | ErrorKind::Conflict
         | ErrorKind::TooLarge
+        | ErrorKind::UriTooLong
         | ErrorKind::Forbidden
         | ErrorKind::MethodNotAllowed
         | ErrorKind::Unprocessable => "invalid_request_error",
@@ -228,7 +258,7 @@ fn anthropic_type(kind: ErrorKind) -> &'static str {
         | ErrorKind::MethodNotAllowed
         | ErrorKind::Unprocessable => "invalid_request_error",
         ErrorKind::NotFound => "not_found_error",
-        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::TooLarge | ErrorKind::UriTooLong => "request_too_large",
         ErrorKind::Unauthorized => "authentication_error",
         ErrorKind::Forbidden => "permission_error",
         ErrorKind::TooManyRequests => "rate_limit_error",

@@ -357,9 +357,11 @@ fn escaped(label: &str) -> String {
 
 /// Answers that a worker remembers the counters of.
 const REMEMBERED: usize = 64;
+/// Longest path of one of these, bytes.
+const LONGEST: usize = 256;
 
-/// The counters as one worker uses them: those of paths without a variable part are found without matching the path
-/// against all routes again, and without a look-up by label.
+/// The counters as one worker uses them: those of paths that come again are found without matching the path against all
+/// routes, which costs as much as all else that a refusal takes, and without a look-up by label.
 pub(super) struct Watched {
     metrics: Arc<Metrics>,
     /// The last used first.
@@ -403,15 +405,21 @@ impl Watched {
         let (requests, timer) = self.metrics.of(method.as_str(), label, status);
         requests.inc();
         timer.observe(seconds);
-        if label == path && self.known.len() < REMEMBERED {
-            self.known.push(Known {
-                method: method.clone(),
-                path: path.to_owned(),
-                status,
-                requests,
-                seconds: timer,
-            });
+        if path.len() > LONGEST {
+            return;
         }
+        let known = Known {
+            method: method.clone(),
+            path: path.to_owned(),
+            status,
+            requests,
+            seconds: timer,
+        };
+        if self.known.len() == REMEMBERED {
+            // Those that are used again move to the front.
+            self.known.pop();
+        }
+        self.known.push(known);
     }
 }
 

@@ -249,7 +249,13 @@ async fn erase(client: &Client, args: &EraseArgs) -> Result<(), CliError> {
         return Ok(());
     }
     if !args.yes {
-        tell(&would, false, "would be erased");
+        for line in told(&would, "would be erased") {
+            match args.json {
+                false => output::say(line),
+                // Who is asked must know, and stdout is for JSON.
+                true => output::note(line),
+            }
+        }
         let question = "Erase their content for good?".to_owned();
         if !input::confirmed_meanwhile(question).await? {
             return Err(CliError::failed("nothing was erased"));
@@ -294,6 +300,13 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
         output::say(answer);
         return;
     }
+    for line in told(answer, done) {
+        output::say(line);
+    }
+}
+
+/// The answer in words, line by line.
+fn told(answer: &Value, done: &str) -> Vec<String> {
     let kinds = answer["kinds"].as_object().into_iter().flatten();
     let kinds: Vec<String> = kinds
         .map(|(kind, count)| format!("{count} {kind}"))
@@ -303,7 +316,7 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
         false => format!(" ({})", kinds.join(", ")),
     };
     let records = counted(&answer["erased"], "record");
-    output::say(format_args!("{records}{list} {done}"));
+    let mut lines = vec![format!("{records}{list} {done}")];
     for (name, what) in [
         (
             "unverifiable",
@@ -316,9 +329,10 @@ fn tell(answer: &Value, as_json: bool, done: &str) {
         ),
     ] {
         if answer[name].as_u64().unwrap_or_default() > 0 {
-            output::say(format_args!("{what}: {}", answer[name]));
+            lines.push(format!("{what}: {}", answer[name]));
         }
     }
+    lines
 }
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ fn lines<S: Subscriber + for<'span> LookupSpan<'span>>(format: LogFormat) -> imp
     lines.with_filter(filter_fn(|event| !holds_contents(event)))
 }
 
-/// The MCP SDK tells whole requests and answers below the level of warnings.
+/// The MCP SDK tells whole requests and answers below the level of errors. What failed in them is told by `api/mcp`.
 fn holds_contents(event: &Metadata<'_>) -> bool {
     let of_sdk = event.target().split("::").next() == Some("rmcp");
-    of_sdk && *event.level() > Level::WARN
+    of_sdk && *event.level() > Level::ERROR
 }
 
 fn setter(by_environment: bool, handle: Handle<EnvFilter, Registry>) -> SetLogFilter {

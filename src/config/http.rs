@@ -53,6 +53,9 @@ pub struct HttpConfig {
     /// How long the rounds of a worker may take before it refuses some of what comes.
     #[schemars(range(max = 60_000))]
     pub max_lag_ms: u64,
+    /// How long others may have waited for a thread where one more search or request for vectors is taken; 0: as long as they do.
+    #[schemars(range(max = 60_000))]
+    pub max_wait_ms: u64,
     /// Longest a request may take.
     #[schemars(range(min = 10, max = 86_400_000))]
     pub deadline_ms: u64,
@@ -77,6 +80,7 @@ impl Default for HttpConfig {
             max_connections: 4_096,
             max_in_flight: 1_024,
             max_lag_ms: 250,
+            max_wait_ms: 250,
             deadline_ms: 30_000,
             drain_ms: 10_000,
         }
@@ -117,6 +121,7 @@ impl HttpConfig {
             ("max_connections", self.max_connections as u64, 1, 1 << 20),
             ("max_in_flight", self.max_in_flight as u64, 1, 1 << 20),
             ("max_lag_ms", self.max_lag_ms, 0, 60_000),
+            ("max_wait_ms", self.max_wait_ms, 0, 60_000),
             ("deadline_ms", self.deadline_ms, 10, 86_400_000),
             ("drain_ms", self.drain_ms, 0, 600_000),
         ] {

@@ -27,7 +27,7 @@ pub struct LogConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            filter: "info,actix_server=warn,actix_http=off,hnsw_rs=warn,rmcp=warn".to_owned(),
+            filter: "info,actix_server=warn,actix_http=off,hnsw_rs=warn,rmcp=error".to_owned(),
             format: LogFormat::Text,
         }
     }

@@ -467,7 +467,7 @@ pub(super) async fn write(
         };
         let embedder = pinned(services, name, model, spec.fingerprint.as_deref()).await?;
         let vectors = embed::vectors(services, &embedder, &texts, input.truncate, trace).await?;
-        made_by = spec.fingerprint.clone();
+        made_by.clone_from(&spec.fingerprint);
         for (place, vector) in places.into_iter().zip(vectors) {
             points[place].vector = vector.vector.to_vec();
         }
@@ -640,6 +640,7 @@ async fn state_of(
     })
 }
 
+/// The properties of a collection.
 pub(super) async fn spec_of(
     services: &Services,
     name: &str,

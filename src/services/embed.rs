@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 pub use answer::{EmbeddingData, EmbeddingUsage, EmbeddingsOutput, EncodedVector};
 pub use input::TextInput;
 
-use super::Services;
 use super::error::{ServiceError, fault};
+use super::{Services, room};
 use crate::engines::embedding::{CachedVector, Form, Model, ModelInfo, Written, json_capacity};
 use crate::types::trace::Trace;
 use answer::Answer;
@@ -143,6 +143,7 @@ async fn computed(
     form: Form,
     trace: Option<&Trace>,
 ) -> Result<Bytes, ServiceError> {
+    room::for_embedding(services, model)?;
     let vectors = vectors(services, model, texts, false, trace).await?;
     let bytes = vectors
         .first()

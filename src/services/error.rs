@@ -35,6 +35,8 @@ pub struct ServiceError {
     pub retry_after_ms: Option<u64>,
     /// What validators found in an answer that was refused.
     pub findings: Vec<Finding>,
+    /// Whether the message has words of an upstream, which may repeat what a user sent: logs do not hold it.
+    pub is_foreign: bool,
 }
 
 impl ServiceError {
@@ -47,6 +49,15 @@ impl ServiceError {
             param: None,
             retry_after_ms: None,
             findings: Vec::new(),
+            is_foreign: false,
+        }
+    }
+
+    /// The message as logs may hold it.
+    pub fn logged(&self) -> &str {
+        match self.is_foreign {
+            true => "an upstream failed; its words are not logged",
+            false => &self.message,
         }
     }
 
@@ -83,6 +94,10 @@ pub(super) trait EngineError: Display {
     fn retry_after_ms(&self) -> Option<u64> {
         None
     }
+    /// Whether it has words of an upstream.
+    fn is_foreign(&self) -> bool {
+        false
+    }
 }
 
 impl EngineError for EmbedError {
@@ -92,6 +107,10 @@ impl EngineError for EmbedError {
 
     fn retry_after_ms(&self) -> Option<u64> {
         self.retry_after_ms()
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.without_words() != *self
     }
 }
 
@@ -161,6 +180,10 @@ impl EngineError for ChatError {
     fn retry_after_ms(&self) -> Option<u64> {
         self.retry_after_ms()
     }
+
+    fn is_foreign(&self) -> bool {
+        self.without_words() != *self
+    }
 }
 
 impl EngineError for CollectionsError {
@@ -188,6 +211,7 @@ impl<E: EngineError> From<E> for ServiceError {
         let retry_after_ms = error.retry_after_ms();
         Self {
             retry_after_ms,
+            is_foreign: error.is_foreign(),
             ..Self::new(error.error_kind(), error.to_string())
         }
     }

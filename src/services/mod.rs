@@ -27,6 +27,7 @@ pub mod reload;
 pub mod repair;
 pub mod replay;
 pub mod review;
+pub mod room;
 pub mod search;
 #[cfg(feature = "sql")]
 pub mod sql;
@@ -133,6 +134,8 @@ pub struct Services {
 pub struct Limits {
     /// Longest a request may take, milliseconds.
     pub deadline_ms: u64,
+    /// Longest that others may have waited for a thread where one more is taken; zero: as long as they do.
+    pub max_wait: Duration,
     /// Longest a dataset job may take, milliseconds.
     pub job_deadline_ms: u64,
     /// Least likeness of two questions that have the same answer, when a request does not say.

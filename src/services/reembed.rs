@@ -122,7 +122,11 @@ async fn collection(
     let next = match next(services, batch).await {
         Ok(next) => next,
         Err(error) if error.kind.is_the_callers() => {
-            tracing::warn!(collection = name, %error, "not embedded anew; nothing was changed");
+            tracing::warn!(
+                collection = name,
+                error = error.logged(),
+                "not embedded anew; nothing was changed"
+            );
             ReembedRequest::Fail(run, error.message)
         }
         Err(error) => {

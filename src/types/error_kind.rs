@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Conflict,
     /// The input is larger than the limit named in the message.
     TooLarge,
+    /// The request's address is longer than the limit named in the message.
+    UriTooLong,
     /// Well-formed, but refused (quarantined, or against a rule).
     Unprocessable,
     /// Missing or wrong credentials.
@@ -39,7 +41,7 @@ impl ErrorKind {
     pub fn is_the_callers(self) -> bool {
         matches!(
             self,
-            Self::BadRequest | Self::TooLarge | Self::Unprocessable
+            Self::BadRequest | Self::TooLarge | Self::UriTooLong | Self::Unprocessable
         )
     }
 }

@@ -17,7 +17,7 @@ use crate::slot::Incarnation;
 pub(crate) struct Call {
     cancelled: AtomicBool,
     gone: Notify,
-    /// Milliseconds from `EPOCH` to the last sign of life.
+    /// Milliseconds from `EPOCH` to the last sign of life; while it waits, to when it was asked.
     progress_ms: AtomicU64,
 }
 
@@ -25,12 +25,14 @@ pub(crate) struct Call {
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Call {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) fn new(now: Instant) -> Self {
+        let call = Self {
             cancelled: AtomicBool::new(false),
             gone: Notify::new(),
             progress_ms: AtomicU64::new(0),
-        }
+        };
+        call.beat(now);
+        call
     }
 
     pub(crate) fn cancel(&self) {

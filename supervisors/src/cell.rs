@@ -214,7 +214,7 @@ impl<P: Protocol> Core<P> {
             return Err(Fault::Quarantined(digest));
         }
         let (reply, receiver) = oneshot::channel();
-        let call = Arc::new(Call::new());
+        let call = Arc::new(Call::new(Instant::now()));
         let crash = self.crash_next.load(Ordering::Relaxed)
             && self.crash_next.swap(false, Ordering::AcqRel);
         let job = Job {
@@ -235,6 +235,12 @@ impl<P: Protocol> Core<P> {
             call,
             done: false,
         })
+    }
+
+    /// See [`CellRef::is_crowded`].
+    fn is_crowded(&self, few: usize, max: Duration) -> bool {
+        let waits = |job: &Job<P>| job.call.last_beat().elapsed() > max;
+        self.inbox.admitted() > few && self.inbox.first(waits).unwrap_or(false)
     }
 
     /// Answers all that is queued with the gate's refusal.
@@ -461,6 +467,12 @@ impl<P: Protocol> CellRef<P> {
     /// Cancel safety: dropping the future takes the request out of the queue, or tells the worker.
     pub async fn ask(&self, request: P::Req, deadline: Deadline) -> Result<P::Rep, Fault<P::Err>> {
         self.try_ask(request, deadline)?.await
+    }
+
+    /// Whether more than `few` requests are admitted, and the first of those that wait has waited for longer than
+    /// `max`: another one would wait as long.
+    pub fn is_crowded(&self, few: usize, max: Duration) -> bool {
+        self.core.is_crowded(few, max)
     }
 
     /// Puts the request into the queue and returns its answer to come.

@@ -192,6 +192,16 @@ impl<T> Inbox<T> {
         self.lock().jobs.drain(..).collect()
     }
 
+    /// Looks at the job that is the next.
+    pub(crate) fn first<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().jobs.front().map(look)
+    }
+
+    /// Queued and running.
+    pub(crate) fn admitted(&self) -> usize {
+        self.admitted.load(Ordering::Acquire)
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.lock().jobs.len()
     }

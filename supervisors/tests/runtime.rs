@@ -112,6 +112,32 @@ async fn tree(policy: Policy, child: ChildSpec) -> Tree {
 }
 
 #[test]
+fn a_cell_is_crowded_while_many_wait_and_the_first_of_them_for_long() {
+    run(|| async {
+        let (spec, cell) = puppet("p", ChildPolicy::default());
+        let _tree = tree(quick(100, OnExhausted::Open), spec).await;
+        let (few, long) = (2, Duration::from_secs(3_600));
+        let gate = Arc::new(Barrier::new(2));
+        let blocked = cell.try_ask(Do::Block(Arc::clone(&gate)), soon()).unwrap();
+        gate.wait();
+        let mut waiting = vec![cell.try_ask(Do::Count, soon()).unwrap()];
+        assert!(!cell.is_crowded(few, Duration::ZERO), "few are no crowd");
+        waiting.push(cell.try_ask(Do::Count, soon()).unwrap());
+        // A wait is told in milliseconds.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(2) {}
+        assert!(cell.is_crowded(few, Duration::ZERO));
+        assert!(!cell.is_crowded(few, long), "none has waited for long");
+        gate.wait();
+        assert_eq!(blocked.await.unwrap(), 0);
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+        assert!(!cell.is_crowded(0, Duration::ZERO), "nobody waits");
+    });
+}
+
+#[test]
 fn a_crash_costs_one_request_and_the_queue_goes_on() {
     run(|| async {
         let (spec, cell) = puppet("p", ChildPolicy::default());

@@ -83,7 +83,7 @@ fn an_address_that_is_too_long_is_refused_with_the_limit() {
         let path = |bytes: usize| format!("/healthz?{}", "x".repeat(bytes - "/healthz?".len()));
         assert_eq!(api.get(&path(1_000)).await.status, 200);
         let answer = api.get(&path(1_001)).await;
-        assert_eq!(answer.status, 413);
+        assert_eq!(answer.status, 414);
         assert_eq!(answer.json()["code"], "uri_too_long");
         assert!(
             answer.text().contains("max_uri_bytes, 1000"),

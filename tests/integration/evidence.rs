@@ -324,6 +324,9 @@ fn the_commands_list_and_erase_and_the_audit_agrees() {
     let (status, _, said) = run(&erase);
     assert_eq!(status, Some(1));
     assert!(said.contains("give --yes"), "{said}");
+    let (status, told, said) = run(&[&erase[..], &["--json"]].concat());
+    assert_eq!((status, told.as_str()), (Some(1), ""), "stdout is for JSON");
+    assert!(said.contains("would be erased"), "{said}");
     let (status, told, said) = run(&[&erase[..], &["--yes", "--json"]].concat());
     assert_eq!(status, Some(0), "{said}");
     let done: Value = serde_json::from_str(&told).unwrap();

@@ -3,13 +3,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use boathouse::config::Settings;
 use boathouse::engines::chat::ProviderConfig;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, serve_with, settings};
+use crate::harness::{Answer, Api, serve_with, settings};
 use crate::upstream::{Reply, Upstream};
 
 const SLOTS: usize = 3;
@@ -46,7 +47,7 @@ fn retries(answer: &Answer) {
 }
 
 /// Fills all slots, has `refused` look at what is refused meanwhile, and sees that nothing of what was taken is lost.
-fn overload(settings: Settings, upstream: &Upstream, refused: impl AsyncFn(&crate::harness::Api)) {
+fn overload(settings: Settings, upstream: &Upstream, refused: impl AsyncFn(&Api)) {
     serve_with(settings, async |api| {
         let path = "/v1/chat/completions";
         let taken = join_all((0..SLOTS).map(|_| api.post(path, question())));
@@ -109,6 +110,120 @@ fn what_an_upstream_has_no_room_for_is_refused_while_the_rest_goes_on() {
         assert_eq!(other.status, 200, "{}", other.text());
     });
     assert_eq!(upstream.requests().len(), SLOTS + 1);
+}
+
+/// Requests that a cell takes however long they wait.
+const FEW: usize = 32;
+
+/// How many requests wait for a cell.
+async fn queue(api: &Api, id: &str) -> u64 {
+    fn of(node: &Value, id: &str) -> Option<u64> {
+        let here = (node["id"] == id).then(|| node["queue"].as_u64()).flatten();
+        let below = || {
+            node["children"]
+                .as_array()?
+                .iter()
+                .find_map(|node| of(node, id))
+        };
+        here.or_else(below)
+    }
+    of(&api.get("/v1/supervisors").await.json(), id).unwrap()
+}
+
+#[test]
+fn a_search_that_would_wait_for_long_is_refused_while_others_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.http.max_wait_ms = 1;
+    settings.http.workers = 1;
+    settings.storage.maintenance_ms = 3_600_000;
+    settings.supervisors.allow_crash = true;
+    let cell = settings.supervisors.children.get_mut("collection").unwrap();
+    cell.workers = Some(1);
+    cell.shutdown_ms = Some(1);
+    serve_with(settings, async |api| {
+        let search = || json!({"query": "ferry", "mode": "lexical"});
+        for name in ["docs", "others"] {
+            api.collection(name, &["The ferry leaves at nine."]).await;
+        }
+        // The only thread is busy with the first of these.
+        let hang = json!({"fault": "hang"});
+        api.ok("/v1/supervisors/docs/chaos", hang).await;
+        let path = "/v1/collections/docs/search";
+        let taken = join_all((0..=FEW).map(|_| api.post(path, search())));
+        let refused = async {
+            while queue(&api, "docs").await < FEW as u64 {}
+            let waited = Instant::now() + Duration::from_millis(3);
+            while Instant::now() < waited {
+                assert_eq!(api.get("/healthz").await.status, 200);
+            }
+            for path in ["search", "search/batch", "recommend"] {
+                let path = format!("/v1/collections/docs/{path}");
+                let answer = api.post(&path, search()).await;
+                assert_eq!(answer.status, 429, "{path}: {}", answer.text());
+                assert_eq!(answer.json()["code"], "busy", "{path}");
+                assert!(!answer.header("x-request-id").is_empty());
+                retries(&answer);
+            }
+            api.ok("/v1/collections/others/search", search()).await;
+            let point =
+                json!({"points": [{"id": "late", "text": "The late ferry leaves at ten."}]});
+            let write = api.ok("/v1/collections/docs/points", point);
+            // The thread is given up, and the next one takes over what waits.
+            let restart = async {
+                while queue(&api, "docs").await <= FEW as u64 {}
+                api.ok("/v1/supervisors/docs/restart", json!({})).await;
+            };
+            tokio::join!(write, restart);
+        };
+        let (taken, ()) = tokio::join!(taken, refused);
+        let served = taken.iter().filter(|answer| answer.status == 200);
+        assert_eq!(served.count(), FEW);
+        let after = api.ok(path, search()).await;
+        assert_eq!(after["hits"].as_array().unwrap().len(), 2, "{after}");
+    });
+}
+
+#[test]
+fn vectors_that_would_be_waited_for_are_refused_and_known_texts_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.http.max_wait_ms = 1;
+    settings.http.workers = 1;
+    settings.supervisors.allow_crash = true;
+    let cell = settings.supervisors.children.get_mut("embedding").unwrap();
+    cell.workers = Some(1);
+    cell.shutdown_ms = Some(1);
+    serve_with(settings, async |api| {
+        let path = "/v1/embeddings";
+        let of = |text: String| json!({"model": "static-minilm", "input": text});
+        let known = || of("a ferry that is known".to_owned());
+        api.ok(path, known()).await;
+        let hang = json!({"fault": "hang"});
+        api.ok("/v1/supervisors/embedding/chaos", hang).await;
+        let new = |number: usize| api.post(path, of(format!("ferry number {number}")));
+        let taken = join_all((0..=FEW).map(new));
+        let refused = async {
+            while queue(&api, "embedding").await < FEW as u64 {}
+            let waited = Instant::now() + Duration::from_millis(3);
+            while Instant::now() < waited {
+                assert_eq!(api.get("/healthz").await.status, 200);
+            }
+            api.ok(path, known()).await;
+            // Without a look at its body, and with one.
+            for input in ["ferry ".repeat(300), "another ferry".to_owned()] {
+                let answer = api.post(path, of(input)).await;
+                assert_eq!(answer.status, 429, "{}", answer.text());
+                let code = answer.json().pointer("/error/code").cloned();
+                assert_eq!(code, Some("busy".into()));
+                retries(&answer);
+            }
+            api.ok("/v1/supervisors/embedding/restart", json!({})).await;
+        };
+        let (taken, ()) = tokio::join!(taken, refused);
+        let served = taken.iter().filter(|answer| answer.status == 200);
+        assert_eq!(served.count(), FEW);
+    });
 }
 
 /// Asks over a connection that is open.

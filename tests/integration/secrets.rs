@@ -15,6 +15,9 @@ const FILE_KEY: &str = "sk-of-a-file-0123456789abcdef";
 /// Kept in the evidence, and written to no log.
 const QUESTION: &str = "when do the otters of the harbour sleep";
 
+/// Asked for where there is none: it may stand in lines for who looks for a fault.
+const COLLECTION: &str = "letters-of-ann";
+
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -41,14 +44,24 @@ fn no_secret_is_written_or_told_anywhere() {
     // And the question, as services with pydantic do.
     let detail = json!({"type": "string_type", "loc": ["body"], "msg": "should be shorter", "input": QUESTION});
     let echo = Reply::json(422, &json!({"detail": [detail]}));
-    let upstream = Upstream::start_each(vec![refusal(PROVIDER_KEY), refusal(FILE_KEY), echo]);
+    // Or in plain words.
+    let words =
+        json!({"error": {"message": format!("not answered: {QUESTION}"), "type": "filter"}});
+    let replies = vec![
+        refusal(PROVIDER_KEY),
+        refusal(FILE_KEY),
+        echo,
+        Reply::json(400, &words),
+    ];
+    let upstream = Upstream::start_each(replies);
     let key_file = folder.path().join("key");
     std::fs::write(&key_file, format!("{FILE_KEY}\n")).unwrap();
     let settings = folder.path().join("boathouse.toml");
     let text = format!(
         "[log]\nfilter = \"trace\"\n[supervisors]\nallow_crash = true\n\
          [chat.providers.by-env]\nkind = \"openai\"\nbase_url = \"{url}\"\napi_key_env = \"PROVIDER_KEY\"\n\
-         [chat.providers.by-file]\nkind = \"openai\"\nbase_url = \"{url}\"\napi_key_file = {file:?}\n",
+         [chat.providers.by-file]\nkind = \"openai\"\nbase_url = \"{url}\"\napi_key_file = {file:?}\n\
+         [embedding.embedders.remote]\nkind = \"openai\"\nbase_url = \"{url}\"\nmodel = \"m\"\n",
         url = upstream.base_url(),
         file = key_file.display().to_string(),
     );
@@ -94,20 +107,30 @@ fn no_secret_is_written_or_told_anywhere() {
         let headers = [("authorization", bearer.as_str())];
         let question =
             |model: &str| json!({"model": model, "messages": [{"role": "user", "content": QUESTION}]});
-        for model in ["by-env/m", "by-file/m", "by-env/m"] {
+        for model in ["by-env/m", "by-file/m", "by-env/m", "by-env/m"] {
             let answer = api
                 .post_with(&headers, "/v1/chat/completions", question(model))
                 .await;
             assert_ne!(answer.status, 200, "{}", answer.text());
             told.push(answer.text());
         }
+        let texts = json!({"model": "remote", "input": QUESTION});
+        let answer = api.post_with(&headers, "/v1/embeddings", texts).await;
+        assert!(answer.text().contains(QUESTION), "{}", answer.text());
+        told.push(answer.text());
         let arguments = json!({"question": QUESTION, "model": "extractive", "collection": "docs"});
-        for params in [
-            json!({"name": "answer", "arguments": arguments}),
-            json!({"name": "search", "arguments": {"collection": "docs", "query": QUESTION}}),
+        for (method, params) in [
+            ("tools/call", json!({"name": "answer", "arguments": arguments})),
+            (
+                "tools/call",
+                json!({"name": "search", "arguments": {"collection": "docs", "query": QUESTION}}),
+            ),
+            (
+                "resources/read",
+                json!({"uri": format!("boathouse://collections/{COLLECTION}")}),
+            ),
         ] {
-            let message =
-                json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+            let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
             let kinds = ("accept", "application/json, text/event-stream");
             let version = ("mcp-protocol-version", "2025-06-18");
             let kind = ("content-type", "application/json");
@@ -165,6 +188,11 @@ fn no_secret_is_written_or_told_anywhere() {
         let line = log[..at].lines().next_back().unwrap_or_default();
         panic!("the question stands in the log: {line}");
     }
+    let mut lines = log.lines();
+    let warned = lines.find(|line| {
+        line.contains(COLLECTION) && ["WARN", "ERROR"].iter().any(|level| line.contains(level))
+    });
+    assert_eq!(warned, None);
     told.push(log);
     for file in files(&data) {
         let bytes = std::fs::read(&file).unwrap();

@@ -14,6 +14,7 @@ use super::messages::{ProviderJob, ProviderReply};
 use super::open_stream::{ChatStream, OpenStream};
 use super::tried::Tried;
 use super::worker::ProviderWorker;
+use crate::actors::upstream::WithoutWords as _;
 use crate::engines::chat::{
     Candidate, ChatConfig, ChatError, Latencies, Prefer, PriceTable, Reaction, RetryConfig, Route,
     Router, backoff_ms, by_rank, by_weight, mix,
@@ -333,7 +334,7 @@ impl Chat {
             self.report(&provider, Err(&fault));
             let request_id = own.origin.as_ref().map(|origin| origin.request_id.as_str());
             tracing::warn!(
-                request_id, candidate = %candidate, attempt = tries, error = %fault, "chat call failed"
+                request_id, candidate = %candidate, attempt = tries, error = fault.without_words(), "chat call failed"
             );
             let wish = match &fault {
                 Fault::App(error) => error.retry_after_ms(),

@@ -86,6 +86,19 @@ impl Embedding {
         &self.inner.cache
     }
 
+    /// Whether those who ask a model that computes here wait for so long, and are so many, that another one had better come later.
+    pub fn is_crowded(&self, model: &Model, few: usize, max: Duration) -> bool {
+        let is_here = matches!(model, Model::Local(_));
+        is_here && self.inner.here.cell_of(model).is_crowded(few, max)
+    }
+
+    /// The same whichever model is asked: there must be only one cell.
+    pub fn is_crowded_for_all(&self, few: usize, max: Duration) -> bool {
+        let inner = &self.inner;
+        let only = inner.here.slow.is_empty() && inner.upstreams.is_empty();
+        only && inner.here.cell.is_crowded(few, max)
+    }
+
     /// Returns a text's vector if the cache holds it. Computes nothing, waits for nothing, and counts nothing.
     pub fn find(&self, model: &Model, text: &str) -> Option<(CacheKey, CachedVector)> {
         let key = CacheKey::of(&model.info()?.fingerprint, text);

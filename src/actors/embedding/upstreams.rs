@@ -9,6 +9,7 @@ use supervisors::{CellRef, Deadline, Fault};
 
 use super::dispatch::EmbedFailure;
 use super::remote::{RemoteJob, RemoteWorker};
+use crate::actors::upstream::WithoutWords;
 use crate::engines::embedding::{EmbedError, Embedded, EmbeddingConfig, RemoteModel};
 use crate::engines::upstream::{Breaker, Reaction, RetryConfig, UpstreamError, backoff_ms};
 use crate::types::trace::{SpanKind, Story, Trace};
@@ -36,6 +37,11 @@ impl Backend {
 }
 
 impl Upstreams {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.backends.is_empty()
+    }
+
     pub(super) fn new(
         config: &EmbeddingConfig,
         cells: Vec<(Arc<RemoteModel>, CellRef<RemoteWorker>)>,
@@ -136,7 +142,12 @@ impl Upstreams {
                 Err(fault) => fault,
             };
             let embedder = backend.model.name();
-            tracing::warn!(embedder, attempt = tries, error = %fault, "embedding call failed");
+            tracing::warn!(
+                embedder,
+                attempt = tries,
+                error = fault.without_words(),
+                "embedding call failed"
+            );
             if reaction(&fault) != Reaction::Retry || tries >= self.retry.max_attempts {
                 return Err(fault);
             }
@@ -199,7 +210,7 @@ fn attempt_story(model: &RemoteModel, tries: u32, fault: Option<&Fault<EmbedErro
         name: format!("upstream {}", model.name()),
         kind: SpanKind::Client,
         attributes,
-        error: fault.map(ToString::to_string),
+        error: fault.map(WithoutWords::without_words),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cell of a collection that is kept here: what it is asked, and how it answers.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use supervisors::{ChildPolicy, ChildSpec, Cx, Protocol, StartError, Worker};
@@ -147,6 +147,19 @@ impl Slot {
         let fresh = Arc::new(DurableCollection::open(&self.dir, self.config.clone())?);
         *open = Open::Serving(Arc::clone(&fresh));
         Ok(fresh)
+    }
+
+    /// The collection's properties, where that waits for nobody.
+    pub(super) fn spec_at_once(&self) -> Option<Arc<CollectionSpec>> {
+        let open = match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        match &*open {
+            Open::Serving(collection) => collection.spec_at_once(),
+            Open::Closed | Open::Retired => None,
+        }
     }
 
     /// Closes the collection for good. When this returns nothing writes to its folder any more.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use supervisors::{ChildPolicy, ChildSpec, Deadline, SupervisorRef, TreeError};
 
@@ -267,6 +267,17 @@ impl Collections {
     /// Whether an engine is asked, too.
     pub fn are_elsewhere(&self) -> bool {
         !self.inner.stores.is_empty()
+    }
+
+    /// Whether a collection's searches wait for so long, and are so many, that another one had better come later.
+    pub fn is_crowded(&self, name: &str, few: usize, max: Duration) -> bool {
+        let cells = self
+            .inner
+            .cells
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.get(name);
+        cell.is_some_and(|cell| cell.is_crowded(few, max))
     }
 
     /// Returns the cell of `name`, if it is known here.

@@ -1,6 +1,7 @@
 //! Typed calls to the cell of a collection, wherever it is kept.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use supervisors::{CellRef, Deadline, Fault};
 
@@ -346,11 +347,26 @@ impl IndexCell {
         }
     }
 
-    /// Reads the properties.
+    /// Reads the properties: mostly at once, without a place in the queue.
     pub async fn spec(&self, deadline: Deadline) -> Answer<Arc<CollectionSpec>> {
+        let known = match &*self.kept() {
+            Kept::Here { slot, .. } => slot.spec_at_once(),
+            Kept::Elsewhere { description, .. } => Some(description.get()),
+        };
+        if let Some(spec) = known {
+            return Ok(spec);
+        }
         match self.ask(IndexRequest::Spec, deadline).await? {
             IndexReply::Spec(spec) => Ok(spec),
             _ => Err(mismatch()),
+        }
+    }
+
+    /// Whether searches wait for so long, and are so many, that another one had better come later.
+    pub fn is_crowded(&self, few: usize, max: Duration) -> bool {
+        match &*self.kept() {
+            Kept::Here { cell, .. } => cell.is_crowded(few, max),
+            Kept::Elsewhere { cell, .. } => cell.is_crowded(few, max),
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 /// Reads what `uri` names.
 pub(super) async fn read(visit: &Visit, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let found = content(visit, uri).await.map_err(|error| {
+        log(visit, &error);
         let data = Some(visit.context.problem(&error));
         match error.kind {
             ErrorKind::NotFound => ErrorData::resource_not_found(error.message, data),
@@ -62,6 +63,16 @@ pub(super) async fn read(visit: &Visit, uri: &str) -> Result<ReadResourceResult,
     })?;
     let contents = ResourceContents::text(found.to_string(), uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents]))
+}
+
+/// What the SDK does not tell in the log.
+fn log(visit: &Visit, error: &ServiceError) {
+    let request_id = visit.context.request_id();
+    if error.kind == ErrorKind::Internal {
+        tracing::error!(request_id, error = error.logged(), "resource not read");
+    } else {
+        tracing::debug!(request_id, error = error.logged(), "resource not read");
+    }
 }
 
 async fn content(visit: &Visit, uri: &str) -> Result<Value, ServiceError> {

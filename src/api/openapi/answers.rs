@@ -164,6 +164,8 @@ fn may_fail(operation: &Value, kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::BadRequest | ErrorKind::NotFound => body || has_parameters,
         ErrorKind::TooLarge => body,
+        // Others have an address that is as long as it is.
+        ErrorKind::UriTooLong => has_parameters,
         ErrorKind::Unprocessable | ErrorKind::Timeout => asks || body,
         ErrorKind::TooManyRequests | ErrorKind::Internal | ErrorKind::Unavailable => asks,
         ErrorKind::Upstream => ASK_UPSTREAMS.contains(&id),
@@ -176,13 +178,14 @@ fn may_fail(operation: &Value, kind: ErrorKind) -> bool {
 }
 
 /// The kinds of failure that are described.
-const KINDS: [ErrorKind; 12] = [
+const KINDS: [ErrorKind; 13] = [
     ErrorKind::BadRequest,
     ErrorKind::Unauthorized,
     ErrorKind::Forbidden,
     ErrorKind::NotFound,
     ErrorKind::Conflict,
     ErrorKind::TooLarge,
+    ErrorKind::UriTooLong,
     ErrorKind::Unprocessable,
     ErrorKind::TooManyRequests,
     ErrorKind::Internal,
@@ -214,6 +217,10 @@ fn meaning(kind: ErrorKind) -> (&'static str, ServiceError) {
         ErrorKind::TooLarge => (
             "Larger than a limit, which the message names",
             error("the body is larger than http.max_body_bytes, 33554432"),
+        ),
+        ErrorKind::UriTooLong => (
+            "Path and query are longer than http.max_uri_bytes",
+            error("path and query are longer than http.max_uri_bytes, 16384").code("uri_too_long"),
         ),
         ErrorKind::Unprocessable => (
             "Well-formed but refused: quarantined, rejected by validators, or switched off",

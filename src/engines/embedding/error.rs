@@ -195,6 +195,15 @@ impl EmbedError {
         }
     }
 
+    /// What logs and traces may hold of it: not the words of an upstream, which may repeat the texts.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        match self {
+            Self::Upstream(error) => Self::Upstream(error.without_words()),
+            error => error.clone(),
+        }
+    }
+
     /// When a retry makes sense.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {

@@ -243,6 +243,32 @@ impl UpstreamError {
         )
     }
 
+    /// The same without the upstream's own words, for logs and traces: they may repeat what it was asked.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        let mut error = self.clone();
+        match &mut error {
+            Self::Rejected { message, .. }
+            | Self::TooLong { message, .. }
+            | Self::NoModel { message, .. }
+            | Self::Denied { message, .. }
+            | Self::RateLimited { message, .. }
+            | Self::Upstream { message, .. }
+            | Self::Malformed { message, .. } => "its words are in the answer".clone_into(message),
+            Self::UnknownModel { .. }
+            | Self::Invalid { .. }
+            | Self::Unsupported { .. }
+            | Self::NoKey { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Cut { .. }
+            | Self::Open { .. }
+            | Self::Paced { .. }
+            | Self::Expired { .. } => {}
+        }
+        error
+    }
+
     /// One stable word, for evidence and headers.
     pub fn word(&self) -> &'static str {
         match self {
@@ -410,6 +436,22 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn logs_tell_the_status_and_no_words_of_the_upstream() {
+        for status in [400, 401, 404, 413, 422, 429, 500, 503] {
+            let said = "no: when does the ferry leave";
+            let error = UpstreamError::of_status("up", status, "", said, None);
+            let (whole, logged) = (error.to_string(), error.without_words().to_string());
+            assert!(whole.contains("ferry"), "{whole}");
+            assert!(!logged.contains("ferry"), "{logged}");
+            assert_eq!(error.without_words().word(), error.word());
+            let told = status == 413 || logged.contains(&status.to_string());
+            assert!(told && logged.contains("up"), "{logged}");
+        }
+        let ours = UpstreamError::invalid("messages", "must not be empty");
+        assert_eq!(ours.without_words(), ours);
     }
 
     #[test]

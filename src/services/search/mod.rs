@@ -14,7 +14,7 @@ pub use input::{FusionInput, MmrInput, SearchInput, WithField};
 pub use recommend::{RecommendInput, recommend};
 
 use super::error::{ServiceError, fault};
-use super::{Asker, Services, collections, embed, evidence, refine};
+use super::{Asker, Services, collections, embed, evidence, refine, room};
 use crate::engines::embedding::Model;
 pub use crate::engines::index::Mode;
 use crate::engines::index::{HitGroup, Plan, Refine, SearchRequest, SearchResult};
@@ -232,6 +232,9 @@ async fn query_vector(
     query: &String,
     trace: Option<&Trace>,
 ) -> Result<Vec<f32>, ServiceError> {
+    if services.embedding.find(model, query).is_none() {
+        room::for_embedding(services, model)?;
+    }
     let texts = std::slice::from_ref(query);
     let vectors = embed::vectors(services, model, texts, true, trace).await?;
     // One text, one vector.

@@ -14,7 +14,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use info::{Building, Gauges};
 pub use info::{CollectionInfo, GraphInfo, GraphState, RefinementInfo};
@@ -372,6 +372,16 @@ impl DurableCollection {
     /// Counts the points that `scope` may see, or those of them that match.
     pub fn count(&self, filter: Option<&Filter>, scope: Scope<'_>) -> Result<usize, IndexError> {
         self.contents()?.count(filter, scope)
+    }
+
+    /// The collection's properties, if that is told at once: a writer may be applying its change.
+    pub(super) fn spec_at_once(&self) -> Option<Arc<CollectionSpec>> {
+        let contents = match self.contents.try_read() {
+            Ok(contents) => contents,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.check().ok().map(|()| Arc::clone(contents.spec()))
     }
 
     /// The collection's properties.

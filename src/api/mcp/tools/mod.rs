@@ -113,9 +113,19 @@ async fn call<T: Instrument>(visit: Rc<Visit>, arguments: JsonObject) -> CallToo
         Err(error) => error,
     };
     if error.kind == ErrorKind::Internal {
-        tracing::error!(request_id, tool = T::NAME, %error, "tool failed");
+        tracing::error!(
+            request_id,
+            tool = T::NAME,
+            error = error.logged(),
+            "tool failed"
+        );
     } else {
-        tracing::debug!(request_id, tool = T::NAME, %error, "tool failed");
+        tracing::debug!(
+            request_id,
+            tool = T::NAME,
+            error = error.logged(),
+            "tool failed"
+        );
     }
     CallToolResult::error(vec![ContentBlock::text(told(&error, &request_id))])
 }
