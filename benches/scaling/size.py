@@ -14,13 +14,15 @@ import math
 US = {"known": 10.1, "new": 28.7, "chat": 59.5, "validate": 56.4}
 # Of a hybrid search by points; past the last it grows as between the last two.
 SEARCH_US = {25_000: 181.3, 100_000: 253.8, 1_000_000: 593.9}
-# Of a hybrid search that the engine behind makes, and of nginx for a request.
-REPLICA_SEARCH_US, NGINX_US = 0.0, 29.4
+# Of a hybrid search that the engine behind makes, which is estimated: a chat's dispatch, a second call, a new text. And of nginx for a request.
+REPLICA_SEARCH_US, NGINX_US = 120.0, 29.4
 # Bytes of evidence for a request.
 EVIDENCE = {"search": 970, "chat": 1011, "validate": 565}
 # Bytes of memory for a point of 256 numbers with a text of 8 to 20 words, in a collection of so many, and of disk.
 POINT_BYTES = {25_000: 4731, 100_000: 3747, 1_000_000: 2324}
 DISK_BYTES = 1156
+# Of memory in Qdrant, with text, words and what filters go by, all of it resident; Qdrant's rule counts 4 x 1.5 for a number of the vector alone.
+ENGINE_POINT_BYTES = 5395
 IDLE_GB = 0.06
 # Records a second that one thread materializes: docs/COMPARISON.md.
 MATERIALIZED = 2_959_627 / 60
@@ -55,7 +57,7 @@ class Plan:
         self.one = points <= MAX_POINTS and self.own_gb <= 0.8 * given.host_gb and self.one_cores <= given.host_cores
         if self.one:
             self.cores, self.hosts, self.gb = self.one_cores, 1, self.own_gb
-            self.nginx = self.engine_cores = self.engine_gb = self.engine_disk_gb = 0.0
+            self.nginx = self.engine_cores = self.engine_gb = self.engine_least_gb = self.engine_disk_gb = 0.0
             self.disk_gb = points * DISK_BYTES * 2.5 / 1e9
             self.shards = 0
         else:
@@ -68,7 +70,9 @@ class Plan:
             # Each search asks every shard once, of one of its copies.
             self.engine_cores = rate * searches * self.shards / given.engine_searches / given.busy
             vector = given.dim * (1 if given.quantised else 4) * 1.5
-            self.engine_gb = points * vector * given.copies / 1e9
+            beside = ENGINE_POINT_BYTES - 256 * 4 * 1.5
+            self.engine_least_gb = points * vector * given.copies / 1e9
+            self.engine_gb = points * (vector + beside) * given.copies / 1e9
             self.engine_disk_gb = points * (given.dim * 4 * 1.5 + DISK_BYTES) * given.copies / 1e9
         self.records = rate * sum(share.get(name, 0) for name in EVIDENCE)
         self.evidence_gb_day = rate * sum(share.get(name, 0) * size for name, size in EVIDENCE.items()) * 86400 / 1e9
@@ -108,7 +112,7 @@ def tell(plan: Plan) -> None:
     print(f"  serving   {plan.cores:8.1f} cores, {plan.hosts} host(s), {amount(plan.gb)} of memory")
     if not plan.one:
         print(f"  nginx     {plan.nginx:8.1f} cores")
-        print(f"  engine    {plan.engine_cores:8.1f} cores, {plan.shards} shard(s), {amount(plan.engine_gb)} of memory, {amount(plan.engine_disk_gb)} of disk, copies counted")
+        print(f"  engine    {plan.engine_cores:8.1f} cores, {plan.shards} shard(s), {amount(plan.engine_least_gb)} (vectors) to {amount(plan.engine_gb)} (all) of memory, {amount(plan.engine_disk_gb)} of disk, copies counted")
     print(f"  evidence  {plan.materialize_cores:8.1f} cores to materialize {plan.records:,.0f} records/s, {amount(plan.evidence_gb_day)} a day")
     print("  a month   " + ", ".join(f"{name} {dollars:,.0f}" for name, dollars in money.items() if dollars) + f": ${sum(money.values()):,.0f}")
 
@@ -119,7 +123,7 @@ def table(given: argparse.Namespace) -> None:
         for rate in (1e3, 1e4, 1e5):
             plan = Plan(points, rate, given)
             money = plan.dollars()
-            engine = "-" if plan.one else f"{plan.engine_cores:,.1f}, {amount(plan.engine_gb)}, {plan.shards}"
+            engine = "-" if plan.one else f"{plan.engine_cores:,.1f}, {amount(plan.engine_least_gb)} to {amount(plan.engine_gb)}, {plan.shards}"
             where = f"this process, {amount(plan.own_gb)}" if plan.one else "engine"
             nginx = "-" if plan.one else f"{plan.nginx:.1f}"
             print(f"| {count(points)} | {count(rate)} | {where} | {plan.cores:.1f}, {plan.hosts} | {nginx} | {engine} | {amount(plan.evidence_gb_day)} | {sum(money.values()):,.0f}, {money['engine']:,.0f} |")
