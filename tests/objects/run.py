@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -23,7 +24,7 @@ from moto.server import ThreadedMotoServer
 BUCKET = "lake"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
 # More than one call of an upload holds, so that some segments go in several.
-LONG = "The ferry to the island leaves at nine. " * 6000
+LONG = "The ferry to the island leaves at nine. " * 6_000
 
 
 class House:
@@ -85,8 +86,8 @@ class Server:
             lines = answer.read().decode().splitlines()
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
 
-    def chat(self, question: str) -> str:
-        messages = [{"role": "user", "content": question}]
+    def chat(self, question: str, before: str = "") -> str:
+        messages = [{"role": "system", "content": before}] * (3 if before else 0) + [{"role": "user", "content": question}]
         retrieval = {"collection": "docs", "k": 1}
         return self.ask("/v1/chat/completions", {"model": "extractive", "messages": messages, "retrieval": retrieval})["id"]
 
@@ -101,6 +102,7 @@ class Objects(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.enterClassContext(contextlib.ExitStack())
         cls.root = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
         server.start()
         cls.addClassCleanup(server.stop)
@@ -126,7 +128,7 @@ class Objects(unittest.TestCase):
         with cls.a.serving() as a, cls.b.serving() as b:
             docs(a)
             docs(b)
-            a_ids = [a.chat(f"When does ferry {n} leave? {LONG if n > 6 else ''}") for n in range(12)]
+            a_ids = [a.chat(f"When does ferry {n} leave?", LONG) for n in range(12)]
             b_ids = [b.chat(f"When does boat {n} leave?") for n in range(6)]
             for n, target in enumerate(a_ids):
                 b.ask("/v1/feedback", {"target": target, "rating": ["accepted", "rejected"][n % 2], "user": "ann"})
@@ -171,10 +173,10 @@ class Objects(unittest.TestCase):
         for file in (file for file in export.rglob("*") if file.is_file()):
             key = f"house/exports/replica=c/sft/{file.relative_to(export)}"
             self.assertEqual(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read(), file.read_bytes())
-        # The same in a folder that stands for a bucket.
+        # The same in a folder that stands for a bucket; of what notes when it was opened and pushed there is more by then.
         here = {str(file.relative_to(self.lake)): file.stat().st_size for file in self.lake.rglob("*") if file.is_file()}
-        self.assertEqual({key: size for key, size in self.listed("").items() if "manifest" not in key},
-                         {key: size for key, size in here.items() if "manifest" not in key})
+        same = lambda found: {key: size for key, size in found.items() if not key.endswith(("heads.log", "a/manifest.json", "b/manifest.json", "c/manifest.json"))}
+        self.assertEqual(same(self.listed("")), same(here))
         self.assertEqual(self.metrics['boathouse_pushes_total{outcome="ok"}'], 1)
         self.assertGreater(self.metrics["boathouse_pushed_bytes_total"], 8 << 20)
 
@@ -196,8 +198,8 @@ class Objects(unittest.TestCase):
                 for record in self.records(replica):
                     expected[replica, record["kind"]] = expected.get((replica, record["kind"]), 0) + 1
             self.assertEqual({(replica, kind): count for replica, kind, count in counted}, expected)
-            days = ducks.sql(f"SELECT count(*)::INT FROM {evidence} WHERE date <> ts::DATE").fetchone()
-            self.assertEqual(days, (0,))
+            days = ducks.sql(f"SELECT count(*)::INT FROM {evidence} WHERE date <> ts::DATE").fetchall()
+            self.assertEqual(days, [(0,)])
             # Joined without the materializer: what was said of the answers of the other replica.
             said = ducks.sql(
                 f"""SELECT chat.replica, said.replica, said.body->>'rating', count(*)::INT FROM {evidence} AS said
@@ -209,16 +211,16 @@ class Objects(unittest.TestCase):
             broken = ducks.sql(
                 f"""SELECT count(*)::INT FROM (SELECT prev, lag(hash) OVER (PARTITION BY replica ORDER BY seq) AS before FROM {evidence})
                     WHERE before IS NOT NULL AND prev <> before"""
-            ).fetchone()
-            self.assertEqual(broken, (0,))
+            ).fetchall()
+            self.assertEqual(broken, [(0,)])
             tasks = f"read_parquet('{root}/tasks/*/*/*.parquet', hive_partitioning = true)"
             outcomes = ducks.sql(f"SELECT outcome, count(*)::INT FROM {tasks} GROUP BY ALL ORDER BY ALL").fetchall()
             self.assertEqual(outcomes, [("accepted", 12), ("rejected", 6)])
-            crossed = ducks.sql(f"SELECT count(*)::INT FROM {tasks} WHERE feedback.replica <> '' ").fetchone()
-            self.assertEqual(crossed, (18,))
-            rows = ducks.sql(f"SELECT count(*)::INT FROM '{root}/exports/*/sft/parquet/*.parquet'").fetchone()
+            crossed = ducks.sql(f"SELECT count(*)::INT FROM {tasks} WHERE feedback.replica <> '' ").fetchall()
+            self.assertEqual(crossed, [(18,)])
+            rows = ducks.sql(f"SELECT count(*)::INT FROM '{root}/exports/*/sft/parquet/*.parquet'").fetchall()
             rows_here = json.loads((self.c.folder / "datasets/exports/sft/receipt.json").read_text())["rows"]
-            self.assertEqual(rows, (rows_here,))
+            self.assertEqual(rows, [(rows_here,)])
             self.assertGreater(rows_here, 0)
 
     def test_pyarrow_reads_the_bucket(self) -> None:
@@ -241,6 +243,7 @@ class Objects(unittest.TestCase):
         spark = (
             SparkSession.builder.master("local[2]")
             .config("spark.ui.enabled", "false")
+            .config("spark.log.level", "ERROR")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.sql.session.timeZone", "UTC")
@@ -258,7 +261,7 @@ class Objects(unittest.TestCase):
             outcomes = {row["outcome"]: row["count"] for row in tasks.groupBy("outcome").count().collect()}
             self.assertEqual(outcomes, {"accepted": 12, "rejected": 6})
             self.assertIn("date", tasks.columns)
-            self.assertEqual(tasks.where("messages[0].role = 'user'").count(), 18)
+            self.assertEqual(tasks.where("messages[size(messages) - 1].role = 'user'").count(), 18)
         finally:
             spark.stop()
 
@@ -299,9 +302,9 @@ class Objects(unittest.TestCase):
             self.assertGreaterEqual(server.metrics()['boathouse_pushes_total{outcome="failed"}'], 1)
             self.assertEqual(server.metrics()["boathouse_ready"], 1)
             self.assertIn("nowhere", json.dumps(server.ask("/v1/push")))
-        found = json.loads(e.run("doctor", "--json", status=1))
+        found = json.loads(e.run("doctor", "--json", status=2))
         self.assertTrue(any(one["check"] == "object storage" and one["level"] == "fail" for one in found["findings"]), found)
-        good = json.loads(self.a.run("doctor", "--json", status=0))
+        good = json.loads(self.a.run("doctor", "--json"))
         self.assertTrue(any(one["check"] == "object storage" and one["level"] == "ok" for one in good["findings"]), good)
 
     def test_another_journal_of_the_same_name_is_refused(self) -> None:

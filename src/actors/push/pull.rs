@@ -112,7 +112,8 @@ impl Pulling<'_> {
             head_seq: manifest.head.seq,
             ..PulledReplica::default()
         };
-        if kept == text {
+        // One that has nothing is no journal to read: another set of journals makes all tasks anew.
+        if kept == text || (manifest.segments.is_empty() && before.is_none()) {
             (report.unchanged, report.intact) = (true, true);
             return Ok(report);
         }

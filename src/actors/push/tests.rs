@@ -377,6 +377,12 @@ async fn journals_are_pulled_whole_and_verified_or_not_at_all() {
         house.append(1..=5);
         house.push().await.unwrap();
     }
+    // One that has nothing yet is told of, and is no journal to read.
+    let empty = House::new(bucket.path(), "empty");
+    empty.push().await.unwrap();
+    assert_eq!(empty.pull().await.unwrap().replicas.len(), 3);
+    assert_eq!(empty.paths.replicas.pulled().unwrap(), ["a", "b"]);
+    fs::remove_dir_all(bucket.path().join("journal/replica=empty")).unwrap();
     // Its own journal is not fetched.
     assert_eq!(houses[0].pull().await.unwrap().replicas.len(), 1);
     let told = |report: &PullReport| -> Vec<_> {

@@ -322,5 +322,6 @@ fn told(error: &Error) -> String {
         true => error.to_string(),
         false => inner,
     };
-    said.chars().take(REASON_CHARS).collect()
+    let words: Vec<&str> = said.split_whitespace().collect();
+    words.join(" ").chars().take(REASON_CHARS).collect()
 }
