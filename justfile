@@ -20,6 +20,13 @@ sql:
     cargo test --no-default-features --features sql --lib -- sql reference
     cargo test --no-default-features --features sql --test integration -- sql::
 
+# collections in Lance tables, which are not in the default build: lints, tests, and the suite of all backends. Needs protoc, takes long
+lance:
+    cargo clippy --features lance --all-targets -- -D warnings
+    cargo test --features lance --lib -- lance
+    cargo build --features lance
+    tests/backends/run.sh target/debug/boathouse lance
+
 # the JSON Schemas of evidence, of the types; a shape that changed needs its next version first
 schemas:
     BOATHOUSE_WRITE_SCHEMAS=1 cargo test --lib files_are_what_the_types_say
@@ -109,6 +116,17 @@ bench-index counts="20000" *folders="":
     target/bench-venv/bin/pip install --quiet --disable-pip-version-check hnswlib==0.8.0 numpy==2.4.6 usearch==2.26.6 qdrant-edge-py==0.9.0 faiss-cpu==1.15.1
     target/bench-venv/bin/python benches/index/compare.py "$(ls -t target/release/deps/index-*[0-9a-f] | head -1)" \
         target/bench-index {{counts}} config/demo/trecqa tests/data/eval/banking77 {{folders}}
+
+# where Lance tables overtake a collection of this process: memory, recall and speed by counts; installs the engine's wheel under target/
+bench-lance counts="100000 1000000":
+    cargo bench --no-default-features --bench index --no-run
+    test -x target/bench-lance/venv/bin/pip || python3 -m venv target/bench-lance/venv
+    target/bench-lance/venv/bin/pip install --quiet --disable-pip-version-check lancedb==0.40.0 pylance==14.0.2 numpy==2.4.6
+    for count in {{counts}}; do \
+        target/bench-lance/venv/bin/python benches/backends/lance.py make target/bench-lance/$count $count && \
+        target/bench-lance/venv/bin/python benches/backends/lance.py lance target/bench-lance/$count && \
+        target/bench-lance/venv/bin/python benches/backends/lance.py own target/bench-lance/$count "$(ls -t target/release/deps/index-*[0-9a-f] | head -1)" || exit; \
+    done
 
 # other gateways, for the comparison, under target/
 gateways:

@@ -34,7 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crate, and the only places that may name it.
-const ONLY_IN: [(&str, &[&str]); 29] = [
+const ONLY_IN: [(&str, &[&str]); 31] = [
     ("bincode", &["storage/codec.rs"]),
     ("reqwest", &["transport/"]),
     ("hyper", &["transport/"]),
@@ -65,7 +65,10 @@ const ONLY_IN: [(&str, &[&str]); 29] = [
     ("tar", &["storage/backup/"]),
     ("htmd", &["cli/extract/"]),
     ("pdf_extract", &["cli/extract/"]),
-    ("rustix", &["cli/"]),
+    ("lance", &["actors/index/store/lance/"]),
+    ("lancedb", &["actors/index/store/lance/"]),
+    // Limits of processes, and what brings Lance tables on the disk.
+    ("rustix", &["actors/index/store/lance/", "cli/"]),
     ("prometheus", &["api/metrics.rs"]),
     ("rmcp", &["api/mcp/"]),
     ("opentelemetry", &["telemetry/"]),

@@ -90,6 +90,10 @@ const DOCUMENTS: &[(&str, &str)] = &[
         "docs/adr/0011-payloads-as-marks-in-qdrant.md",
         include_str!("../../../docs/adr/0011-payloads-as-marks-in-qdrant.md"),
     ),
+    (
+        "docs/adr/0012-lance-tables.md",
+        include_str!("../../../docs/adr/0012-lance-tables.md"),
+    ),
 ];
 const TRECQA: &str = include_str!("../../../config/demo/trecqa/corpus.jsonl");
 

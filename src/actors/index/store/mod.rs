@@ -1,5 +1,7 @@
 //! Engines beside this process that keep collections: what each is asked.
 
+#[cfg(feature = "lance")]
+mod lance;
 #[cfg(test)]
 pub(crate) mod memory;
 #[cfg(feature = "qdrant")]
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::engines::index::{BackendsConfig, Filter, Found, IndexError, QdrantConfig};
+use crate::engines::index::{BackendsConfig, Filter, Found, IndexError, LanceConfig, QdrantConfig};
 use crate::types::collection::{Backend, CollectionSpec};
 use crate::types::point::Point;
 
@@ -137,7 +139,7 @@ pub fn stores(
         stores.push(qdrant(&config.qdrant, &key_of)?);
     }
     if !config.lance.uri.is_empty() {
-        return missing(Backend::Lance);
+        stores.push(lance(&config.lance)?);
     }
     Ok(stores)
 }
@@ -164,6 +166,19 @@ fn qdrant(
     missing(Backend::Qdrant)
 }
 
+#[cfg(feature = "lance")]
+fn lance(config: &LanceConfig) -> Result<Arc<dyn Store>, String> {
+    let store = self::lance::LanceStore::new(&config.uri);
+    let store = store.map_err(|error| format!("lance: {error}"))?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "lance"))]
+fn lance(_config: &LanceConfig) -> Result<Arc<dyn Store>, String> {
+    missing(Backend::Lance)
+}
+
+#[cfg(not(all(feature = "lance", feature = "qdrant")))]
 fn missing<T>(backend: Backend) -> Result<T, String> {
     Err(format!(
         "{backend} is set up, and this build does not have it: build with `--features {backend}`"

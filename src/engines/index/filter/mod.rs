@@ -207,7 +207,8 @@ impl Filter {
 }
 
 impl Node {
-    fn matches(&self, payload: &Map<String, Value>) -> bool {
+    /// Tells whether `payload` meets this part, no field being declared but those of [`Test::At`].
+    pub fn matches(&self, payload: &Map<String, Value>) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(payload)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(payload)),
