@@ -87,7 +87,10 @@ const ONLY_IN: [(&str, &[&str]); 31] = [
         ],
     ),
     ("http_body_util", &["api/mcp/", "transport/"]),
-    ("actix_web", &["api/", "console/", "app.rs", "cli/"]),
+    (
+        "actix_web",
+        &["api/", "console/", "app.rs", "app/background.rs", "cli/"],
+    ),
     (
         "tokio",
         &[
@@ -97,6 +100,9 @@ const ONLY_IN: [(&str, &[&str]); 31] = [
             "services/",
             "api/",
             "app.rs",
+            "app/assembly.rs",
+            "app/background.rs",
+            "app/signals.rs",
             "cli/",
         ],
     ),

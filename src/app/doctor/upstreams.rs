@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::super::key_of;
+use super::super::assembly::key_of;
 use super::Finding;
 use crate::config::Settings;
 use crate::engines::chat::{ChatError, build};
