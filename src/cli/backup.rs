@@ -286,9 +286,7 @@ fn failed(error: ServiceError) -> CliError {
 /// Says what is in a backup.
 fn tell(manifest: &BackupManifest, done: &str, json: bool) -> Result<(), CliError> {
     if json {
-        let json = serde_json::to_string_pretty(manifest);
-        output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
-        return Ok(());
+        return output::say_json(manifest);
     }
     let journal = match &manifest.journal {
         Some(head) => format!("evidence up to record {} ({})", head.seq, head.hash),

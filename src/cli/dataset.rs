@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, refused};
 use super::error::CliError;
-use super::output;
+use super::output::{self, text};
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
@@ -150,7 +150,7 @@ pub(super) fn materialize(overrides: &Overrides, args: &MaterializeArgs) -> Resu
         "reading the journal",
     )?;
     if common.json {
-        return print(&receipt);
+        return output::say_json(&receipt);
     }
     let (counts, outcomes) = (&receipt["counts"], &receipt["outcomes"]);
     output::say(format_args!(
@@ -202,7 +202,7 @@ pub(super) fn export(overrides: &Overrides, args: &ExportArgs) -> Result<(), Cli
     let body = Value::Object(body);
     let receipt = ask(overrides, common, "/v1/exports", &body, "exporting")?;
     if common.json {
-        return print(&receipt);
+        return output::say_json(&receipt);
     }
     let counts = &receipt["counts"];
     output::say(format_args!(
@@ -232,7 +232,7 @@ fn list(overrides: &Overrides, common: &Common) -> Result<(), CliError> {
         client.must(Method::Get, "/v1/exports", None).await
     })?;
     if common.json {
-        return print(&listed);
+        return output::say_json(&listed);
     }
     for one in listed["exports"].as_array().into_iter().flatten() {
         output::say(format_args!(
@@ -293,16 +293,6 @@ async fn stop(client: &Client, own: bool) -> String {
         },
         Err(error) => format!("whether it was stopped is not known: {error}"),
     }
-}
-
-fn print(receipt: &Value) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(receipt);
-    output::say(text.map_err(|error| CliError::failed(error.to_string()))?);
-    Ok(())
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 /// The counts that are not zero, with their names; those of a group stand after it.

@@ -104,7 +104,7 @@ fn embed(overrides: &Overrides, args: &EmbedArgs) -> Result<(), CliError> {
         reports.push(report);
     }
     if args.json {
-        print_json(&reports)?;
+        output::say_json(&reports)?;
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ fn evidence(overrides: &Overrides, args: &EvidenceArgs) -> Result<(), CliError> 
     let evaluation = evaluation(overrides, &args.model, args.refiner.as_deref())?;
     let report = measure(&evaluation, &set)?;
     if args.json {
-        return print_json(&[report]);
+        return output::say_json(&[report]);
     }
     print(&report, &format_args!("what helped in {}", args.collection));
     Ok(())
@@ -166,13 +166,6 @@ fn measure(evaluation: &Evaluation, set: &EvalFolder) -> Result<Report, CliError
     });
     bar.finish_and_clear();
     report.map_err(|error| CliError::failed(error.to_string()))
-}
-
-fn print_json(reports: &[Report]) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(reports)
-        .map_err(|error| CliError::failed(error.to_string()))?;
-    output::say(text);
-    Ok(())
 }
 
 fn print(report: &Report, what: &dyn Display) {

@@ -88,7 +88,7 @@ pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), Cl
             };
             let made = keys::make(&data, wanted).map_err(failed)?;
             if args.json {
-                return say_json(&made);
+                return output::say_json(&made);
             }
             // The key alone on stdout: `KEY=$(boathouse keys new …)`.
             output::say(&made.key);
@@ -102,7 +102,7 @@ pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), Cl
         KeysCommand::List(args) => {
             let all = keys::list(&data).map_err(failed)?;
             if args.json {
-                return say_json(&all);
+                return output::say_json(&all);
             }
             if all.is_empty() {
                 output::note(format_args!("no keys; `{}` makes one", keys::HOW_TO_MAKE));
@@ -114,7 +114,7 @@ pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), Cl
         KeysCommand::Revoke(args) => {
             let revoked = keys::revoke(&data, &args.key).map_err(failed)?;
             if args.json {
-                return say_json(&revoked);
+                return output::say_json(&revoked);
             }
             output::say(format_args!("revoked {} of {:?}", revoked.id, revoked.name));
         }
@@ -124,12 +124,6 @@ pub(super) fn run(overrides: &Overrides, command: &KeysCommand) -> Result<(), Cl
 
 fn failed(error: ServiceError) -> CliError {
     CliError::failed(error.message)
-}
-
-fn say_json(value: &impl serde::Serialize) -> Result<(), CliError> {
-    let json = serde_json::to_string_pretty(value);
-    output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
-    Ok(())
 }
 
 fn scopes(key: &KeyInfo) -> String {

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Color, Style};
+use serde::Serialize;
 use serde_json::Value;
+
+use super::error::CliError;
 
 /// Whether whoever read stdout has gone away.
 static GONE: AtomicBool = AtomicBool::new(false);
@@ -15,6 +18,18 @@ static GONE: AtomicBool = AtomicBool::new(false);
 /// Writes one line to stdout. A reader that has gone away is no failure of ours.
 pub(super) fn say(line: impl Display) {
     write(format_args!("{line}\n"));
+}
+
+/// Writes a value to stdout as JSON, over several lines.
+pub(super) fn say_json(value: &(impl Serialize + ?Sized)) -> Result<(), CliError> {
+    let json = serde_json::to_string_pretty(value);
+    say(json.map_err(|error| CliError::failed(error.to_string()))?);
+    Ok(())
+}
+
+/// The text that a value is, or none.
+pub(super) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// Writes to stdout as it comes.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, refused};
 use super::error::CliError;
-use super::output;
+use super::output::{self, text};
 use super::server::{self, ServerArgs};
 use crate::config::Overrides;
 use crate::types::http::Method;
@@ -75,7 +75,7 @@ pub(super) fn push(overrides: &Overrides, args: &PushArgs) -> Result<(), CliErro
     let body = json!({"take_over": args.take_over});
     let report = moved(overrides, common, (PUSH, Some(&body)), "pushing")?;
     if common.json {
-        return print(&report);
+        return output::say_json(&report);
     }
     output::say(format_args!(
         "{} as replica {}: {} sent ({}), {} deleted, {} there already",
@@ -98,7 +98,7 @@ fn notes(report: &Value) {
 
 fn tell_status(status: &Value, json: bool) -> Result<(), CliError> {
     if json {
-        return print(status);
+        return output::say_json(status);
     }
     let url = text(&status["url"]);
     if url.is_empty() {
@@ -137,7 +137,7 @@ pub(super) fn pull(overrides: &Overrides, args: &PullArgs) -> Result<(), CliErro
     let common = &args.common;
     let report = moved(overrides, common, (PULL, None), "pulling")?;
     if common.json {
-        print(&report)?;
+        output::say_json(&report)?;
     } else {
         tell_pulled(&report);
     }
@@ -234,14 +234,4 @@ async fn stop(client: &Client) -> String {
         },
         Err(error) => format!("whether it was stopped is not known: {error}"),
     }
-}
-
-fn print(report: &Value) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(report);
-    output::say(text.map_err(|error| CliError::failed(error.to_string()))?);
-    Ok(())
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

@@ -204,8 +204,7 @@ pub(super) fn run(overrides: &Overrides, args: &ReplayArgs) -> Result<(), CliErr
     }
     let (summary, page) = replay.report().map_err(failed)?;
     if args.json {
-        let json = serde_json::to_string_pretty(&summary);
-        output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
+        output::say_json(&summary)?;
     } else {
         told::print(&summary);
         output::say(format_args!("task by task: {}", page.display()));

@@ -92,8 +92,7 @@ pub(super) fn run(overrides: &Overrides, args: &AuditArgs) -> Result<(), CliErro
     bar.finish_and_clear();
     let report = report.map_err(|error| CliError::failed(error.message))?;
     if args.json {
-        let json = serde_json::to_string_pretty(&report);
-        output::say(json.map_err(|error| CliError::failed(error.to_string()))?);
+        output::say_json(&report)?;
     } else {
         told::tell(&report);
     }
