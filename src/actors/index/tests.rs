@@ -102,6 +102,23 @@ fn with_replica(root: &Path, store: &Arc<MemoryStore>, work: impl AsyncFnOnce(Co
     });
 }
 
+/// A folder and an engine.
+fn place() -> (tempfile::TempDir, Arc<MemoryStore>) {
+    (tempfile::tempdir().unwrap(), Arc::default())
+}
+
+async fn made(collections: &Collections, name: &str, backend: Backend) -> IndexCell {
+    collections.create(spec(name, backend)).await.unwrap()
+}
+
+async fn begin(collections: &Collections, to: Backend) {
+    collections.begin_move("docs", to, soon()).await.unwrap();
+}
+
+async fn has(cell: &IndexCell, id: &str) -> bool {
+    cell.get(id.to_owned(), soon()).await.unwrap().is_some()
+}
+
 fn filter(filter: Value) -> Option<Filter> {
     Some(Filter::parse(&filter).unwrap())
 }
@@ -201,14 +218,8 @@ fn requests() -> Vec<SearchRequest> {
 fn an_engine_s_collection_is_searched_as_one_that_is_here() {
     let (dir, store) = (tempfile::tempdir().unwrap(), Arc::default());
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let here = collections
-            .create(spec("here", Backend::Hnsw))
-            .await
-            .unwrap();
-        let there = collections
-            .create(spec("there", Backend::Qdrant))
-            .await
-            .unwrap();
+        let here = made(&collections, "here", Backend::Hnsw).await;
+        let there = made(&collections, "there", Backend::Qdrant).await;
         for cell in [&here, &there] {
             let points: Vec<Point> = (1..=400).map(point).collect();
             assert_eq!(cell.upsert(points, None, soon()).await.unwrap(), 400);
@@ -226,12 +237,7 @@ fn an_engine_s_collection_is_searched_as_one_that_is_here() {
             assert_eq!(cell.get("p0050".to_owned(), soon()).await.unwrap(), None);
             let (page, _) = cell.scroll(None, 1_000, None, None, soon()).await.unwrap();
             assert_eq!(page.len(), 392);
-            assert!(
-                cell.get("p0051".to_owned(), soon())
-                    .await
-                    .unwrap()
-                    .is_some()
-            );
+            assert!(has(&cell, "p0051").await);
             let n = filter(json!({"n": 3})).unwrap();
             assert_eq!(cell.delete_where(n, soon()).await.unwrap(), 56);
         }
@@ -261,17 +267,11 @@ fn replicas_that_share_an_engine_serve_the_same_collections() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     with_replica(one.path(), &store, async |first, _tree| {
         let (second, _other) = replica(two.path(), &store).await;
-        let made = first.create(spec("docs", Backend::Qdrant)).await.unwrap();
+        let made = made(&first, "docs", Backend::Qdrant).await;
         made.upsert(vec![point(1)], None, soon()).await.unwrap();
         // Looked for where it is not known.
         let found = second.find("docs").await.unwrap();
-        assert!(
-            found
-                .get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&found, "p0001").await);
         assert!(matches!(
             second.create(spec("docs", Backend::Qdrant)).await,
             Err(CollectionsError::Exists(_))
@@ -301,19 +301,10 @@ fn replicas_that_share_an_engine_serve_the_same_collections() {
 
 #[test]
 fn an_engine_that_cannot_be_asked_costs_its_collections_only() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let there = collections
-            .create(spec("there", Backend::Qdrant))
-            .await
-            .unwrap();
-        collections
-            .create(spec("here", Backend::Hnsw))
-            .await
-            .unwrap();
+        let there = made(&collections, "there", Backend::Qdrant).await;
+        made(&collections, "here", Backend::Hnsw).await;
         there.upsert(vec![point(1)], None, soon()).await.unwrap();
         store.fail(true);
         let Err(Fault::App(error)) = there.get("p0001".to_owned(), soon()).await else {
@@ -335,13 +326,7 @@ fn an_engine_that_cannot_be_asked_costs_its_collections_only() {
         let here = collections.find("here").await.unwrap();
         here.upsert(vec![point(2)], None, soon()).await.unwrap();
         store.fail(false);
-        assert!(
-            there
-                .get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&there, "p0001").await);
     });
 }
 
@@ -369,15 +354,9 @@ async fn run(collections: &Collections, mut between: impl AsyncFnMut(u16)) {
 
 #[test]
 fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         let plain = |n: u16| {
             let mut point = point(n);
             point.payload.remove("until");
@@ -453,23 +432,14 @@ fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
 
 #[test]
 fn sides_that_are_not_the_same_are_left_as_they_were() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         let points: Vec<Point> = (1..40).map(point).collect();
         cell.upsert(points, None, soon()).await.unwrap();
         let before = whole(&cell).await;
         store.lose(true);
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         run(&collections, async |_| {}).await;
         let ended = collections.move_info("docs").unwrap();
         assert_eq!(ended.state, MoveState::Failed);
@@ -484,10 +454,7 @@ fn sides_that_are_not_the_same_are_left_as_they_were() {
         assert_eq!(store.list().await.unwrap(), []);
         // Nor is one that is cancelled.
         store.lose(false);
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         collections.step_moves(soon()).await.unwrap();
         let ended = collections.cancel_move("docs").await.unwrap();
         assert_eq!(ended.state, MoveState::Cancelled);
@@ -509,21 +476,12 @@ fn sides_that_are_not_the_same_are_left_as_they_were() {
 
 #[test]
 fn a_move_goes_on_after_the_process_ended_in_the_middle() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         let points: Vec<Point> = (1..1_200).map(point).collect();
         cell.upsert(points, None, soon()).await.unwrap();
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         collections.step_moves(soon()).await.unwrap();
         // Copied, and then not there any more: after the restart nobody has noted that.
         cell.delete_ids(vec!["p0003".to_owned()], soon())
@@ -556,15 +514,9 @@ fn a_move_goes_on_after_the_process_ended_in_the_middle() {
 
 #[test]
 fn what_went_over_just_before_a_crash_is_there() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         cell.upsert(vec![point(1)], None, soon()).await.unwrap();
     });
     // As a crash leaves it right after the renaming.
@@ -592,32 +544,18 @@ fn what_went_over_just_before_a_crash_is_there() {
         collections.go_on_with_moves(soon()).await;
         let cell = collections.find("docs").await.unwrap();
         assert_eq!(cell.backend(), Backend::Qdrant);
-        assert!(
-            cell.get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&cell, "p0001").await);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     });
 }
 
 #[test]
 fn a_step_that_nobody_waits_for_any_more_comes_to_its_end() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         cell.upsert(vec![point(1)], None, soon()).await.unwrap();
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         while collections.move_info("docs").unwrap().state == MoveState::Running {
             let step = collections.step_moves(soon());
             // Asked once and given up, as a cell does whose deadline passes.
@@ -628,12 +566,7 @@ fn a_step_that_nobody_waits_for_any_more_comes_to_its_end() {
             collections.move_info("docs").unwrap().state,
             MoveState::Done
         );
-        assert!(
-            cell.get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&cell, "p0001").await);
         assert_eq!(store.list().await.unwrap().len(), 1);
     });
 }
@@ -644,17 +577,14 @@ fn what_is_not_a_move_s_own_is_never_removed() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     with_replica(one.path(), &store, async |first, _tree| {
         let (second, _other) = replica(two.path(), &store).await;
-        let cell = first.create(spec("docs", Backend::Hnsw)).await.unwrap();
+        let cell = made(&first, "docs", Backend::Hnsw).await;
         cell.upsert(vec![point(1)], None, soon()).await.unwrap();
         let other = CollectionSpec {
             created_ms: 8,
             ..spec("docs", Backend::Hnsw)
         };
         second.create(other).await.unwrap();
-        first
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&first, Backend::Qdrant).await;
         // Another of that name, here and there.
         let refused = second.begin_move("docs", Backend::Qdrant, soon()).await;
         let message = refused.unwrap_err().to_string();
@@ -667,12 +597,7 @@ fn what_is_not_a_move_s_own_is_never_removed() {
         assert_eq!(cell.backend(), Backend::Qdrant);
         let refused = second.begin_move("docs", Backend::Qdrant, soon()).await;
         assert!(refused.is_err());
-        assert!(
-            cell.get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&cell, "p0001").await);
         // A note of a move that is long over, and of another collection.
         let note = json!({
             "name": "docs", "id": "x", "from": "qdrant", "to": "hnsw", "created_ms": 6,
@@ -686,22 +611,13 @@ fn what_is_not_a_move_s_own_is_never_removed() {
 
 #[test]
 fn a_move_that_was_cancelled_while_its_engine_was_away_does_not_go_on() {
-    let (dir, store) = (
-        tempfile::tempdir().unwrap(),
-        Arc::new(MemoryStore::default()),
-    );
+    let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
-        let cell = collections
-            .create(spec("docs", Backend::Hnsw))
-            .await
-            .unwrap();
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
         cell.upsert((1..900).map(point).collect(), None, soon())
             .await
             .unwrap();
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         collections.step_moves(soon()).await.unwrap();
         store.fail(true);
         let ended = collections.cancel_move("docs").await.unwrap();
@@ -720,12 +636,7 @@ fn a_move_that_was_cancelled_while_its_engine_was_away_does_not_go_on() {
             collections.remove("docs").await,
             Err(CollectionsError::Index(IndexError::Engine { .. }))
         ));
-        assert!(
-            cell.get("p0001".to_owned(), soon())
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(has(&cell, "p0001").await);
     });
     store.fail(false);
     with_replica(dir.path(), &store, async |collections, _tree| {
@@ -736,10 +647,7 @@ fn a_move_that_was_cancelled_while_its_engine_was_away_does_not_go_on() {
             collections.find("docs").await.unwrap().backend(),
             Backend::Hnsw
         );
-        collections
-            .begin_move("docs", Backend::Qdrant, soon())
-            .await
-            .unwrap();
+        begin(&collections, Backend::Qdrant).await;
         run(&collections, async |_| {}).await;
         assert_eq!(
             collections.move_info("docs").unwrap().state,
