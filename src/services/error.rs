@@ -124,53 +124,27 @@ impl EngineError for IndexError {
     }
 }
 
-impl EngineError for ValidationError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
+/// Those that tell their kind and nothing else.
+macro_rules! tells_its_kind {
+    ($($error:ty),+) => {
+        $(impl EngineError for $error {
+            fn error_kind(&self) -> ErrorKind {
+                self.kind()
+            }
+        })+
+    };
 }
 
-impl EngineError for EvidenceLogError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for DatasetStoreError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for StorageError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for DatasetError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for ImportsError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for ReviewError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
-
-impl EngineError for PushError {
-    fn error_kind(&self) -> ErrorKind {
-        self.kind()
-    }
-}
+tells_its_kind!(
+    DatasetError,
+    DatasetStoreError,
+    EvidenceLogError,
+    ImportsError,
+    PushError,
+    ReviewError,
+    StorageError,
+    ValidationError
+);
 
 impl EngineError for ChatError {
     fn error_kind(&self) -> ErrorKind {
@@ -189,8 +163,8 @@ impl EngineError for ChatError {
 impl EngineError for CollectionsError {
     fn error_kind(&self) -> ErrorKind {
         match self {
-            Self::Exists(_) => ErrorKind::Conflict,
-            Self::NoBackend(_) | Self::CannotMove(_) => ErrorKind::BadRequest,
+            Self::Exists(_) | Self::CannotMove(_) => ErrorKind::Conflict,
+            Self::NoBackend(_) => ErrorKind::Unprocessable,
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Index(error) => error.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,

@@ -26,6 +26,27 @@ async fn refused(api: &Api, method: Method, path: &str, body: &[u8], status: u16
 }
 
 #[test]
+fn what_is_not_set_up_is_refused_and_leaves_nothing_behind() {
+    serve(async |api| {
+        api.collection("docs", &["some text"]).await;
+        let storage = "no object storage is set";
+        let there = "/v1/collections/docs/move";
+        let cases = [
+            (there, r#"{"to":"lance"}"#, 422, "no lance is set up here"),
+            (there, r#"{"to":"hnsw"}"#, 409, "kept by hnsw already"),
+            ("/v1/push", "{}", 422, storage),
+            ("/v1/pull", "{}", 422, storage),
+            ("/v1/materialize", r#"{"pull":true}"#, 422, storage),
+        ];
+        for (path, body, status, says) in cases {
+            refused(&api, Method::Post, path, body.as_bytes(), status, says).await;
+        }
+        let removed = api.send(Method::Delete, "/v1/collections/docs", "").await;
+        assert_eq!(removed.status, 200, "{}", removed.text());
+    });
+}
+
+#[test]
 fn requests_that_make_no_sense_are_refused_with_the_reason() {
     serve(async |api| {
         api.collection("docs", &["some text"]).await;

@@ -48,6 +48,9 @@ impl Inner {
         if from == to {
             return Err(cannot(format!("collection {name} is kept by {to} already")));
         }
+        if !to.is_own() {
+            self.store(to)?;
+        }
         if !from.is_own() && !to.is_own() {
             return Err(cannot(format!(
                 "collection {name} is kept by {from}: move it to hnsw first, then to {to}"

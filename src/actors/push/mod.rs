@@ -188,7 +188,8 @@ impl PushError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotSet | Self::Empty(_) => ErrorKind::BadRequest,
+            Self::NotSet => ErrorKind::Unprocessable,
+            Self::Empty(_) => ErrorKind::NotFound,
             Self::Foreign { .. } => ErrorKind::Conflict,
             Self::Manifest { .. } => ErrorKind::Unavailable,
             Self::Object(error) => error.kind(),

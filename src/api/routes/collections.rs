@@ -93,8 +93,8 @@ pub(crate) async fn remove(
     request_body = MoveInput,
     responses(
         (status = 202, description = "Begun", body = MoveOutput),
-        (status = 400, description = "It is there already, or the backend cannot have it"),
-        (status = 409, description = "Under way already")
+        (status = 409, description = "It is there already, under way already, or has what the backend does not hold"),
+        (status = 422, description = "No such backend is set up here")
     )
 )]
 pub(crate) async fn start_moving(

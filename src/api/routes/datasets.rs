@@ -14,7 +14,8 @@ use crate::services::dataset::{self, ExportInput, JobOutput, MaterializeInput};
     request_body = MaterializeInput,
     responses(
         (status = 200, description = "The receipt", body = Object),
-        (status = 409, description = "Stopped, or its sources changed meanwhile")
+        (status = 409, description = "Stopped, or its sources changed meanwhile"),
+        (status = 422, description = "`pull`, and no object storage is set up")
     )
 )]
 pub(crate) async fn materialize(

@@ -14,7 +14,7 @@ use crate::services::push::{self, PullReport, PushInput, PushReport, PushStatus}
     request_body = PushInput,
     responses(
         (status = 200, description = "What was sent", body = PushReport),
-        (status = 400, description = "No object storage is set up, or this build has none"),
+        (status = 422, description = "No object storage is set up, or this build has none"),
         (status = 409, description = "Another push or pull is under way, stopped, or another journal has the replica's name"),
         (status = 503, description = "The object storage cannot be reached, or does not allow it")
     )
@@ -53,7 +53,7 @@ pub(crate) async fn cancel(context: Context, services: Data<Services>) -> Result
     post, path = "/v1/pull", tag = "operations", operation_id = "pull",
     responses(
         (status = 200, description = "What was fetched", body = PullReport),
-        (status = 400, description = "No object storage is set up, or this build has none"),
+        (status = 422, description = "No object storage is set up, or this build has none"),
         (status = 409, description = "Another push or pull is under way, or stopped"),
         (status = 503, description = "The object storage cannot be reached, or does not allow it")
     )
