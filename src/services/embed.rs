@@ -115,6 +115,8 @@ async fn list(
         );
     }
     services.embedders.check(texts)?;
+    room::for_embedding(services, model)?;
+    let _turn = services.embedding.begin(model);
     let mut answer = Answer::with_capacity(0, 0);
     for part in texts.chunks(WRITTEN_AT_ONCE) {
         for text in part {
@@ -143,7 +145,6 @@ async fn computed(
     form: Form,
     trace: Option<&Trace>,
 ) -> Result<Bytes, ServiceError> {
-    room::for_embedding(services, model)?;
     let vectors = vectors(services, model, texts, false, trace).await?;
     let bytes = vectors
         .first()

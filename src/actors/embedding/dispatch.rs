@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use supervisors::{CellRef, Deadline, Fault};
 
 use super::cache::SavedCache;
 use super::flights::{Arrival, Flights, Seat};
 use super::gatherings::{Bounds, Gatherings, tokens};
+use super::turns::{Turn, Turns};
 use super::upstreams::Upstreams;
 use super::worker::{EmbedJob, EmbeddingWorker};
 use crate::engines::embedding::{
@@ -37,6 +38,8 @@ struct Inner {
     gatherings: Gatherings,
     message_tokens: usize,
     here: Here,
+    /// Requests to the models that share a cell.
+    turns: Arc<Turns>,
     upstreams: Upstreams,
 }
 
@@ -51,6 +54,10 @@ impl Here {
     fn cell_of(&self, model: &Model) -> &CellRef<EmbeddingWorker> {
         self.slow.get(model.name()).unwrap_or(&self.cell)
     }
+}
+
+fn is_here(model: &Model) -> bool {
+    matches!(model, Model::Local(_))
 }
 
 /// Texts to compute, each once.
@@ -76,6 +83,7 @@ impl Embedding {
                 gatherings: Gatherings::new(Duration::from_micros(config.batch_window_us)),
                 message_tokens: config.batch_tokens,
                 here,
+                turns: Arc::default(),
                 upstreams,
             }),
         }
@@ -86,17 +94,31 @@ impl Embedding {
         &self.inner.cache
     }
 
+    /// Begins a request, so that others may know how long it takes; one that is not computed here, or by a slow model, waits for that only.
+    pub fn begin(&self, model: &Model) -> Option<Turn> {
+        let is_fast = is_here(model) && !self.inner.here.slow.contains_key(model.name());
+        is_fast.then(|| self.inner.turns.begin(Instant::now()))
+    }
+
     /// Whether those who ask a model that computes here wait for so long, and are so many, that another one had better come later.
     pub fn is_crowded(&self, model: &Model, few: usize, max: Duration) -> bool {
-        let is_here = matches!(model, Model::Local(_));
-        is_here && self.inner.here.cell_of(model).is_crowded(few, max)
+        is_here(model)
+            && match self.inner.here.slow.get(model.name()) {
+                Some(cell) => cell.is_crowded(few, max),
+                None => self.is_fast_crowded(few, max),
+            }
     }
 
     /// The same whichever model is asked: there must be only one cell.
     pub fn is_crowded_for_all(&self, few: usize, max: Duration) -> bool {
         let inner = &self.inner;
         let only = inner.here.slow.is_empty() && inner.upstreams.is_empty();
-        only && inner.here.cell.is_crowded(few, max)
+        only && self.is_fast_crowded(few, max)
+    }
+
+    fn is_fast_crowded(&self, few: usize, max: Duration) -> bool {
+        let inner = &self.inner;
+        inner.here.cell.is_crowded(few, max) || inner.turns.is_crowded(few, max, Instant::now())
     }
 
     /// Returns a text's vector if the cache holds it. Computes nothing, waits for nothing, and counts nothing.

@@ -6,6 +6,7 @@ mod dispatch;
 mod flights;
 mod gatherings;
 mod remote;
+mod turns;
 mod upstreams;
 mod worker;
 
@@ -18,6 +19,7 @@ pub use cache::SavedCache;
 use dispatch::Here;
 pub use dispatch::{EmbedFailure, Embedding};
 pub use remote::{RemoteJob, RemoteWorker};
+pub use turns::Turn;
 pub use worker::{EmbedJob, EmbeddingWorker};
 
 use crate::engines::embedding::{Embedders, EmbeddingConfig};
