@@ -237,7 +237,7 @@ fn an_engine_s_collection_is_searched_as_one_that_is_here() {
             assert_eq!(cell.get("p0050".to_owned(), soon()).await.unwrap(), None);
             let (page, _) = cell.scroll(None, 1_000, None, None, soon()).await.unwrap();
             assert_eq!(page.len(), 392);
-            assert!(has(&cell, "p0051").await);
+            assert!(has(cell, "p0051").await);
             let n = filter(json!({"n": 3})).unwrap();
             assert_eq!(cell.delete_where(n, soon()).await.unwrap(), 56);
         }
