@@ -9,13 +9,13 @@ mod condition;
 mod extremes;
 mod layout;
 mod rows;
+mod search;
 mod tables;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
-use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -26,7 +26,6 @@ use lancedb::Table;
 use lancedb::arrow::arrow_array::{RecordBatch, RecordBatchIterator};
 use lancedb::arrow::arrow_schema::Schema;
 use lancedb::datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
-use lancedb::index::scalar::{FullTextSearchQuery, MatchQuery};
 use lancedb::query::{ColumnOrdering, ExecutableQuery, Query, QueryBase, Select};
 use lancedb::table::{NewColumnTransform, Predicate};
 use tokio::runtime::Runtime;
@@ -35,13 +34,12 @@ use super::{Nearest, Store, StoreInfo, Stored};
 use crate::engines::index::{Filter, Found, IndexError, words_of};
 use crate::types::collection::{Backend, CollectionSpec};
 use crate::types::point::Point;
+use search::Asked;
 use tables::{Failure, Tables};
 use upkeep::Due;
 
 /// Different words of a query that count, as in our own index.
 const MAX_QUERY_WORDS: usize = 256;
-/// Hits of the index that are compared with the stored vectors, for each that is asked for.
-const REFINED: u32 = 2;
 
 /// Lance tables.
 pub(super) struct LanceStore {
@@ -222,26 +220,8 @@ impl Store for LanceStore {
         nearest: Nearest<'_>,
     ) -> Result<Vec<Found>, IndexError> {
         let (name, metric, query) = (spec.name.clone(), spec.metric, query.to_vec());
-        let (filter, limit) = (nearest.filter.cloned(), nearest.limit);
-        let (exact, vectors) = (nearest.exact, nearest.vectors);
-        let search = move |table: Table| async move {
-            let mut search = table
-                .query()
-                .nearest_to(query)?
-                .column(layout::VECTOR)
-                .distance_type(upkeep::distance(metric))
-                .limit(limit)
-                .select(columns(vectors, "_distance"));
-            search = match exact {
-                true => search.bypass_vector_index(),
-                false => search.refine_factor(REFINED),
-            };
-            if let Some(filter) = condition(&table, filter.as_ref()).await? {
-                search = search.only_if_expr(filter);
-            }
-            let batches: Vec<_> = search.execute().await?.try_collect().await?;
-            found(&batches, "_distance", |at| upkeep::score(metric, at))
-        };
+        let asked = Asked::of(nearest);
+        let search = move |table: Table| search::dense(table, metric, query, asked);
         let work = |tables: Arc<Tables>| async move { tables.read(&name, search).await };
         self.with(&spec.name, work).await
     }
@@ -258,16 +238,8 @@ impl Store for LanceStore {
             return Ok(Vec::new());
         }
         let name = spec.name.clone();
-        let (filter, limit) = (nearest.filter.cloned(), nearest.limit);
-        let vectors = nearest.vectors;
-        let search = move |table: Table| async move {
-            let indexes = table.list_indices().await?;
-            let filter = condition(&table, filter.as_ref()).await?;
-            match upkeep::index_of(layout::WORDS, &indexes) {
-                Some(_) => ranked(table, words, filter, limit, vectors).await,
-                None => scanned(table, words, filter, limit).await,
-            }
-        };
+        let asked = Asked::of(nearest);
+        let search = move |table: Table| search::lexical(table, words, asked);
         let work = |tables: Arc<Tables>| async move { tables.read(&name, search).await };
         self.with(&spec.name, work).await
     }
@@ -403,67 +375,6 @@ async fn count(table: Table, filter: Option<Filter>) -> Result<usize, Failure> {
     Ok(count)
 }
 
-/// The best texts by the engine's index of words.
-async fn ranked(
-    table: Table,
-    words: Vec<String>,
-    filter: Option<Expr>,
-    limit: usize,
-    vectors: bool,
-) -> Result<Vec<Found>, Failure> {
-    let words = MatchQuery::new(words.join(" "));
-    let words = words.with_column(Some(layout::WORDS.to_owned()));
-    let mut search = table
-        .query()
-        .full_text_search(FullTextSearchQuery::new_query(words.into()))
-        .limit(limit)
-        .select(columns(vectors, "_score"));
-    if let Some(filter) = filter {
-        search = search.only_if_expr(filter);
-    }
-    let batches: Vec<_> = search.execute().await?.try_collect().await?;
-    found(&batches, "_score", |score| score)
-}
-
-/// The best texts by reading the words of all.
-async fn scanned(
-    table: Table,
-    words: Vec<String>,
-    filter: Option<Expr>,
-    limit: usize,
-) -> Result<Vec<Found>, Failure> {
-    let texts = table
-        .query()
-        .select(Select::columns(&[layout::ID, layout::WORDS]));
-    let mut batches = texts.execute().await?;
-    let mut scan = bm25::Scan::new(&words);
-    while let Some(batch) = batches.try_next().await? {
-        let ids = rows::strings(&batch, layout::ID)?;
-        let texts = rows::strings(&batch, layout::WORDS)?;
-        for (id, text) in ids.iter().zip(texts) {
-            scan.add(id.unwrap_or_default(), text.unwrap_or_default());
-        }
-    }
-    let accepted = match filter {
-        Some(filter) => Some(ids(&table.query().only_if_expr(filter)).await?),
-        None => None,
-    };
-    let accepted: Option<HashSet<String>> = accepted.map(HashSet::from_iter);
-    let accept = |id: &str| accepted.as_ref().is_none_or(|all| all.contains(id));
-    let best = scan.best(limit, accept);
-    if best.is_empty() {
-        return Ok(Vec::new());
-    }
-    let wanted: Vec<String> = best.iter().map(|(id, _)| id.clone()).collect();
-    let points = get(table, among(&wanted)).await?.into_iter();
-    let mut points: HashMap<String, Point> = points.map(|at| (at.id.clone(), at)).collect();
-    let found = best.into_iter().filter_map(|(id, score)| {
-        let point = points.remove(&id)?;
-        Some(Found { point, score })
-    });
-    Ok(found.collect())
-}
-
 /// The ids of what a query finds.
 async fn ids(query: &Query) -> Result<Vec<String>, Failure> {
     let query = query.clone().select(Select::columns(&[layout::ID]));
@@ -505,26 +416,4 @@ async fn describe(table: Table, stored: Arc<Stored>) -> Result<(), Failure> {
         None => return Err(Failure::Odd("it is no table of files")),
     }
     Ok(())
-}
-
-fn found(
-    batches: &[RecordBatch],
-    column: &str,
-    score: impl Fn(f32) -> f32,
-) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
-    for batch in batches {
-        let scores = rows::numbers(batch, column)?;
-        for (point, at) in rows::points(batch)?.into_iter().zip(scores) {
-            found.push(Found {
-                point,
-                score: score(*at),
-            });
-        }
-    }
-    found.sort_by(|a: &Found, b| {
-        let by_score = b.score.total_cmp(&a.score);
-        by_score.then_with(|| a.point.id.cmp(&b.point.id))
-    });
-    Ok(found)
 }
