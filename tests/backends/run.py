@@ -14,6 +14,7 @@ import unittest
 import uuid
 
 import oracle
+from moves import MoveCases
 from served import Collection, Double, Failed, Server
 
 WORDS = "boat lake rudder anchor mast keel bow stern sail rope dock pier buoy helm".split()
@@ -200,7 +201,7 @@ class Backend:
 
     def collection(self, **body) -> Collection:
         self.made += 1
-        return Collection(self.server, f"c{self.made}", self.name, **{"embedder": None, "dim": DIM, **body})
+        return Collection(self.server, f"c{self.made}", **{"backend": self.name, "embedder": None, "dim": DIM, **body})
 
     def close(self) -> None:
         for one in self.server.ask("GET", "/v1/collections")["collections"]:
@@ -953,7 +954,8 @@ def main() -> None:
     suite = unittest.TestSuite()
     for name in named or ["hnsw", *(name for name in ("qdrant", "lance") if has(binary, name))]:
         # The index of our own has no engine beside it that could fail, and Lance is a library.
-        for kind in (Cases, FaultCases) if name == "qdrant" else (Cases,):
+        kinds = {"qdrant": (Cases, FaultCases, MoveCases), "lance": (Cases, MoveCases)}
+        for kind in kinds.get(name, (Cases,)):
             suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(cases_of(name, kind, binary)))
     found = unittest.TextTestRunner(verbosity=2).run(suite)
     sys.exit(not found.wasSuccessful())

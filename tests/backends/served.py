@@ -27,6 +27,7 @@ class Failed(Exception):
 class Server:
     def __init__(self, binary: str, folder: str, env: dict | None = None) -> None:
         self.command = [binary, "serve", "--port", "0", "--data", folder]
+        self.folder = folder
         self.env = {**os.environ, **(env or {})}
         self.log = open(f"{folder}.log", "ab")
         self.start()
@@ -52,6 +53,12 @@ class Server:
 
     def stop(self) -> None:
         self.child.send_signal(signal.SIGTERM)
+        self.child.wait(timeout=60)
+        self.child.stdout.close()
+
+    def kill(self) -> None:
+        """It has no time to end anything."""
+        self.child.kill()
         self.child.wait(timeout=60)
         self.child.stdout.close()
 
