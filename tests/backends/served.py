@@ -154,3 +154,26 @@ class Double:
         self.child.terminate()
         self.child.wait(timeout=60)
         self.child.stdout.close()
+
+
+class Bucket:
+    """A bucket of an S3 of this machine."""
+
+    def __init__(self) -> None:
+        # Only who asks for a bucket waits for it.
+        import boto3
+        from moto.server import ThreadedMotoServer
+
+        self.moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self.moto.start()
+        host, port = self.moto.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+        self.env = {**keys, "AWS_ENDPOINT": endpoint, "AWS_ALLOW_HTTP": "true"}
+        name = f"tables-{port}"
+        own = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+        own.create_bucket(Bucket=name)
+        self.url = f"s3://{name}/some/prefix"
+
+    def close(self) -> None:
+        self.moto.stop()
