@@ -1,6 +1,7 @@
 """Boathouse, and the engines behind it, as processes of this test."""
 
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -164,6 +165,7 @@ class Bucket:
         import boto3
         from moto.server import ThreadedMotoServer
 
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.moto.start()
         host, port = self.moto.get_host_and_port()
