@@ -103,7 +103,7 @@ impl House {
             random: [1, 2, 3, 4],
         };
         let beat: Beat = Arc::new(|| {});
-        push::run(&self.paths, asked, &beat).await
+        send::run(&self.paths, asked, &beat).await
     }
 
     async fn pull(&self) -> Result<PullReport, PushError> {
@@ -480,7 +480,7 @@ async fn one_that_is_stopped_goes_on_the_next_time() {
             now_ms: 7,
             random: [0; 4],
         };
-        match push::run(&house.paths, asked, &beat).await {
+        match send::run(&house.paths, asked, &beat).await {
             Ok(report) => {
                 sent += report.sent;
                 break;
@@ -545,7 +545,7 @@ async fn what_is_not_to_be_sent_is_not_touched() {
         now_ms: 7,
         random: [0; 4],
     };
-    push::run(&less(false, true), asked, &beat).await.unwrap();
+    send::run(&less(false, true), asked, &beat).await.unwrap();
     let after = objects(bucket.path());
     let new: Vec<_> = after
         .iter()
@@ -558,6 +558,6 @@ async fn what_is_not_to_be_sent_is_not_touched() {
     );
     assert!(before.keys().all(|name| after.contains_key(name)));
     fs::remove_dir_all(house.root.path().join("datasets/exports")).unwrap();
-    let evidence = push::run(&less(true, false), asked, &beat).await.unwrap();
+    let evidence = send::run(&less(true, false), asked, &beat).await.unwrap();
     assert_eq!((evidence.head_seq, evidence.deleted), (4, 0));
 }
