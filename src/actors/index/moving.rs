@@ -39,6 +39,10 @@ const SAME: f64 = 0.9;
 const HELD_BACK: Duration = Duration::from_secs(10);
 /// How often that is tried.
 const TRIES: usize = 5;
+/// After how many steps of more than [`FEW`] noted points writes have to wait for those that follow them.
+const PATIENCE: usize = 8;
+/// Longest that they wait in one step.
+const SLOWED: Duration = Duration::from_secs(2);
 
 /// Where a move is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -88,6 +92,8 @@ pub(super) struct Moving {
     phase: Phase,
     /// How often writes were held back and let go again.
     tries: usize,
+    /// Steps in a row in which more was written than few points.
+    behind: usize,
     samples: Vec<Point>,
     seen: usize,
 }
@@ -128,6 +134,7 @@ impl Moving {
             page: PAGE.min(most),
             phase: Phase::Copying(None),
             tries: 0,
+            behind: 0,
             samples: Vec::new(),
             seen: 0,
         }
@@ -183,7 +190,7 @@ impl Moving {
                 Ok(Stepped::On)
             }
             Phase::Following => {
-                if self.follow(deadline).await? <= FEW {
+                if self.catch_up(deadline).await? {
                     // While writes go on: it takes long, and nobody is to wait for it.
                     self.target.prepare().await?;
                     self.compare(deadline, info).await?;
@@ -191,11 +198,30 @@ impl Moving {
                 }
                 Ok(Stepped::On)
             }
-            Phase::Compared => match self.follow(deadline).await? {
-                count if count > FEW => Ok(Stepped::On),
-                _ => Ok(Stepped::Ready),
+            Phase::Compared => match self.catch_up(deadline).await? {
+                true => Ok(Stepped::Ready),
+                false => Ok(Stepped::On),
             },
         }
+    }
+
+    /// Brings over a page of what was written since, or more of it while writes wait, when they have come faster than that for long.
+    /// Returns whether few points are left.
+    async fn catch_up(&mut self, deadline: Deadline) -> Result<bool, MoveError> {
+        if self.behind < PATIENCE {
+            let are_few = self.follow(deadline).await? <= FEW;
+            self.behind = if are_few { 0 } else { self.behind + 1 };
+            return Ok(are_few);
+        }
+        let (cell, slowed) = (self.cell.clone(), Deadline::after(SLOWED));
+        let closing = tokio::time::timeout(slowed.remaining(), cell.gate().close());
+        let _closed = closing.await.ok();
+        while self.follow(deadline).await? > 0 {
+            if slowed.is_past() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Brings over a page of what was written since. Returns how many points it was.

@@ -431,6 +431,28 @@ fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
 }
 
 #[test]
+fn a_move_ends_though_writes_come_faster_than_it_follows() {
+    let (dir, store) = place();
+    with_replica(dir.path(), &store, async |collections, _tree| {
+        let cell = made(&collections, "docs", Backend::Hnsw).await;
+        for to in [Backend::Qdrant, Backend::Hnsw] {
+            begin(&collections, to).await;
+            let mut written = 0;
+            run(&collections, async |round| {
+                let points: Vec<Point> = (0..300).map(|n| point(round * 300 + n)).collect();
+                written += cell.upsert(points, None, soon()).await.unwrap();
+            })
+            .await;
+            assert!(written > 0);
+            let info = collections.move_info("docs").unwrap();
+            assert_eq!((info.state, info.error), (MoveState::Done, None));
+        }
+        cell.upsert(vec![point(9)], None, soon()).await.unwrap();
+        assert!(has(&cell, "p0009").await);
+    });
+}
+
+#[test]
 fn sides_that_are_not_the_same_are_left_as_they_were() {
     let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
