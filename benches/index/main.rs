@@ -166,6 +166,10 @@ impl Bench {
                     "exact": exact.seconds / exact.found.len() as f64,
                 })
             }
+            "fields" => {
+                let random: Vec<u64> = (0..self.vectors.base.len()).map(random).collect();
+                json!({"random": random, "near": self.vectors.ranks()})
+            }
             other => json!({"error": format!("cannot {other}")}),
         }
     }
@@ -245,9 +249,8 @@ fn collection(vectors: &Vectors, schema: Schema) -> Contents {
     });
     let ranks = vectors.ranks();
     let points = vectors.base.iter().enumerate().map(|(at, vector)| {
-        let random = texts::mixed(at as u64) % 1_000_000;
         let payload = [
-            ("random".to_owned(), json!(random)),
+            ("random".to_owned(), json!(random(at))),
             ("near".to_owned(), json!(ranks[at])),
         ];
         Point {
@@ -259,6 +262,11 @@ fn collection(vectors: &Vectors, schema: Schema) -> Contents {
     });
     contents.apply(Op::Upsert(points.collect()).into()).unwrap();
     contents
+}
+
+/// The field `random` of a point.
+fn random(at: usize) -> u64 {
+    texts::mixed(at as u64) % 1_000_000
 }
 
 /// Time that this thread has had of a processor, where the system tells it, else the time of day: other
