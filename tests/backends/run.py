@@ -935,11 +935,12 @@ def main() -> None:
     binary, named = sys.argv[1], sys.argv[2:]
     suite = unittest.TestSuite()
     for name in named or ["hnsw", *(name for name in ("qdrant", "lance") if has(binary, name))]:
+        backend, moves = name.removesuffix("-moves"), name.endswith("-moves")
         # The index of our own has no engine beside it that could fail, and Lance is a library.
-        shared = (Cases, MoveCases, ReplicaCases)
+        shared = (Cases, ReplicaCases)
         kinds = {"qdrant": (*shared, FaultCases), "lance": shared, "lance-bucket": shared}
-        for kind in kinds.get(name, (Cases,)):
-            suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(cases_of(name, kind, binary)))
+        for kind in (MoveCases,) if moves else kinds.get(backend, (Cases,)):
+            suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(cases_of(backend, kind, binary)))
     found = unittest.TextTestRunner(verbosity=2).run(suite)
     sys.exit(not found.wasSuccessful())
 
