@@ -53,7 +53,7 @@ pub struct HttpConfig {
     /// How long the rounds of a worker may take before it refuses some of what comes.
     #[schemars(range(max = 60_000))]
     pub max_lag_ms: u64,
-    /// How long others may have waited for a thread where one more search or request for vectors is taken; 0: as long as they do.
+    /// How long others may have waited for a thread, or requests for vectors have been answered, where one more is taken; 0: as long as they do.
     #[schemars(range(max = 60_000))]
     pub max_wait_ms: u64,
     /// Longest a request may take.

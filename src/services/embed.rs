@@ -87,16 +87,16 @@ pub async fn embeddings(
         dims: input.dimensions,
     };
     let texts = match input.input {
-        TextInput::Text(text) => {
-            services.embedders.check(std::slice::from_ref(&text))?;
-            if let Some((written, _)) = known(services, &model, &text, form)? {
-                services.embedding.cache().count_hits(1);
-                return Ok(Bytes::from_owner(Arc::clone(&written.json)));
-            }
-            vec![text]
-        }
+        TextInput::Text(text) => vec![text],
         TextInput::Other(input) => texts_of(&model, input)?,
     };
+    if let [text] = texts.as_slice() {
+        services.embedders.check(&texts)?;
+        if let Some((written, _)) = known(services, &model, text, form)? {
+            services.embedding.cache().count_hits(1);
+            return Ok(Bytes::from_owner(Arc::clone(&written.json)));
+        }
+    }
     // Boxed: the way to the cells is long, and a text that is known does not go it.
     Box::pin(list(services, &model, &texts, form, trace)).await
 }
@@ -115,8 +115,8 @@ async fn list(
         );
     }
     services.embedders.check(texts)?;
-    room::for_embedding(services, model)?;
-    let _turn = services.embedding.begin(model);
+    room::for_list(services, model)?;
+    let _answering = services.embedding.answering(model);
     let mut answer = Answer::with_capacity(0, 0);
     for part in texts.chunks(WRITTEN_AT_ONCE) {
         for text in part {

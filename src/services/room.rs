@@ -19,21 +19,30 @@ pub fn for_search(services: &Services, collection: &str) -> Result<(), ServiceEr
     told(services, crowded, collection)
 }
 
-/// Whether there is room for vectors of whatever model; where there are several, that is told when it is known which is asked.
+/// Whether there is room for a list of texts, whatever model is asked; where there are several, that is told when it is known which.
 ///
-/// Errors: others have waited for longer than `http.max_wait_ms`.
+/// Errors: others have waited, or taken, longer than `http.max_wait_ms`.
 pub fn for_vectors(services: &Services) -> Result<(), ServiceError> {
     let max = services.limits.max_wait;
-    let crowded = !max.is_zero() && services.embedding.is_crowded_for_all(FEW, max);
+    let crowded = !max.is_zero() && services.embedding.is_crowded_for_all_lists(FEW, max);
     told(services, crowded, "embedding")
 }
 
-/// Whether a model that computes here has room for another request.
+/// Whether a model that computes here has room for another question.
 ///
 /// Errors: others have waited there for longer than `http.max_wait_ms`.
-pub(super) fn for_embedding(services: &Services, model: &Model) -> Result<(), ServiceError> {
+pub(super) fn for_question(services: &Services, model: &Model) -> Result<(), ServiceError> {
     let max = services.limits.max_wait;
     let crowded = !max.is_zero() && services.embedding.is_crowded(model, FEW, max);
+    told(services, crowded, model.name())
+}
+
+/// Whether a model that computes here has room for another list of texts.
+///
+/// Errors: others have waited there, or taken, longer than `http.max_wait_ms`.
+pub(super) fn for_list(services: &Services, model: &Model) -> Result<(), ServiceError> {
+    let max = services.limits.max_wait;
+    let crowded = !max.is_zero() && services.embedding.is_crowded_for_lists(model, FEW, max);
     told(services, crowded, model.name())
 }
 
@@ -43,7 +52,7 @@ fn told(services: &Services, crowded: bool, name: &str) -> Result<(), ServiceErr
     }
     let max = services.limits.max_wait.as_millis();
     let message = format!(
-        "{name} is busy: others wait there for longer than http.max_wait_ms, {max}; retry in a second"
+        "{name} is busy: others wait for longer than http.max_wait_ms, {max}; retry in a second"
     );
     let error = ServiceError {
         retry_after_ms: Some(RETRY_AFTER_MS),

@@ -209,7 +209,13 @@ fn vectors_that_would_be_waited_for_are_refused_and_known_texts_are_not() {
             while Instant::now() < waited {
                 assert_eq!(api.get("/healthz").await.status, 200);
             }
-            api.ok(path, known()).await;
+            for input in [
+                json!("a ferry that is known"),
+                json!(["a ferry that is known"]),
+            ] {
+                let known = json!({"model": "static-minilm", "input": input});
+                api.ok(path, known).await;
+            }
             // Without a look at its body, and with one.
             for input in ["ferry ".repeat(300), "another ferry".to_owned()] {
                 let answer = api.post(path, of(input)).await;

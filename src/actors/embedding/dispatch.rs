@@ -9,7 +9,7 @@ use supervisors::{CellRef, Deadline, Fault};
 use super::cache::SavedCache;
 use super::flights::{Arrival, Flights, Seat};
 use super::gatherings::{Bounds, Gatherings, tokens};
-use super::turns::{Turn, Turns};
+use super::under_way::{Answering, UnderWay};
 use super::upstreams::Upstreams;
 use super::worker::{EmbedJob, EmbeddingWorker};
 use crate::engines::embedding::{
@@ -38,8 +38,8 @@ struct Inner {
     gatherings: Gatherings,
     message_tokens: usize,
     here: Here,
-    /// Requests to the models that share a cell.
-    turns: Arc<Turns>,
+    /// Lists of texts that the models that share a cell answer.
+    under_way: Arc<UnderWay>,
     upstreams: Upstreams,
 }
 
@@ -58,6 +58,11 @@ impl Here {
 
 fn is_here(model: &Model) -> bool {
     matches!(model, Model::Local(_))
+}
+
+/// Whether it computes here, and shares a cell with all that do so without waiting for more texts.
+fn is_fast(here: &Here, model: &Model) -> bool {
+    is_here(model) && !here.slow.contains_key(model.name())
 }
 
 /// Texts to compute, each once.
@@ -83,7 +88,7 @@ impl Embedding {
                 gatherings: Gatherings::new(Duration::from_micros(config.batch_window_us)),
                 message_tokens: config.batch_tokens,
                 here,
-                turns: Arc::default(),
+                under_way: Arc::default(),
                 upstreams,
             }),
         }
@@ -94,31 +99,30 @@ impl Embedding {
         &self.inner.cache
     }
 
-    /// Begins a request, so that others may know how long it takes; one that is not computed here, or by a slow model, waits for that only.
-    pub fn begin(&self, model: &Model) -> Option<Turn> {
-        let is_fast = is_here(model) && !self.inner.here.slow.contains_key(model.name());
-        is_fast.then(|| self.inner.turns.begin(Instant::now()))
+    /// Notes that a list of texts is being answered, so that others may know how long that takes; one that is not computed here, or
+    /// by a slow model, waits for that only.
+    pub fn answering(&self, model: &Model) -> Option<Answering> {
+        is_fast(&self.inner.here, model).then(|| self.inner.under_way.answering(Instant::now()))
     }
 
-    /// Whether those who ask a model that computes here wait for so long, and are so many, that another one had better come later.
+    /// Whether texts wait for so long for a model that computes here, and are so many, that another one had better come later.
     pub fn is_crowded(&self, model: &Model, few: usize, max: Duration) -> bool {
-        is_here(model)
-            && match self.inner.here.slow.get(model.name()) {
-                Some(cell) => cell.is_crowded(few, max),
-                None => self.is_fast_crowded(few, max),
-            }
+        is_here(model) && self.inner.here.cell_of(model).is_crowded(few, max)
+    }
+
+    /// Whether that is so, or lists of texts that such a model answers are so many and take so long.
+    pub fn is_crowded_for_lists(&self, model: &Model, few: usize, max: Duration) -> bool {
+        let inner = &self.inner;
+        let takes_long = || inner.under_way.is_crowded(few, max, Instant::now());
+        self.is_crowded(model, few, max) || is_fast(&inner.here, model) && takes_long()
     }
 
     /// The same whichever model is asked: there must be only one cell.
-    pub fn is_crowded_for_all(&self, few: usize, max: Duration) -> bool {
+    pub fn is_crowded_for_all_lists(&self, few: usize, max: Duration) -> bool {
         let inner = &self.inner;
         let only = inner.here.slow.is_empty() && inner.upstreams.is_empty();
-        only && self.is_fast_crowded(few, max)
-    }
-
-    fn is_fast_crowded(&self, few: usize, max: Duration) -> bool {
-        let inner = &self.inner;
-        inner.here.cell.is_crowded(few, max) || inner.turns.is_crowded(few, max, Instant::now())
+        only && (inner.here.cell.is_crowded(few, max)
+            || inner.under_way.is_crowded(few, max, Instant::now()))
     }
 
     /// Returns a text's vector if the cache holds it. Computes nothing, waits for nothing, and counts nothing.

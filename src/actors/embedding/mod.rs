@@ -6,7 +6,7 @@ mod dispatch;
 mod flights;
 mod gatherings;
 mod remote;
-mod turns;
+mod under_way;
 mod upstreams;
 mod worker;
 
@@ -19,7 +19,7 @@ pub use cache::SavedCache;
 use dispatch::Here;
 pub use dispatch::{EmbedFailure, Embedding};
 pub use remote::{RemoteJob, RemoteWorker};
-pub use turns::Turn;
+pub use under_way::Answering;
 pub use worker::{EmbedJob, EmbeddingWorker};
 
 use crate::engines::embedding::{Embedders, EmbeddingConfig};

@@ -275,3 +275,18 @@ fn a_text_that_is_too_long_is_cut_only_for_who_asks() {
         assert_eq!(sizes, [2, 1], "a short text is shared, and a cut one kept");
     });
 }
+
+#[test]
+fn lists_that_take_long_are_a_crowd_before_lists_alone() {
+    run(async |embedding, gated, _leave| {
+        let model = Model::Local(gated);
+        let under_way = [embedding.answering(&model), embedding.answering(&model)];
+        let is_crowded = |few| embedding.is_crowded_for_lists(&model, few, Duration::ZERO);
+        // Until the clock goes on.
+        while !is_crowded(1) {}
+        assert!(!is_crowded(2));
+        assert!(!embedding.is_crowded(&model, 1, Duration::ZERO));
+        drop(under_way);
+        assert!(!is_crowded(1));
+    });
+}

@@ -233,7 +233,7 @@ async fn query_vector(
     trace: Option<&Trace>,
 ) -> Result<Vec<f32>, ServiceError> {
     if services.embedding.find(model, query).is_none() {
-        room::for_embedding(services, model)?;
+        room::for_question(services, model)?;
     }
     let texts = std::slice::from_ref(query);
     let vectors = embed::vectors(services, model, texts, true, trace).await?;

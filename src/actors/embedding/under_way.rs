@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Those under way. Their bodies are read already: a slow connection is no slow server.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<Begun>);
+pub(super) struct UnderWay(Mutex<Begun>);
 
 #[derive(Debug, Default)]
 struct Begun {
@@ -17,20 +17,20 @@ struct Begun {
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub struct Turn {
-    turns: Arc<Turns>,
+pub struct Answering {
+    all: Arc<UnderWay>,
     number: u64,
 }
 
-impl Turns {
-    pub(super) fn begin(self: &Arc<Self>, now: Instant) -> Turn {
+impl UnderWay {
+    pub(super) fn answering(self: &Arc<Self>, now: Instant) -> Answering {
         let mut begun = self.begun();
         begun.count += 1;
         let number = begun.count;
         begun.since.insert(number, now);
         drop(begun);
-        let turns = Arc::clone(self);
-        Turn { turns, number }
+        let all = Arc::clone(self);
+        Answering { all, number }
     }
 
     /// Whether there are more than `few`, and the first of them has taken longer than `max`: another one would take as long.
@@ -47,9 +47,9 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Answering {
     fn drop(&mut self) {
-        self.turns.begun().since.remove(&self.number);
+        self.all.begun().since.remove(&self.number);
     }
 }
 
@@ -59,18 +59,18 @@ mod tests {
 
     #[test]
     fn many_of_which_the_first_takes_long_are_a_crowd() {
-        let (turns, start) = (Arc::new(Turns::default()), Instant::now());
+        let (all, start) = (Arc::new(UnderWay::default()), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        let is_crowded = |ms| turns.is_crowded(2, Duration::from_millis(100), at(ms));
-        let first = turns.begin(at(0));
-        let second = turns.begin(at(50));
+        let is_crowded = |ms| all.is_crowded(2, Duration::from_millis(100), at(ms));
+        let first = all.answering(at(0));
+        let second = all.answering(at(50));
         assert!(!is_crowded(1_000), "a few may take as long as they do");
-        let third = turns.begin(at(60));
+        let third = all.answering(at(60));
         assert!(!is_crowded(100));
         assert!(is_crowded(101));
         drop(first);
         assert!(!is_crowded(1_000), "they are few again");
-        let fourth = turns.begin(at(140));
+        let fourth = all.answering(at(140));
         assert!(!is_crowded(150), "the second is the first now");
         assert!(is_crowded(151));
         drop((second, third, fourth));
