@@ -1,7 +1,7 @@
 """Asks every index backend of a binary the same questions over HTTP, and compares with what the documentation says.
 
-run.py BINARY [backend ...]: `hnsw` always, and those of `qdrant` and `lance` that the binary has, unless some are named. Only when it
-is named: `lance-bucket`, the same tables in an S3 of this machine.
+run.py BINARY [backend ...]: `hnsw` always, and those of `qdrant` and `lance` that the binary has, unless some are named. Only when they
+are named: `lance-bucket`, the same tables in an S3 of this machine; `qdrant-moves` and `lance-moves`.
 """
 
 import json

@@ -34,8 +34,8 @@ pub enum IndexRequest {
     Search(Box<SearchRequest>),
     /// Nearest points of each, of one and the same content where it is kept here. Replies `AllFound`.
     SearchAll(Vec<SearchRequest>),
-    /// One point. Replies `Point`.
-    Get(String),
+    /// Points by id; those that are not there are left out. Replies `Points`.
+    Get(Vec<String>),
     /// A page of points in order of id, after `after`. Replies `Page`.
     Scroll {
         /// The last id of the page before.
@@ -87,8 +87,8 @@ pub enum IndexReply {
     AllFound(Vec<Result<SearchResult, IndexError>>),
     /// Whether anything is other than before.
     Changed(bool),
-    /// The point, if it exists.
-    Point(Option<Box<Point>>),
+    /// Those that exist, in any order.
+    Points(Vec<Point>),
     /// A page, and the id to go on after.
     Page(Vec<Point>, Option<String>),
     /// A view that later writes do not touch, and whose it is.
@@ -201,9 +201,11 @@ impl Worker for IndexWorker {
             IndexRequest::SearchAll(requests) => {
                 IndexReply::AllFound(collection.search_all(&requests, now_ms)?)
             }
-            IndexRequest::Get(id) => {
-                let found = collection.get(&id, Scope::at(now_ms))?;
-                IndexReply::Point(found.map(Box::new))
+            IndexRequest::Get(ids) => {
+                let scope = Scope::at(now_ms);
+                let found = ids.iter().map(|id| collection.get(id, scope));
+                let found = found.filter_map(Result::transpose);
+                IndexReply::Points(found.collect::<Result<_, _>>()?)
             }
             IndexRequest::Scroll {
                 after,

@@ -88,6 +88,11 @@ impl Gate {
         Taken { gate: self, ids }
     }
 
+    /// How many ids were written and not taken yet.
+    pub(super) fn noted(&self) -> usize {
+        self.touched().as_ref().map_or(0, BTreeSet::len)
+    }
+
     /// Notes ids, while a move is under way.
     pub(super) fn note(&self, ids: Vec<String>) {
         if let Some(touched) = self.touched().as_mut() {

@@ -254,8 +254,8 @@ impl IndexCell {
 
     /// Reads one point.
     pub async fn get(&self, id: String, deadline: Deadline) -> Answer<Option<Point>> {
-        match self.ask(IndexRequest::Get(id), deadline).await? {
-            IndexReply::Point(point) => Ok(point.map(|point| *point)),
+        match self.ask(IndexRequest::Get(vec![id]), deadline).await? {
+            IndexReply::Points(points) => Ok(points.into_iter().next()),
             _ => Err(mismatch()),
         }
     }

@@ -255,7 +255,7 @@ impl Inner {
         let cell = moving.cell.clone();
         let closing = tokio::time::timeout(held_back().remaining(), cell.gate().close()).await;
         let closed = closing.map_err(|_| MoveError::Waits("a write takes long".to_owned()))?;
-        moving.settle().await?;
+        moving.settle(&self.infos).await?;
         let here = self.root.join(name);
         let old = match &moving.target {
             Target::Engine { store, spec, .. } => {

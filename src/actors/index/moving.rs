@@ -1,17 +1,20 @@
 //! A collection that goes over to another backend while it serves.
 //!
 //! Its points are copied page by page while writes go on and are noted. Then the noted points are brought over until few
-//! are left, both sides are compared, writes are held back, the last points are brought over and all are counted, and from
-//! one moment on the other backend serves. What makes it so is one renaming of the collection's folder; a crash
-//! before it leaves the collection as it was, a crash after it is gone on from at the next start.
+//! are left, for which writes wait now and then where they come faster than that. Then they are held back, the last points are
+//! brought over, all are counted and both sides compared, and from one moment on the other backend serves. What makes it so is
+//! one renaming of the collection's folder; a crash before it leaves the collection as it was, a crash after it is gone on from
+//! at the next start.
 
 mod note;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde_json::Value;
 use supervisors::{Deadline, Fault};
@@ -27,7 +30,7 @@ use crate::types::point::Point;
 
 /// Points of one step.
 const PAGE: usize = 500;
-/// Noted points that are left when writes are held back.
+/// Most noted points that are left when writes are held back.
 const FEW: usize = 200;
 /// Points whose neighbours are compared.
 const SAMPLES: usize = 16;
@@ -39,7 +42,7 @@ const SAME: f64 = 0.9;
 const HELD_BACK: Duration = Duration::from_secs(10);
 /// How often that is tried.
 const TRIES: usize = 5;
-/// After how many steps of more than [`FEW`] noted points writes have to wait for those that follow them.
+/// After how many steps that leave more than [`FEW`] noted points writes have to wait for those that follow them.
 const PATIENCE: usize = 8;
 /// Longest that they wait in one step.
 const SLOWED: Duration = Duration::from_secs(2);
@@ -92,7 +95,7 @@ pub(super) struct Moving {
     phase: Phase,
     /// How often writes were held back and let go again.
     tries: usize,
-    /// Steps in a row in which more was written than few points.
+    /// Steps in a row that left more than few noted points.
     behind: usize,
     samples: Vec<Point>,
     seen: usize,
@@ -105,8 +108,8 @@ enum Phase {
     Clearing(Option<String>),
     /// What was written since is brought over.
     Following,
-    /// Both sides answer alike.
-    Compared,
+    /// The other side is quick to open, and what was written while it was made so is brought over.
+    Prepared,
 }
 
 /// What a step found.
@@ -140,11 +143,11 @@ impl Moving {
         }
     }
 
-    /// Copies one page, brings over a page of what was written, or compares both sides.
+    /// Copies one page, or brings over a page of what was written.
     pub(super) async fn step(
         &mut self,
         deadline: Deadline,
-        info: &Infos,
+        infos: &Infos,
     ) -> Result<Stepped, MoveError> {
         match &self.phase {
             Phase::Copying(after) => {
@@ -163,7 +166,7 @@ impl Moving {
                 if !new.is_empty() {
                     self.target.upsert(new).await?;
                 }
-                info.change(&self.note.name, |info| info.done += count);
+                infos.change(&self.note.name, |info| info.done += count);
                 self.phase = match next {
                     Some(next) => Phase::Copying(Some(next)),
                     None if self.target.is_new() => Phase::Following,
@@ -173,13 +176,8 @@ impl Moving {
             }
             Phase::Clearing(after) => {
                 let (points, next) = self.target.scroll(after.as_deref(), self.page).await?;
-                let mut gone = Vec::new();
-                for point in points {
-                    let request = IndexRequest::Get(point.id.clone());
-                    if let IndexReply::Point(None) = self.ask(request, deadline).await? {
-                        gone.push(point.id);
-                    }
-                }
+                let ids = points.into_iter().map(|point| point.id).collect();
+                let (_, gone) = self.looked_up(ids, deadline).await?;
                 if !gone.is_empty() {
                     self.target.delete(gone).await?;
                 }
@@ -193,12 +191,11 @@ impl Moving {
                 if self.catch_up(deadline).await? {
                     // While writes go on: it takes long, and nobody is to wait for it.
                     self.target.prepare().await?;
-                    self.compare(deadline, info).await?;
-                    self.phase = Phase::Compared;
+                    self.phase = Phase::Prepared;
                 }
                 Ok(Stepped::On)
             }
-            Phase::Compared => match self.catch_up(deadline).await? {
+            Phase::Prepared => match self.catch_up(deadline).await? {
                 true => Ok(Stepped::Ready),
                 false => Ok(Stepped::On),
             },
@@ -208,35 +205,45 @@ impl Moving {
     /// Brings over a page of what was written since, or more of it while writes wait, when they have come faster than that for long.
     /// Returns whether few points are left.
     async fn catch_up(&mut self, deadline: Deadline) -> Result<bool, MoveError> {
-        if self.behind < PATIENCE {
-            let are_few = self.follow(deadline).await? <= FEW;
-            self.behind = if are_few { 0 } else { self.behind + 1 };
-            return Ok(are_few);
-        }
-        let (cell, slowed) = (self.cell.clone(), Deadline::after(SLOWED));
-        let closing = tokio::time::timeout(slowed.remaining(), cell.gate().close());
-        let _closed = closing.await.ok();
-        while self.follow(deadline).await? > 0 {
-            if slowed.is_past() {
-                return Ok(false);
+        let before = std::mem::take(&mut self.behind);
+        let are_few = if before < PATIENCE {
+            self.follow(deadline).await?;
+            self.cell.gate().noted() <= FEW
+        } else {
+            self.follow_slowed(deadline).await?
+        };
+        // One that fails begins to count anew: nobody is to wait for an engine that is away.
+        self.behind = if are_few { 0 } else { before + 1 };
+        Ok(are_few)
+    }
+
+    /// Brings over all that was written while writes wait, or as much as takes as long as they may; what goes over by then still
+    /// arrives. Returns whether it was all.
+    async fn follow_slowed(&self, deadline: Deadline) -> Result<bool, MoveError> {
+        let slowed = Deadline::after(SLOWED);
+        let writes_wait = async {
+            let closing = tokio::time::timeout(slowed.remaining(), self.cell.gate().close());
+            let _closed = closing.await.ok();
+            tokio::time::sleep(slowed.remaining()).await;
+        };
+        let followed = async {
+            while self.follow(deadline).await? > 0 {
+                if slowed.is_past() {
+                    return Ok(false);
+                }
             }
+            Ok(true)
+        };
+        match select(pin!(writes_wait), pin!(followed)).await {
+            Either::Left(((), followed)) => followed.await,
+            Either::Right((followed, _)) => followed,
         }
-        Ok(true)
     }
 
     /// Brings over a page of what was written since. Returns how many points it was.
     async fn follow(&self, deadline: Deadline) -> Result<usize, MoveError> {
         let taken = self.cell.gate().take(self.page);
-        let (mut there, mut gone) = (Vec::new(), Vec::new());
-        for id in &taken.ids {
-            // Past the gate: only reads are asked here.
-            let request = IndexRequest::Get(id.clone());
-            match self.ask(request, deadline).await? {
-                IndexReply::Point(Some(point)) => there.push(*point),
-                IndexReply::Point(None) => gone.push(id.clone()),
-                _ => return Err(mismatch()),
-            }
-        }
+        let (there, gone) = self.looked_up(taken.ids.clone(), deadline).await?;
         if !there.is_empty() {
             self.target.upsert(there).await?;
         }
@@ -246,13 +253,33 @@ impl Moving {
         Ok(taken.arrived())
     }
 
-    /// Brings over the last while writes are held back, and counts both sides, within a time.
+    /// Those of these points that are there now, and the ids of the others.
+    async fn looked_up(
+        &self,
+        ids: Vec<String>,
+        deadline: Deadline,
+    ) -> Result<(Vec<Point>, Vec<String>), MoveError> {
+        if ids.is_empty() {
+            return Ok((Vec::new(), ids));
+        }
+        // Past the gate: only reads are asked here.
+        let request = IndexRequest::Get(ids.clone());
+        let IndexReply::Points(there) = self.ask(request, deadline).await? else {
+            return Err(mismatch());
+        };
+        let found: HashSet<&str> = there.iter().map(|point| point.id.as_str()).collect();
+        let gone = ids.into_iter().filter(|id| !found.contains(id.as_str()));
+        let gone = gone.collect();
+        Ok((there, gone))
+    }
+
+    /// Brings over the last while writes are held back, and counts and compares both sides, within a time.
     ///
     /// Errors: they are not the same; it takes too long, and will be tried again, a few times.
-    pub(super) async fn settle(&mut self) -> Result<(), MoveError> {
+    pub(super) async fn settle(&mut self, infos: &Infos) -> Result<(), MoveError> {
         self.tries += 1;
         let deadline = held_back();
-        let settled = tokio::time::timeout(deadline.remaining(), self.last(deadline)).await;
+        let settled = tokio::time::timeout(deadline.remaining(), self.last(deadline, infos)).await;
         match settled {
             Ok(Err(MoveError::Waits(why))) if self.tries >= TRIES => Err(MoveError::Failed(why)),
             Ok(settled) => settled,
@@ -265,7 +292,7 @@ impl Moving {
         }
     }
 
-    async fn last(&self, deadline: Deadline) -> Result<(), MoveError> {
+    async fn last(&self, deadline: Deadline, infos: &Infos) -> Result<(), MoveError> {
         while self.follow(deadline).await? > 0 {}
         // One moment for both, past the time that this may take: no point expires between the two counts.
         let moment = Scope::at(now_ms() + u64::try_from(HELD_BACK.as_millis()).unwrap_or(0));
@@ -279,7 +306,7 @@ impl Moving {
         };
         let to = self.target.count(there).await?;
         match from == to {
-            true => Ok(()),
+            true => self.compare(deadline, infos).await,
             false => Err(MoveError::Failed(format!(
                 "{from} points were to go over, {} has {to}",
                 self.note.to
@@ -288,7 +315,7 @@ impl Moving {
     }
 
     /// Compares the neighbours of samples on both sides.
-    async fn compare(&self, deadline: Deadline, info: &Infos) -> Result<(), MoveError> {
+    async fn compare(&self, deadline: Deadline, infos: &Infos) -> Result<(), MoveError> {
         let (mut same, mut of) = (0, 0);
         for sample in &self.samples {
             let Some(request) = self.near(sample) else {
@@ -308,7 +335,7 @@ impl Moving {
             return Ok(());
         }
         let share = same as f64 / of as f64;
-        info.change(&self.note.name, |info| info.same_neighbours = Some(share));
+        infos.change(&self.note.name, |info| info.same_neighbours = Some(share));
         match share >= SAME {
             true => Ok(()),
             false => Err(MoveError::Failed(format!(

@@ -139,13 +139,12 @@ impl RemoteWorker {
                 let searches = requests.iter().map(|one| self.search(&spec, one, now_ms));
                 IndexReply::AllFound(futures_util::future::join_all(searches).await)
             }
-            IndexRequest::Get(id) => {
-                let found = self.store.get(&spec, &[id]).await?;
-                let seen = scoped(&spec, None, None, now_ms)?;
-                let point = found.into_iter().next();
-                let point =
-                    point.filter(|point| seen.is_none_or(|seen| seen.matches(&point.payload)));
-                IndexReply::Point(point.map(Box::new))
+            IndexRequest::Get(ids) => {
+                let mut found = self.store.get(&spec, &ids).await?;
+                if let Some(seen) = scoped(&spec, None, None, now_ms)? {
+                    found.retain(|point| seen.matches(&point.payload));
+                }
+                IndexReply::Points(found)
             }
             IndexRequest::Scroll {
                 after,

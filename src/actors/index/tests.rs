@@ -1,7 +1,9 @@
 //! Collections in a real tree, kept here and by an engine.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +68,13 @@ fn point(n: u16) -> Point {
         )),
         payload: payload.as_object().unwrap().clone(),
     }
+}
+
+/// One that never expires.
+fn plain(n: u16) -> Point {
+    let mut point = point(n);
+    point.payload.remove("until");
+    point
 }
 
 fn soon() -> Deadline {
@@ -357,11 +366,6 @@ fn a_collection_that_is_written_moves_there_and_back_and_loses_nothing() {
     let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
         let cell = made(&collections, "docs", Backend::Hnsw).await;
-        let plain = |n: u16| {
-            let mut point = point(n);
-            point.payload.remove("until");
-            point
-        };
         let points: Vec<Point> = (0..1_700).map(plain).collect();
         cell.upsert(points, None, soon()).await.unwrap();
         for (to, from) in [
@@ -435,20 +439,43 @@ fn a_move_ends_though_writes_come_faster_than_it_follows() {
     let (dir, store) = place();
     with_replica(dir.path(), &store, async |collections, _tree| {
         let cell = made(&collections, "docs", Backend::Hnsw).await;
+        let of = |n: u16, round: u32| {
+            let mut point = plain(n);
+            point.payload.insert("round".to_owned(), json!(round));
+            point
+        };
+        let mut written = BTreeMap::new();
         for to in [Backend::Qdrant, Backend::Hnsw] {
             begin(&collections, to).await;
-            let mut written = 0;
-            run(&collections, async |round| {
-                let points: Vec<Point> = (0..300).map(|n| point(round * 300 + n)).collect();
-                written += cell.upsert(points, None, soon()).await.unwrap();
+            // One writes without a pause, and so much is written before each step that it leaves more than few.
+            let (writing, own) = (Rc::new(Cell::new(true)), cell.clone());
+            let still = Rc::clone(&writing);
+            let writer = actix::spawn(async move {
+                let mut round = 0;
+                while still.get() {
+                    round += 1;
+                    own.upsert(vec![of(1_000, round)], None, soon())
+                        .await
+                        .unwrap();
+                }
+                round
+            });
+            let mut rounds = 0;
+            run(&collections, async |_| {
+                rounds += 1;
+                let points = (0..800).map(|n| of(n, rounds)).collect();
+                cell.upsert(points, None, soon()).await.unwrap();
             })
             .await;
-            assert!(written > 0);
+            writing.set(false);
+            written.insert("p1000".to_owned(), json!(writer.await.unwrap()));
+            written.extend((0..800).map(|n| (format!("p{n:04}"), json!(rounds))));
             let info = collections.move_info("docs").unwrap();
             assert_eq!((info.state, info.error), (MoveState::Done, None));
+            let there = whole(&cell).await.into_iter();
+            let there = there.map(|(id, (.., payload))| (id, payload["round"].clone()));
+            assert_eq!(there.collect::<BTreeMap<_, _>>(), written);
         }
-        cell.upsert(vec![point(9)], None, soon()).await.unwrap();
-        assert!(has(&cell, "p0009").await);
     });
 }
 
