@@ -100,7 +100,7 @@ impl ObjectError {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Absent | Self::Config(_) => ErrorKind::BadRequest,
+            Self::Absent | Self::Config(_) => ErrorKind::Unprocessable,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Changed(_) | Self::Stopped => ErrorKind::Conflict,
             Self::Denied { .. } | Self::Failed { .. } | Self::Disk { .. } => ErrorKind::Unavailable,

@@ -10,13 +10,13 @@ pub enum ErrorKind {
     BadRequest,
     /// The named thing does not exist.
     NotFound,
-    /// The named thing exists already, with other properties.
+    /// The named thing exists already, with other properties, or is not as the request needs it.
     Conflict,
     /// The input is larger than the limit named in the message.
     TooLarge,
     /// The request's address is longer than the limit named in the message.
     UriTooLong,
-    /// Well-formed, but refused (quarantined, or against a rule).
+    /// Well-formed, but refused (quarantined, against a rule, or not set up).
     Unprocessable,
     /// Missing or wrong credentials.
     Unauthorized,

@@ -223,7 +223,7 @@ fn meaning(kind: ErrorKind) -> (&'static str, ServiceError) {
             error("path and query are longer than http.max_uri_bytes, 16384").code("uri_too_long"),
         ),
         ErrorKind::Unprocessable => (
-            "Well-formed but refused: quarantined, rejected by validators, or switched off",
+            "Well-formed but refused: quarantined, rejected by validators, switched off, or not set up",
             error("this request crashed validation repeatedly and is quarantined as 5f2c")
                 .code("quarantined"),
         ),

@@ -52,7 +52,8 @@ pub(crate) async fn read(
     responses(
         (status = 200, description = "It is there already", body = CollectionState),
         (status = 201, description = "Created", body = CollectionState),
-        (status = 409, description = "Exists with other properties")
+        (status = 409, description = "Exists with other properties"),
+        (status = 422, description = "Its backend is not set up")
     )
 )]
 pub(crate) async fn create(

@@ -53,6 +53,7 @@ pub(crate) async fn cancel(context: Context, services: Data<Services>) -> Result
     post, path = "/v1/pull", tag = "operations", operation_id = "pull",
     responses(
         (status = 200, description = "What was fetched", body = PullReport),
+        (status = 404, description = "No replica has pushed there"),
         (status = 422, description = "No object storage is set up, or this build has none"),
         (status = 409, description = "Another push or pull is under way, or stopped"),
         (status = 503, description = "The object storage cannot be reached, or does not allow it")
