@@ -49,7 +49,7 @@ class Ours:
     def ask(self, **what):
         return ask(self.process, **what, name=self.name)
 
-    def build(self, base, _fields):
+    def build(self, base):
         built = self.ask(do="build", config=self.config)
         return built["seconds"], built["bytes"] + base.nbytes
 
@@ -61,7 +61,7 @@ class Ours:
 class Hnswlib:
     name = "hnswlib"
 
-    def build(self, base, _fields):
+    def build(self, base):
         self.index = hnswlib.Index(space="ip", dim=base.shape[1])
         self.index.init_index(max_elements=len(base), M=M, ef_construction=EF_CONSTRUCTION)
         self.index.set_num_threads(1)
@@ -80,7 +80,7 @@ class Usearch:
     def __init__(self, dtype):
         self.name, self.dtype = f"usearch {dtype}", dtype
 
-    def build(self, base, _fields):
+    def build(self, base):
         self.index = Index(
             ndim=base.shape[1], metric="cos", dtype=self.dtype, connectivity=M,
             expansion_add=EF_CONSTRUCTION,
@@ -98,12 +98,16 @@ class Usearch:
 
 
 class QdrantEdge:
-    """Qdrant's engine in this process: one segment, on one thread, its log off, the fields indexed. Its size is that of its files."""
+    """Qdrant's engine in this process: one segment, on one thread, its log off. Its size is that of its files."""
 
     def __init__(self, dtype):
         self.name, self.int8 = f"qdrant {dtype}", dtype == "i8"
 
-    def build(self, base, fields):
+    def index_fields(self, base, fields):
+        """Anew: what the others build has no fields either."""
+        self.build(base, fields)
+
+    def build(self, base, fields={}):
         self.folder = tempfile.TemporaryDirectory()
         int8 = qdrant_edge.ScalarQuantizationConfig(qdrant_edge.ScalarType.Int8, always_ram=True)
         config = qdrant_edge.EdgeConfig(
@@ -157,7 +161,7 @@ class Faiss:
     def __init__(self, dtype):
         self.name, self.int8 = f"faiss {dtype}", dtype == "i8"
 
-    def build(self, base, _fields):
+    def build(self, base):
         faiss.omp_set_num_threads(1)
         dim, metric = base.shape[1], faiss.METRIC_INNER_PRODUCT
         if self.int8:
@@ -203,10 +207,13 @@ def figure(id, value):
             print(json.dumps({"id": id, "median": value, "low": value, "high": value}), file=file)
 
 
-def filtered(count, sides, queries, scores, fields):
+def filtered(count, sides, base, queries, scores, fields):
     """Ours as its planner chooses; of the others the smallest width of enough recall. Those without a filter of their own in Python are left out."""
     ours = [side for side in sides if isinstance(side, Ours)]
     others = [side for side in sides if hasattr(side, "filtered")]
+    for side in others:
+        if hasattr(side, "index_fields"):
+            side.index_fields(base, fields)
     print(f"\nfiltered: recall@10, microseconds of a search with its filter; of others at a recall of {FILTERED_RECALL}, or the most they reach")
     for field, values in fields.items():
         for share in SHARES:
@@ -260,7 +267,7 @@ def measure(bench, work, count, folders, rounds, only):
     ]
     sides = [side for side in sides if side.name in only] if only else [s for s in sides if s.name != "plain"]
     fields = {name: np.array(values) for name, values in ask(process, do="fields").items()}
-    built = {side.name: side.build(base, fields) for side in sides}
+    built = {side.name: side.build(base) for side in sides}
     times = {side.name: {ef: [] for ef in WIDTHS} for side in sides}
     recalls = {side.name: {} for side in sides}
     for _ in range(rounds):
@@ -287,7 +294,7 @@ def measure(bench, work, count, folders, rounds, only):
     for side in sides:
         row = [f"{ef}: {recalls[side.name][ef]:.3f} {1e6 * min(times[side.name][ef]):.0f}" for ef in WIDTHS]
         print(f"{side.name:14} " + "   ".join(row))
-    filtered(count, sides, queries[:FILTERED_QUERIES], scores[:FILTERED_QUERIES], fields)
+    filtered(count, sides, base, queries[:FILTERED_QUERIES], scores[:FILTERED_QUERIES], fields)
     process.stdin.close()
     process.wait()
 
