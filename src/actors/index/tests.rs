@@ -83,6 +83,10 @@ fn soon() -> Deadline {
 
 /// Starts what serves the collections of a folder and of an engine, as a replica does.
 async fn replica(root: &Path, store: &Arc<MemoryStore>) -> (Collections, Tree) {
+    replica_of(root, vec![Arc::clone(store) as Arc<dyn Store>]).await
+}
+
+async fn replica_of(root: &Path, stores: Vec<Arc<dyn Store>>) -> (Collections, Tree) {
     let (policy, config) = (ChildPolicy::default(), IndexConfig::default());
     let mut cells = BTreeMap::new();
     let mut supervisor = SupervisorSpec::new("collections", Policy::default());
@@ -97,7 +101,7 @@ async fn replica(root: &Path, store: &Arc<MemoryStore>) -> (Collections, Tree) {
         config,
         tree.supervisor("collections").unwrap(),
         cells,
-        vec![Arc::clone(store) as Arc<dyn Store>],
+        stores,
     );
     // An engine that cannot be asked yet is no reason not to start.
     let _ = collections.refresh().await;
@@ -686,6 +690,15 @@ fn a_move_that_was_cancelled_while_its_engine_was_away_does_not_go_on() {
             Err(CollectionsError::Index(IndexError::Engine { .. }))
         ));
         assert!(has(&cell, "p0001").await);
+    });
+    actix::System::new().block_on(async {
+        let (collections, _tree) = replica_of(dir.path(), Vec::new()).await;
+        let refused = collections.remove("docs").await.unwrap_err().to_string();
+        assert!(
+            refused.contains("is not set up here: name it in the settings again"),
+            "{refused}"
+        );
+        assert!(has(&collections.find("docs").await.unwrap(), "p0001").await);
     });
     store.fail(false);
     with_replica(dir.path(), &store, async |collections, _tree| {

@@ -74,7 +74,10 @@ pub(crate) async fn create(
 #[utoipa::path(
     delete, path = "/v1/collections/{name}", tag = "collections", operation_id = "delete_collection",
     params(CollectionPath),
-    responses((status = 200, description = "Removed", body = Deleted))
+    responses(
+        (status = 200, description = "Removed", body = Deleted),
+        (status = 409, description = "A backend that is not set up any more has a part in its move")
+    )
 )]
 pub(crate) async fn remove(
     context: Context,

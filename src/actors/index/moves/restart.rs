@@ -200,7 +200,7 @@ impl Inner {
 
     /// Clears away what a move of a collection left that is being removed.
     ///
-    /// Errors: an engine must be asked for it and cannot; then nothing may be removed, or it would come back.
+    /// Errors: an engine must be asked for it and cannot, or is not set up any more; then nothing may be removed, or it would come back.
     pub(in crate::actors::index) async fn clear_before_removal(
         &self,
         name: &str,
@@ -216,6 +216,11 @@ impl Inner {
                     true => note.from,
                     false => note.to,
                 };
+                if !self.stores.contains_key(&engine) {
+                    return Err(CollectionsError::CannotMove(format!(
+                        "{engine} has a part in a move of collection {name}, and is not set up here: name it in the settings again, so that it can be cleared away"
+                    )));
+                }
                 Err(IndexError::Engine {
                     backend: engine,
                     reason: format!(
