@@ -1,7 +1,7 @@
 """Asks every index backend of a binary the same questions over HTTP, and compares with what the documentation says.
 
-run.py BINARY [backend ...]: `hnsw` always, and those of `qdrant` and `lance` that the binary has, unless some are named. Only when they
-are named: `lance-bucket`, the same tables in an S3 of this machine; `qdrant-moves` and `lance-moves`.
+run.py BINARY [backend ...]: `hnsw` always, and those of `qdrant`, `qdrant-moves` and `lance` that the binary has, unless some are named.
+Only when they are named: `lance-bucket`, the same tables in an S3 of this machine, and `lance-moves`.
 """
 
 import os
@@ -48,7 +48,10 @@ def has(binary: str, name: str) -> bool:
 def main() -> None:
     binary, named = sys.argv[1], sys.argv[2:]
     suite = unittest.TestSuite()
-    for name in named or ["hnsw", *(name for name in ("qdrant", "lance") if has(binary, name))]:
+    if not named:
+        named = ["hnsw", *(name for name in ("qdrant", "lance") if has(binary, name))]
+        named += ["qdrant-moves"] if "qdrant" in named else []
+    for name in named:
         backend, moves = name.removesuffix("-moves"), name.endswith("-moves")
         # The index of our own has no engine beside it that could fail, and Lance is a library.
         shared = (Cases, ReplicaCases)

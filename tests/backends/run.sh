@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Asks every index backend that a binary has the same questions: run.sh path/to/boathouse [backend ...]
 # Qdrant is a double over its own engine, or the server at QDRANT_URL; `lance-bucket` has its tables in an S3 of this machine.
-# `qdrant-moves` and `lance-moves` take minutes: collections go there and back under load, and the process is killed meanwhile.
+# `qdrant-moves` and, only when it is named, `lance-moves` take minutes: collections go there and back under load, and the process
+# is killed meanwhile.
 # Without a binary it only installs, below target/.
 set -euo pipefail
 binary=${1:+$(realpath "$1")}
