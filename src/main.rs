@@ -1,5 +1,7 @@
 //! Thin: hands the command line over.
 
+mod documents;
+
 use std::process::ExitCode;
 
 // An answer makes and frees some thirty pieces of memory, and threads hand them to each other: the system's allocator
@@ -8,5 +10,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    boathouse::cli::main()
+    boathouse::cli::main(documents::ALL)
 }

@@ -286,12 +286,12 @@ fn with_examples(group: clap::Command) -> clap::Command {
     })
 }
 
-/// Runs the process's command line.
-pub fn main() -> ExitCode {
-    run(std::env::args_os())
+/// Runs the process's command line. `documents` are what the demo ingests: name and text of each.
+pub fn main(documents: &[(&str, &str)]) -> ExitCode {
+    run(std::env::args_os(), documents)
 }
 
-fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+fn run(arguments: impl IntoIterator<Item = OsString>, documents: &[(&str, &str)]) -> ExitCode {
     let parsed = command().try_get_matches_from(arguments);
     let cli = match parsed.and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => cli,
@@ -308,7 +308,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&overrides),
-        Command::Demo(args) => demo::run(&overrides, &args),
+        Command::Demo(args) => demo::run(&overrides, &args, documents),
         Command::Search(args) => search::search(&overrides, &args),
         Command::Recommend(args) => search::recommend(&overrides, &args),
         Command::Chat(args) => chat::run(&overrides, &args),

@@ -28,8 +28,12 @@ pub(super) struct DemoArgs {
     exit: bool,
 }
 
-/// Runs the command.
-pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError> {
+/// Runs the command; of each document its name and text.
+pub(super) fn run(
+    overrides: &Overrides,
+    args: &DemoArgs,
+    documents: &[(&str, &str)],
+) -> Result<(), CliError> {
     let mut settings = serve::settings(overrides)?;
     // The crash on purpose is a step; warnings of it would only interrupt the picture.
     settings.supervisors.allow_crash = true;
@@ -44,7 +48,7 @@ pub(super) fn run(overrides: &Overrides, args: &DemoArgs) -> Result<(), CliError
         app.announce();
         let base = url_of(app.address());
         output::say(format_args!("Boathouse demo on {base}\n"));
-        let failed = steps(Client::of(&app)?).await?;
+        let failed = steps(Client::of(&app)?, documents).await?;
         output::say(format_args!(
             "\n  console  {base}/console\n  API docs {base}/docs/\n"
         ));
@@ -77,8 +81,8 @@ async fn start(mut settings: Settings, overrides: &Overrides) -> Result<App, Cli
 }
 
 /// Runs the steps; returns how many failed. A step that fails does not keep the next from trying.
-async fn steps(client: Client) -> Result<usize, CliError> {
-    let mut demo = Demo::new(client);
+async fn steps(client: Client, documents: &[(&str, &str)]) -> Result<usize, CliError> {
+    let mut demo = Demo::new(client, documents);
     let mut failed = 0;
     let whole = Instant::now();
     for number in 1.. {

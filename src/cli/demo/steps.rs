@@ -20,8 +20,10 @@ const RESTART: Duration = Duration::from_secs(10);
 type Said = Result<Vec<String>, CliError>;
 
 /// The demo's state between steps.
-pub(super) struct Demo {
+pub(super) struct Demo<'a> {
     client: Client,
+    /// What is ingested: name and text of each.
+    documents: &'a [(&'a str, &'a str)],
     completion: String,
 }
 
@@ -53,10 +55,11 @@ fn fill(fills: &Value) -> Value {
     json!({"kind": "fill", "payload": {"fills": fills}, "context": context})
 }
 
-impl Demo {
-    pub(super) fn new(client: Client) -> Self {
+impl<'a> Demo<'a> {
+    pub(super) fn new(client: Client, documents: &'a [(&'a str, &'a str)]) -> Self {
         Self {
             client,
+            documents,
             completion: String::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Demo {
     }
 
     async fn ingest(&self) -> Said {
-        let items = corpus::items().map_err(CliError::failed)?;
+        let items = corpus::items(self.documents).map_err(CliError::failed)?;
         let sent = ingest::send(&self.client, COLLECTION, &items).await?.stored;
         let path = format!("/v1/collections/{COLLECTION}/points/count");
         let found = self.post(&path, json!({})).await?;
