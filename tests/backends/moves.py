@@ -236,18 +236,20 @@ class MoveCases:
             self.assertEqual(self.folders(".*"), [])
 
     def test_a_move_that_is_killed_when_it_went_over_is_over_after_the_next_start(self) -> None:
-        if self.backend.double is None:
-            self.skipTest("that moment is held by the double")
+        held = self.backend.double is not None
         # Its description is written as it is created, and again when it is no draft any more.
         for to, clears, before in ((self.other, "Update", 1), ("hnsw", "Delete", 0)):
-            self.backend.double.fail({"method": clears, "skip": before, "count": 1000, "hang": 300})
+            if held:
+                self.backend.double.fail({"method": clears, "skip": before, "count": 1000, "hang": 300})
             self.begin(to)
             # The old side is there no more, or the new one is already.
             appears = f".moved-{self.made.name}" if to != "hnsw" else self.made.name
-            self.within(lambda: self.folders(appears), bool)
+            # Where no double holds that moment it may have passed when it is looked for; what is asked after is the same.
+            self.within(lambda: self.folders(appears) or (not held and not self.folders(".move-*.json")), bool)
             self.server.kill()
-            self.assertEqual(self.folders(".move-*.json"), [f".move-{self.made.name}.json"])
-            self.unstick()
+            if held:
+                self.assertEqual(self.folders(".move-*.json"), [f".move-{self.made.name}.json"])
+                self.unstick()
             self.server.start()
             self.served()
             self.within(lambda: self.folders(".*"), lambda left: left == [])
