@@ -7,7 +7,8 @@
 #[cfg_attr(feature = "object-storage", path = "objects/bucket.rs")]
 #[cfg_attr(not(feature = "object-storage"), path = "objects/absent.rs")]
 mod bucket;
-#[cfg(all(test, feature = "object-storage"))]
+#[cfg(test)]
+#[cfg(feature = "object-storage")]
 mod tests;
 
 use std::time::Duration;

@@ -14,7 +14,8 @@ mod pull;
 mod pushed;
 mod rows;
 mod send;
-#[cfg(all(test, feature = "object-storage"))]
+#[cfg(test)]
+#[cfg(feature = "object-storage")]
 mod tests;
 
 use std::path::PathBuf;

@@ -59,7 +59,7 @@ fn number() -> impl Strategy<Value = Value> {
         json!(i64::MAX),
         json!(i64::MIN),
         json!(u64::MAX),
-        json!(9.223_372_036_854_775_8e18),
+        json!(9.223_372_036_854_776e18),
         json!(1_772_323_200),
         json!(1_772_323_200.5),
         json!(200_000_000_000_i64),
