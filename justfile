@@ -25,7 +25,7 @@ lance:
     cargo clippy --features lance --all-targets -- -D warnings
     cargo test --features lance --lib -- lance
     cargo build --features lance
-    tests/backends/run.sh target/debug/boathouse lance
+    tests/backends/run.sh target/debug/boathouse lance lance-bucket lance-moves
 
 # the JSON Schemas of evidence, of the types; a shape that changed needs its next version first
 schemas:

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use boathouse::engines::index::IndexConfig;
 use serde_json::{Value, json};
 
 use crate::plot::{Curve, draw};
@@ -112,12 +113,21 @@ fn fill(server: &Server, words: &[&str], from: usize, to: usize) {
     }
 }
 
-/// Until the graph is there, if there is to be one.
+/// Until the graph is there, if there is to be one, and over all points but those that may come after it.
 fn wait(server: &Server) {
+    let IndexConfig {
+        hnsw_threshold,
+        rebuild_ratio,
+        ..
+    } = IndexConfig::default();
     let info = || ask(server.address, &get("/v1/collections/curve"));
     let busy = |info: &Value| {
-        info["graph"]["state"] == "building"
-            || (info["points"].as_u64() > Some(20_000) && info["graph"]["points"] != info["points"])
+        let count = |of: &Value| of.as_u64().unwrap_or(0);
+        let (points, graph) = (count(&info["points"]), &info["graph"]);
+        let due = rebuild_ratio * count(&graph["points"]) as f64;
+        graph["state"] == "building"
+            || (points >= hnsw_threshold as u64
+                && (graph["state"] != "ready" || count(&graph["tail"]) as f64 >= due))
     };
     while busy(&info()) {
         load::block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
