@@ -259,8 +259,11 @@ def replica(binary: str) -> None:
     from served import Double
 
     double = Double()
+    # Else it would go on, and this process wait for it.
+    atexit.register(double.close)
     folder = HOME / "replica"
     shutil.rmtree(folder, ignore_errors=True)
+    HOME.mkdir(parents=True, exist_ok=True)
     server = Server(binary, folder, core=0, BACKENDS__QDRANT__URL=double.url)
     server.ask("PUT", "/v1/collections/docs", {"backend": "qdrant"})
     points = [{"id": str(n), "text": text} for n, text in enumerate(texts(20000))]
@@ -271,7 +274,6 @@ def replica(binary: str) -> None:
     load(binary, server, "search, hybrid, by qdrant", "search", "--collection", "docs", beside=double.child.pid, points=len(points))
     tell("memory, by qdrant", memory_mb=memory_mb(server.child.pid))
     server.stop()
-    double.close()
 
 
 def main() -> None:
