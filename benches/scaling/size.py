@@ -14,8 +14,8 @@ import math
 US = {"known": 10.1, "new": 28.7, "chat": 59.5, "validate": 56.4}
 # Of a hybrid search by points; past the last it grows as between the last two.
 SEARCH_US = {25_000: 181.3, 100_000: 253.8, 1_000_000: 593.9}
-# Of a hybrid search that the engine behind makes, which is estimated: a chat's dispatch, a second call, a new text. And of nginx for a request.
-REPLICA_SEARCH_US, NGINX_US = 120.0, 29.4
+# Of a hybrid search that the engine behind makes: mostly reading both lists of candidates, texts and payloads included. And of nginx for a request.
+REPLICA_SEARCH_US, NGINX_US = 1729.0, 29.4
 # Bytes of evidence for a request.
 EVIDENCE = {"search": 970, "chat": 1011, "validate": 565}
 # Bytes of memory for a point of 256 numbers with a text of 8 to 20 words, in a collection of so many, and of disk.
