@@ -1,86 +1,42 @@
 //! This project's own documentation, which the demo ingests: compiled in, so that it needs no checkout. Part of the binary and
 //! not of the library, so that a changed document does not compile the library anew.
 
+macro_rules! read {
+    ($($path:literal,)*) => { &[$(($path, include_str!(concat!("../", $path)))),*] };
+}
+
 /// Each document with its path.
-pub(crate) const ALL: &[(&str, &str)] = &[
-    ("README.md", include_str!("../README.md")),
-    (
-        "docs/ARCHITECTURE.md",
-        include_str!("../docs/ARCHITECTURE.md"),
-    ),
-    ("docs/BACKENDS.md", include_str!("../docs/BACKENDS.md")),
-    ("docs/CLI.md", include_str!("../docs/CLI.md")),
-    ("docs/CONFIG.md", include_str!("../docs/CONFIG.md")),
-    ("docs/API.md", include_str!("../docs/API.md")),
-    ("docs/COMPARISON.md", include_str!("../docs/COMPARISON.md")),
-    ("docs/IMPORT.md", include_str!("../docs/IMPORT.md")),
-    ("docs/MCP.md", include_str!("../docs/MCP.md")),
-    ("docs/MODELS.md", include_str!("../docs/MODELS.md")),
-    (
-        "docs/OBJECT_STORAGE.md",
-        include_str!("../docs/OBJECT_STORAGE.md"),
-    ),
-    (
-        "docs/OBSERVABILITY.md",
-        include_str!("../docs/OBSERVABILITY.md"),
-    ),
-    ("docs/OPERATING.md", include_str!("../docs/OPERATING.md")),
-    ("docs/SCALING.md", include_str!("../docs/SCALING.md")),
-    ("docs/SQL.md", include_str!("../docs/SQL.md")),
-    ("docs/STORAGE.md", include_str!("../docs/STORAGE.md")),
-    (
-        "docs/SUPERVISION.md",
-        include_str!("../docs/SUPERVISION.md"),
-    ),
-    ("docs/VALIDATION.md", include_str!("../docs/VALIDATION.md")),
-    (
-        "docs/adr/0001-layers-in-one-crate.md",
-        include_str!("../docs/adr/0001-layers-in-one-crate.md"),
-    ),
-    (
-        "docs/adr/0002-dependencies.md",
-        include_str!("../docs/adr/0002-dependencies.md"),
-    ),
-    (
-        "docs/adr/0003-bincode-behind-one-codec.md",
-        include_str!("../docs/adr/0003-bincode-behind-one-codec.md"),
-    ),
-    (
-        "docs/adr/0004-own-supervision-on-actix.md",
-        include_str!("../docs/adr/0004-own-supervision-on-actix.md"),
-    ),
-    (
-        "docs/adr/0005-sans-io-providers.md",
-        include_str!("../docs/adr/0005-sans-io-providers.md"),
-    ),
-    (
-        "docs/adr/0006-own-graph-builder.md",
-        include_str!("../docs/adr/0006-own-graph-builder.md"),
-    ),
-    (
-        "docs/adr/0007-collections-are-read-not-mapped.md",
-        include_str!("../docs/adr/0007-collections-are-read-not-mapped.md"),
-    ),
-    (
-        "docs/adr/0008-api-keys.md",
-        include_str!("../docs/adr/0008-api-keys.md"),
-    ),
-    (
-        "docs/adr/0009-types-and-manual-of-the-settings.md",
-        include_str!("../docs/adr/0009-types-and-manual-of-the-settings.md"),
-    ),
-    (
-        "docs/adr/0010-collections-elsewhere.md",
-        include_str!("../docs/adr/0010-collections-elsewhere.md"),
-    ),
-    (
-        "docs/adr/0011-payloads-as-marks-in-qdrant.md",
-        include_str!("../docs/adr/0011-payloads-as-marks-in-qdrant.md"),
-    ),
-    (
-        "docs/adr/0012-lance-tables.md",
-        include_str!("../docs/adr/0012-lance-tables.md"),
-    ),
+pub(crate) const ALL: &[(&str, &str)] = read![
+    "README.md",
+    "docs/ARCHITECTURE.md",
+    "docs/BACKENDS.md",
+    "docs/CLI.md",
+    "docs/CONFIG.md",
+    "docs/API.md",
+    "docs/COMPARISON.md",
+    "docs/IMPORT.md",
+    "docs/MCP.md",
+    "docs/MODELS.md",
+    "docs/OBJECT_STORAGE.md",
+    "docs/OBSERVABILITY.md",
+    "docs/OPERATING.md",
+    "docs/SCALING.md",
+    "docs/SQL.md",
+    "docs/STORAGE.md",
+    "docs/SUPERVISION.md",
+    "docs/VALIDATION.md",
+    "docs/adr/0001-layers-in-one-crate.md",
+    "docs/adr/0002-dependencies.md",
+    "docs/adr/0003-bincode-behind-one-codec.md",
+    "docs/adr/0004-own-supervision-on-actix.md",
+    "docs/adr/0005-sans-io-providers.md",
+    "docs/adr/0006-own-graph-builder.md",
+    "docs/adr/0007-collections-are-read-not-mapped.md",
+    "docs/adr/0008-api-keys.md",
+    "docs/adr/0009-types-and-manual-of-the-settings.md",
+    "docs/adr/0010-collections-elsewhere.md",
+    "docs/adr/0011-payloads-as-marks-in-qdrant.md",
+    "docs/adr/0012-lance-tables.md",
 ];
 
 #[cfg(test)]
